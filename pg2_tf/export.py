@@ -1,0 +1,38 @@
+"""Exports the generators of a run as a SavedModel for TensorFlow Serving.
+
+python -m pg2_tf.export --run_dir=runs/market1501 --out=exported/market1501
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from pg2_tf.inference import PoseTransfer
+from pg2_tf.serving.saved_model import export_saved_model
+from preprocessing import command
+from preprocessing.errors import InputError
+
+_RUN_DIR = flags.DEFINE_string("run_dir", None, "Run folder of a trained model.")
+_OUT = flags.DEFINE_string(
+    "out", None, "Folder of the model; the version is a folder in it."
+)
+_VERSION = flags.DEFINE_integer("version", 1, "Of the model.", lower_bound=1)
+_OVERWRITE = command.define_overwrite()
+
+
+def main() -> None:
+    """Checks the flags and exports."""
+    run_dir = command.required("run_dir", _RUN_DIR.value)
+    out = Path(command.required("out", _OUT.value))
+    place = out / str(_VERSION.value)
+    if place.exists() and not _OVERWRITE.value:
+        raise InputError(f"{place}: is there; give another --version, or --overwrite")
+    model = PoseTransfer.load(run_dir)
+    if model.stage != 2:
+        raise InputError(f"{run_dir}: has no stage 2 yet; what is served is refined")
+    export_saved_model(model, out, version=_VERSION.value)
+    print(f"{place}: stage 2, step {model.step:,}; serving_default, encoded, raw")
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,134 @@
+r"""Puts the person of a photo into one or many poses.
+
+    python -m pg2_tf.generate --run_dir=runs/market1501 --image=photo.jpg \
+        --pose=pose.json --out=out.png
+"""
+
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from pg2_tf import pictures
+from pg2_tf.inference import PoseTransfer
+from preprocessing import command, files, fitting, images, openpose
+from preprocessing import keypoints as kp
+from preprocessing.errors import InputError
+
+_RUN_DIR = flags.DEFINE_string("run_dir", None, "Run folder of a trained model.")
+_IMAGE = flags.DEFINE_string(
+    "image", None, "Photo of one person; padded to the model's proportions and resized."
+)
+_POSE = flags.DEFINE_list(
+    "pose", [], "OpenPose JSON files, or folders of them, separated by commas."
+)
+_POSE_SIZE = flags.DEFINE_string(
+    "pose_size",
+    None,
+    "HEIGHTxWIDTH of the images that the poses were found in. Default: the model's.",
+)
+_OUT = flags.DEFINE_string(
+    "out",
+    None,
+    "A .png: the image, or for many poses a sheet of them. Otherwise a folder: an "
+    "image for each pose, and the sheet.",
+)
+_STAGE = flags.DEFINE_enum(
+    "stage", None, ["1", "2"], "Which stage's image. Default: the last one trained."
+)
+_BATCH = 16
+
+
+def main() -> None:
+    """Checks the flags, generates, and writes images."""
+    run_dir = command.required("run_dir", _RUN_DIR.value)
+    photo = images.read(command.required("image", _IMAGE.value))
+    out = Path(command.required("out", _OUT.value))
+    paths = _pose_files()
+    stage = int(_STAGE.value) if _STAGE.value else None
+    model = PoseTransfer.load(run_dir, stage=stage)
+    size = model.image_size
+    pose_size = (
+        command.parse_size("pose_size", _POSE_SIZE.value) if _POSE_SIZE.value else size
+    )
+    source = fitting.fit_image(photo, fitting.fit(photo.shape[:2], size))
+    poses = np.stack([_read_pose(path, pose_size, size) for path in paths])
+    made = np.concatenate(
+        [
+            _generate(model, source, poses[start : start + _BATCH])
+            for start in range(0, len(poses), _BATCH)
+        ]
+    )
+    _write(out, source, paths, poses, made)
+    print(f"{out}: {len(paths)} images of {size[0]}x{size[1]}, stage {model.stage}")
+
+
+def _pose_files() -> list[Path]:
+    if not _POSE.value:
+        raise InputError("--pose is needed; see --help")
+    paths: list[Path] = []
+    for path in map(Path, _POSE.value):
+        if path.is_dir():
+            inside = sorted(path.glob("*.json"))
+            if not inside:
+                raise InputError(f"{path}: no JSON file in this folder")
+            paths += inside
+        else:
+            paths.append(path)
+    return paths
+
+
+def _read_pose(
+    path: Path, pose_size: tuple[int, int], size: tuple[int, int]
+) -> np.ndarray:
+    pose, people = openpose.read_json(path)
+    if pose is None:
+        raise InputError(f"{path}: no person in it")
+    if people > 1:
+        print(f"{path}: {people} people, the most confident was taken")
+    places = pose[kp.found(pose), :2]
+    if (places < 0).any() or (places >= pose_size[::-1]).any():
+        x, y = places.max(axis=0)
+        raise InputError(
+            f"{path}: its keypoints reach x {x:.0f}, y {y:.0f}, outside "
+            f"{pose_size[0]}x{pose_size[1]}; give --pose_size=HEIGHTxWIDTH of the "
+            "image they were found in"
+        )
+    return fitting.fit_pose(pose, fitting.fit(pose_size, size))
+
+
+def _generate(model: PoseTransfer, source: np.ndarray, poses: np.ndarray) -> np.ndarray:
+    made = model(np.repeat(source[None], len(poses), axis=0), poses)
+    return made.get("refined", made["coarse"])
+
+
+def _write(
+    out: Path,
+    source: np.ndarray,
+    paths: list[Path],
+    poses: np.ndarray,
+    made: np.ndarray,
+) -> None:
+    def sheet() -> np.ndarray:
+        size = source.shape[:2]
+        skeletons = [pictures.draw_pose(pose, size=size, scale=2) for pose in poses]
+        return pictures.sheet(
+            {
+                "source": [source] * len(made),
+                "target pose": skeletons,
+                "generated": list(made),
+            }
+        )
+
+    if out.suffix.lower() == ".png":
+        picture = made[0] if len(made) == 1 else sheet()
+        files.write_bytes(out, images.encode_png(picture))
+        return
+    for number, (path, image) in enumerate(zip(paths, made, strict=True)):
+        name = f"{number:03d}_{path.stem.removesuffix('_keypoints')}.png"
+        files.write_bytes(out / name, images.encode_png(image))
+    files.write_bytes(out / "sheet.png", images.encode_png(sheet()))
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,83 @@
+"""The generators of a run folder, ready to make images."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from pg2_tf.config import RunConfig
+from pg2_tf.data import ranges
+from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
+from pg2_tf.models.pg2 import Networks, build_networks, generate
+from pg2_tf.run_folder import RunFolder, load_weights, step_of
+
+
+class PoseTransfer:
+    """Puts people into poses.
+
+    Args:
+        networks: of stage 1 or 2.
+        config: what they are of.
+        stage: the stage they come from.
+        step: the training step they were saved at.
+    """
+
+    def __init__(self, networks: Networks, config: RunConfig, *, stage: int, step: int):
+        self.networks = networks
+        self.config = config
+        self.stage = stage
+        self.step = step
+        self._draw = PoseHeatmaps(config.model.image_size)
+        self._run = tf.function(self._generate, reduce_retracing=True)
+
+    @classmethod
+    def load(
+        cls,
+        run_dir: str | Path,
+        *,
+        stage: int | None = None,
+        precision: str = "float32",
+    ) -> "PoseTransfer":
+        """Loads the generators of a run.
+
+        Args:
+            run_dir: the run folder.
+            stage: 1 or 2; default the last that was trained.
+            precision: `float32` or `bfloat16`.
+
+        Raises:
+            InputError: no run folder, or no readable checkpoint in it.
+        """
+        folder = RunFolder(run_dir)
+        config = folder.require_config()
+        place = folder.stage(stage) if stage else folder.latest_stage()
+        networks = build_networks(
+            config.model, stage=place.number, precision=precision
+        )._replace(discriminator=None)
+        path = load_weights(networks, place)
+        return cls(networks, config, stage=place.number, step=step_of(path))
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of the images, in pixels."""
+        return self.config.model.image_size
+
+    def __call__(self, images: np.ndarray, poses: np.ndarray) -> dict[str, np.ndarray]:
+        """Generates images.
+
+        Args:
+            images: of the persons, uint8 [B, H, W, 3] of `image_size`.
+            poses: to put them in, float32 [B, 18, 3]: x, y in pixels, confidence.
+
+        Returns:
+            `coarse`, and with stage 2 `refined`, uint8 [B, H, W, 3].
+        """
+        if images.shape[1:] != (*self.image_size, 3):
+            raise ValueError(f"images {images.shape}, needed [B, {self.image_size}, 3]")
+        made = self._run(tf.constant(images), tf.constant(poses, tf.float32))
+        return {name: image.numpy() for name, image in made.items()}
+
+    def _generate(self, images: tf.Tensor, poses: tf.Tensor) -> dict[str, tf.Tensor]:
+        made = generate(self.networks, ranges.to_signed(images), self._draw(poses))
+        made.pop("difference", None)
+        return {name: ranges.to_pixels(image) for name, image in made.items()}

@@ -1,0 +1,70 @@
+"""G1, the generator of stage I: pose integration (paper sections 3.1 and 3.3)."""
+
+import keras
+
+from pg2_tf.config import ModelConfig
+from pg2_tf.models import blocks
+
+
+def build_generator1(config: ModelConfig, *, precision: str = "float32") -> keras.Model:
+    """Builds G1, a U-Net of residual blocks with a fully connected bottleneck.
+
+    Where the paper is silent it is the released code's: a convolution before the first
+    block, skip connections from after each residual block, decoder blocks as wide as
+    their concatenated input, nearest upsampling with a 1x1 convolution, a linear
+    output (models.py, GeneratorCNN_Pose_UAEAfterResidual).
+
+    Args:
+        config: of the networks.
+        precision: `float32` or `bfloat16`.
+
+    Returns:
+        A model of {"source": float32 [B, H, W, 3] in [-1, 1], "heatmaps": float32
+        [B, H, W, 18] of -1 and +1} that gives the coarse image, float32 [B, H, W, 3],
+        nominally in [-1, 1], not clipped.
+    """
+    height, width = config.image_size
+    last = config.num_blocks
+    dtype = blocks.policy(precision)
+
+    source = keras.Input((height, width, 3), name="source")
+    heatmaps = keras.Input((height, width, 18), name="heatmaps")
+    x = blocks.concatenate(name="input", dtype=dtype)([source, heatmaps])
+    x = blocks.conv_relu(config.width, name="stem", dtype=dtype)(x)
+
+    # === Encoder: block i works at width * i ===
+    skips = []
+    for block in range(1, last + 1):
+        filters, name = config.width * block, f"encoder{block}"
+        x = blocks.residual_block(filters, name=name, dtype=dtype)(x)
+        skips.append(x)
+        if block < last:
+            x = blocks.conv_relu(
+                filters + config.width, strides=2, name=f"{name}_down", dtype=dtype
+            )(x)
+
+    # === Bottleneck ===
+    small = (height >> (last - 1), width >> (last - 1), config.width)
+    x = keras.layers.Flatten(name="flatten", dtype=dtype)(x)
+    x = keras.layers.Dense(config.bottleneck, name="bottleneck", dtype=dtype)(x)
+    units = small[0] * small[1] * small[2]
+    x = keras.layers.Dense(units, name="expand", dtype=dtype)(x)
+    x = keras.layers.Reshape(small, name="unflatten", dtype=dtype)(x)
+
+    # === Decoder: block i stands opposite to encoder block i ===
+    for block in range(last, 0, -1):
+        name = f"decoder{block}"
+        skip = skips[block - 1]
+        x = blocks.concatenate(name=f"{name}_skip", dtype=dtype)([x, skip])
+        x = blocks.residual_block(x.shape[-1], name=name, dtype=dtype)(x)
+        if block > 1:
+            # The released code upsamples first; a 1x1 convolution commutes with
+            # repeated pixels and costs a quarter before them.
+            x = blocks.conv_relu(
+                config.width * (block - 1), kernel=1, name=f"{name}_up", dtype=dtype
+            )(x)
+            x = blocks.upsample(name=f"{name}_upsample", dtype=dtype)(x)
+    coarse = blocks.to_image(name="coarse")(x)
+    return keras.Model(
+        {"source": source, "heatmaps": heatmaps}, coarse, name="generator1"
+    )

@@ -1,0 +1,65 @@
+"""The three networks of PG2 together."""
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from pg2_tf.config import ModelConfig
+from pg2_tf.models.discriminator import build_discriminator
+from pg2_tf.models.generator1 import build_generator1
+from pg2_tf.models.generator2 import build_generator2
+
+
+class Networks(NamedTuple):
+    """G1, G2 and D; G2 and D are None where only stage I is wanted."""
+
+    generator1: keras.Model
+    generator2: keras.Model | None = None
+    discriminator: keras.Model | None = None
+
+
+def build_networks(
+    config: ModelConfig, *, stage: int, precision: str = "float32", seed: int = 0
+) -> Networks:
+    """Builds what a stage trains: G1 for stage 1, all three for stage 2.
+
+    Args:
+        config: of the networks.
+        stage: 1 or 2.
+        precision: `float32` or `bfloat16`.
+        seed: of the initial weights. It seeds Keras, NumPy and Python as a whole.
+    """
+    keras.utils.set_random_seed(seed)
+    generator1 = build_generator1(config, precision=precision)
+    if stage == 1:
+        return Networks(generator1)
+    return Networks(
+        generator1,
+        build_generator2(config, precision=precision),
+        build_discriminator(config, precision=precision),
+    )
+
+
+def generate(networks: Networks, source: Any, heatmaps: Any) -> dict[str, Any]:
+    """Runs the generators.
+
+    Args:
+        networks: of stage 1 or 2.
+        source: float32 [B, H, W, 3] in [-1, 1].
+        heatmaps: of the target pose, float32 [B, H, W, 18] of -1 and +1.
+
+    Returns:
+        `coarse`, and with stage 2's networks `difference` and `refined`, float32
+        [B, H, W, 3], not clipped.
+    """
+    source, heatmaps = ops.convert_to_tensor(source), ops.convert_to_tensor(heatmaps)
+    coarse = networks.generator1({"source": source, "heatmaps": heatmaps})
+    if networks.generator2 is None:
+        return {"coarse": coarse}
+    difference = networks.generator2({"coarse": coarse, "source": source})
+    return {
+        "coarse": coarse,
+        "difference": difference,
+        "refined": coarse + difference,
+    }

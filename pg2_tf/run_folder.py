@@ -1,0 +1,234 @@
+"""The folder of a run: what it is of, and what each stage left.
+
+config.json             data set, profile, networks
+stage1/, stage2/
+    options.json        training options, package versions, data set checksum
+    metrics.jsonl       losses, one line every so many steps
+    checkpoints/        weights, optimizer state, step
+    samples/            pictures of fixed pairs
+    events/             the same for TensorBoard
+"""
+
+import hashlib
+import importlib.metadata
+import json
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from pg2_tf.config import RunConfig
+from pg2_tf.models.pg2 import Networks
+from preprocessing import files, records
+from preprocessing.errors import InputError
+
+CONFIG = "config.json"
+_PACKAGES = ("pg2-tf", "tensorflow", "keras", "numpy", "opencv-python-headless")
+
+
+class RunFolder:
+    """A run folder that may or may not be there yet.
+
+    Args:
+        path: of the folder.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    def config(self) -> RunConfig | None:
+        """Returns what the run is of, or None where nothing has been run.
+
+        Raises:
+            InputError: the configuration is damaged.
+        """
+        path = self.path / CONFIG
+        if not path.exists():
+            return None
+        try:
+            return RunConfig.from_json(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: damaged run configuration ({error!r})") from (
+                error
+            )
+
+    def require_config(self) -> RunConfig:
+        """Returns what the run is of.
+
+        Raises:
+            InputError: nothing has been run there, or the configuration is damaged.
+        """
+        config = self.config()
+        if config is None:
+            raise InputError(
+                f"{self.path}: no run folder (it has no {CONFIG}); make one with "
+                "python -m pg2_tf.train or python -m pg2_tf.import_authors"
+            )
+        return config
+
+    def claim(self, config: RunConfig) -> None:
+        """Makes this the folder of a run, or checks that it is that run's already.
+
+        Raises:
+            InputError: the folder holds another run; the message says what differs.
+        """
+        there = self.config()
+        if there is None:
+            files.write_json(self.path / CONFIG, config.to_json())
+            return
+        for key, old, new in _differences(there.to_json(), config.to_json()):
+            raise InputError(
+                f"{self.path}: holds a run with {key} {old}, not {new}; give another "
+                "--run_dir"
+            )
+
+    def stage(self, number: int) -> "StageFolder":
+        """Returns the folder of a stage."""
+        return StageFolder(self.path / f"stage{number}", number)
+
+    def latest_stage(self) -> "StageFolder":
+        """Returns the last stage that has a checkpoint.
+
+        Raises:
+            InputError: neither has.
+        """
+        for number in (2, 1):
+            if self.stage(number).checkpoints():
+                return self.stage(number)
+        raise InputError(f"{self.path}: has no checkpoint of either stage")
+
+
+class StageFolder:
+    """What one stage of a run left.
+
+    Args:
+        path: of the folder.
+        number: of the stage, 1 or 2.
+    """
+
+    def __init__(self, path: Path, number: int):
+        self.path = path
+        self.number = number
+        self.checkpoint_dir = path / "checkpoints"
+
+    def checkpoints(self) -> list[str]:
+        """Returns the checkpoints that are whole, the newest first."""
+        state = tf.train.get_checkpoint_state(str(self.checkpoint_dir))
+        return list(reversed(state.all_model_checkpoint_paths)) if state else []
+
+    def options(self) -> dict[str, Any] | None:
+        """Returns the options of the training, or None where there was none."""
+        path = self.path / "options.json"
+        if not path.exists():
+            return None
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: damaged ({error})") from error
+
+    def claim(self, options: dict[str, Any]) -> None:
+        """Keeps the options of a training, or checks that they are the same.
+
+        `steps` may change: a longer training goes on from the shorter one.
+
+        Raises:
+            InputError: the stage was trained with others; the message says which.
+        """
+        there = self.options()
+        if there and self.checkpoints():
+            fixed = ("training", "data")
+            for key, old, new in _differences(
+                {key: there.get(key) for key in fixed},
+                {key: options[key] for key in fixed},
+            ):
+                if key.split(".")[-1] in ("steps", "folder"):
+                    continue
+                raise InputError(
+                    f"{self.path}: was trained with {key.split('.')[-1]} {old}, not "
+                    f"{new}; give the same, or another --run_dir"
+                )
+        files.write_json(self.path / "options.json", options)
+
+    def restore(self, checkpoint: tf.train.Checkpoint, *, partial: bool = False) -> str:
+        """Restores the newest checkpoint that can be read.
+
+        A damaged one is reported on standard output and the one before it is used.
+
+        Args:
+            checkpoint: of what to restore.
+            partial: whether the file may hold more than that.
+
+        Returns:
+            The path of the checkpoint, without suffix.
+
+        Raises:
+            InputError: there is none, or none can be read.
+        """
+        for path in self.checkpoints():
+            try:
+                status = checkpoint.restore(path)
+                status.assert_existing_objects_matched()
+                if partial:
+                    status.expect_partial()
+                return path
+            except (tf.errors.OpError, ValueError, AssertionError) as error:
+                message = str(error).splitlines()[0][:200]
+                print(f"{path}: damaged checkpoint passed over ({message})")
+        raise InputError(f"{self.checkpoint_dir}: has no readable checkpoint")
+
+
+def weights_of(networks: Networks) -> dict[str, Any]:
+    """Returns the weights of networks as checkpoints hold them, by network and path."""
+    return {
+        name: {weight.path: weight.value for weight in network.weights}
+        for name, network in networks._asdict().items()
+        if network is not None
+    }
+
+
+def load_weights(networks: Networks, stage: StageFolder) -> str:
+    """Loads the newest weights of a stage; returns the checkpoint's path.
+
+    Raises:
+        InputError: the stage has no readable checkpoint of these networks.
+    """
+    return stage.restore(tf.train.Checkpoint(**weights_of(networks)), partial=True)
+
+
+def step_of(checkpoint_path: str) -> int:
+    """Returns the step that a checkpoint was taken at."""
+    return int(checkpoint_path.rsplit("-", 1)[-1])
+
+
+def package_versions() -> dict[str, str]:
+    """Returns the versions of the packages that results depend on."""
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return versions
+
+
+def describe_data(data_dir: str | Path) -> dict[str, str]:
+    """Returns a data set's folder and a checksum of its contents."""
+    splits = records.read_manifest(data_dir)["splits"]
+    content = json.dumps(splits, sort_keys=True).encode()
+    checksum = hashlib.sha256(content).hexdigest()
+    return {"folder": str(data_dir), "checksum": checksum}
+
+
+def _differences(old: Any, new: Any, key: str = "") -> list[tuple[str, Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [
+            difference
+            for name in sorted({*old, *new})
+            for difference in _differences(
+                old.get(name), new.get(name), f"{key}.{name}".lstrip(".")
+            )
+        ]
+    old, new = (
+        list(value) if isinstance(value, tuple) else value for value in (old, new)
+    )
+    return [] if old == new else [(key, old, new)]

@@ -1,0 +1,112 @@
+"""The generators as a SavedModel with three signatures."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from pg2_tf.data import ranges
+from pg2_tf.inference import PoseTransfer
+from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
+from pg2_tf.models.pg2 import generate
+
+
+class ServedModel(tf.Module):
+    """A model's generators behind signatures, with a free batch size.
+
+    Args:
+        model: of stage 2.
+    """
+
+    def __init__(self, model: PoseTransfer):
+        super().__init__(name="pg2")
+        self._networks = model.networks
+        # Only plain variables are tracked, so that loading does not need Keras.
+        self._weights = [
+            weight.value
+            for network in (model.networks.generator1, model.networks.generator2)
+            for weight in network.weights
+        ]
+        self._size = model.image_size
+        self._draw = PoseHeatmaps(self._size)
+
+    def signatures(self) -> dict[str, Any]:
+        """Returns the concrete functions by signature name."""
+        image = (None, *self._size, 3)
+        keypoints = tf.TensorSpec((None, 18, 3), tf.float32, "keypoints")
+        return {
+            "serving_default": _concrete(
+                self._serve, tf.TensorSpec(image, tf.uint8, "image"), keypoints
+            ),
+            "encoded": _concrete(
+                self._serve_encoded,
+                tf.TensorSpec((None,), tf.string, "image_bytes"),
+                keypoints,
+            ),
+            "raw": _concrete(
+                self._serve_raw,
+                tf.TensorSpec(image, tf.float32, "image"),
+                tf.TensorSpec((None, *self._size, 18), tf.float32, "heatmaps"),
+            ),
+        }
+
+    def _serve(self, image: tf.Tensor, keypoints: tf.Tensor) -> dict[str, tf.Tensor]:
+        made = self._serve_raw(ranges.to_signed(image), self._draw(keypoints))
+        return {
+            "refined": ranges.to_pixels(made["refined"]),
+            "coarse": ranges.to_pixels(made["coarse"]),
+        }
+
+    def _serve_encoded(
+        self, image_bytes: tf.Tensor, keypoints: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        image = tf.map_fn(
+            self._decode,
+            image_bytes,
+            fn_output_signature=tf.TensorSpec((*self._size, 3), tf.uint8),
+        )
+        refined = self._serve(image, keypoints)["refined"]
+        png = tf.map_fn(tf.io.encode_png, refined, fn_output_signature=tf.string)
+        return {"refined_png": png}
+
+    def _serve_raw(self, image: tf.Tensor, heatmaps: tf.Tensor) -> dict[str, tf.Tensor]:
+        return generate(self._networks, image, heatmaps)
+
+    def _decode(self, content: tf.Tensor) -> tf.Tensor:
+        image = tf.io.decode_image(content, channels=3, expand_animations=False)
+        tf.debugging.assert_equal(
+            tf.shape(image),
+            (*self._size, 3),
+            message=f"the image must be {self._size[0]}x{self._size[1]} pixels",
+        )
+        return tf.ensure_shape(image, (*self._size, 3))
+
+
+def export_saved_model(
+    model: PoseTransfer, folder: str | Path, *, version: int
+) -> Path:
+    """Writes a model as `folder/version`, which appears whole or not at all.
+
+    Returns:
+        The path of the version.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    served = ServedModel(model)
+    place = folder / str(version)
+    # Not a number: a server that watches the folder passes it over.
+    temporary = folder / f".{version}.{os.getpid()}.tmp"
+    try:
+        tf.saved_model.save(served, str(temporary), signatures=served.signatures())
+        if place.exists():
+            shutil.rmtree(place)
+        os.replace(temporary, place)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return place
+
+
+def _concrete(function: Any, *specs: tf.TensorSpec) -> Any:
+    return tf.function(function, input_signature=specs).get_concrete_function()

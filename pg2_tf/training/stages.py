@@ -1,0 +1,212 @@
+"""Trains a stage: puts data, networks, trainer, run folder and loop together."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pg2_tf import pictures, presets
+from pg2_tf.config import RunConfig, TrainConfig
+from pg2_tf.data import dataset, pipeline, ranges
+from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
+from pg2_tf.models.pg2 import Networks, build_networks, generate
+from pg2_tf.run_folder import (
+    RunFolder,
+    describe_data,
+    load_weights,
+    package_versions,
+    step_of,
+)
+from pg2_tf.training import loop
+from pg2_tf.training.checkpoints import Checkpoints
+from pg2_tf.training.log import Log
+from pg2_tf.training.stage1 import Stage1Trainer
+from pg2_tf.training.stage2 import Stage2Trainer
+from preprocessing.errors import InputError
+
+_LOSSES = {
+    1: ("masked_l1",),
+    2: ("generator", "masked_l1", "adversarial", "discriminator"),
+}
+_NUM_SAMPLES = 8
+
+
+def train_stage(
+    folder: RunFolder,
+    config: RunConfig,
+    training: TrainConfig,
+    *,
+    data_dir: Path,
+    schedule: loop.Schedule,
+    strategy: tf.distribute.Strategy,
+) -> int:
+    """Trains a stage, from the start or from where it stopped.
+
+    Args:
+        folder: of the run.
+        config: what the run is of.
+        training: of the stage.
+        data_dir: of the data set.
+        schedule: how often what is done.
+        strategy: over the devices.
+
+    Returns:
+        The step reached, less than `training.steps` where it was asked to end.
+
+    Raises:
+        InputError: data set, run folder or batch size do not fit.
+    """
+    replicas = strategy.num_replicas_in_sync
+    if training.batch_size % replicas:
+        raise InputError(
+            f"batch_size {training.batch_size}: must be a multiple of the {replicas} "
+            "devices"
+        )
+    source = pipeline.PairSource(_read(data_dir, "train", config))
+    stage = folder.stage(training.stage)
+    _check_stage1(folder, training.stage)
+    folder.claim(config)
+    stage.claim(
+        {
+            "training": asdict(training),
+            "data": describe_data(data_dir),
+            "versions": package_versions(),
+        }
+    )
+    adversary = presets.adversary(config)
+    own_batch = training.stage == 2 and adversary.own_batch
+    with strategy.scope():
+        networks = _networks(folder, config, training)
+        trainer, optimizers = _trainer(networks, training, adversary)
+        draw = PoseHeatmaps(config.model.image_size)
+
+        def prepare(batch: Any) -> Any:
+            if own_batch:
+                return tuple(pipeline.network_inputs(part, draw) for part in batch)
+            return pipeline.network_inputs(batch, draw)
+
+        stepper = loop.Stepper(
+            trainer,
+            prepare,
+            names=_LOSSES[training.stage],
+        )
+        checkpoints = Checkpoints(stage, networks, optimizers, stepper.window)
+
+        def batches(start: int) -> Any:
+            return strategy.experimental_distribute_dataset(
+                pipeline.training_batches(
+                    source,
+                    batch_size=training.batch_size,
+                    seed=training.seed,
+                    start=start,
+                    flip=training.flip,
+                    own_batch=own_batch,
+                )
+            )
+
+        return loop.run(
+            stepper,
+            batches,
+            steps=training.steps,
+            schedule=schedule,
+            checkpoints=checkpoints,
+            open_log=lambda start: Log(stage.path, start=start),
+            draw_samples=_samples(networks, data_dir, config, draw),
+        )
+
+
+def _read(data_dir: Path, split: str, config: RunConfig) -> dataset.Split:
+    read = dataset.read_split(data_dir, split)
+    if read.image_size != config.model.image_size:
+        raise InputError(
+            f"{data_dir}: its images are {'{}x{}'.format(*read.image_size)}, the "
+            f"{config.dataset} model needs {'{}x{}'.format(*config.model.image_size)}"
+        )
+    if not len(read.pairs):
+        raise InputError(f"{data_dir}: the {split} split has no pairs")
+    return read
+
+
+def _check_stage1(folder: RunFolder, stage: int) -> None:
+    if stage == 2 and not folder.stage(1).checkpoints():
+        raise InputError(
+            f"{folder.path}: has no stage 1, on which stage 2 builds; train it first: "
+            f"python -m pg2_tf.train --stage=1 --run_dir={folder.path} ..."
+        )
+
+
+def _networks(folder: RunFolder, config: RunConfig, training: TrainConfig) -> Networks:
+    networks = build_networks(
+        config.model,
+        stage=training.stage,
+        precision=training.precision,
+        seed=training.seed + training.stage - 1,
+    )
+    if training.stage == 2:
+        stage1 = folder.stage(1)
+        path = load_weights(Networks(networks.generator1), stage1)
+        options = stage1.options()
+        planned = f" of {options['training']['steps']:,}" if options else ""
+        print(f"stage 1: {stage1.path}, step {step_of(path):,}{planned}")
+    return networks
+
+
+def _trainer(
+    networks: Networks, training: TrainConfig, adversary: Any
+) -> tuple[keras.Model, dict[str, keras.optimizers.Optimizer]]:
+    def adam(network: keras.Model) -> keras.optimizers.Optimizer:
+        optimizer = keras.optimizers.Adam(
+            training.learning_rate,
+            training.beta_1,
+            training.beta_2,
+            epsilon=1e-8,  # TensorFlow 1's; Keras has 1e-7.
+        )
+        optimizer.build(network.trainable_variables)
+        return optimizer
+
+    if training.stage == 1:
+        optimizer = adam(networks.generator1)
+        stage1 = Stage1Trainer(networks.generator1)
+        stage1.compile(optimizer=optimizer)
+        return stage1, {"generator1_optimizer": optimizer}
+    stage2 = Stage2Trainer(*networks, adversary=adversary, l1_weight=training.l1_weight)
+    generator_optimizer = adam(networks.generator2)
+    discriminator_optimizer = adam(networks.discriminator)
+    stage2.compile(
+        generator_optimizer=generator_optimizer,
+        discriminator_optimizer=discriminator_optimizer,
+    )
+    return stage2, {
+        "generator2_optimizer": generator_optimizer,
+        "discriminator_optimizer": discriminator_optimizer,
+    }
+
+
+def _samples(
+    networks: Networks, data_dir: Path, config: RunConfig, draw: PoseHeatmaps
+) -> Any:
+    """Returns a function that draws what the networks make of some fixed pairs."""
+    try:
+        split = _read(data_dir, "test", config)
+    except InputError:
+        split = _read(data_dir, "train", config)
+    chosen = np.linspace(0, len(split.pairs) - 1, _NUM_SAMPLES).astype(int)
+    batch = pipeline.PairSource(split).gather(tf.constant(chosen))
+    inputs = pipeline.network_inputs(batch, draw)
+    poses = [
+        pictures.draw_pose(pose, size=split.image_size, scale=2)
+        for pose in batch["keypoints"].numpy()
+    ]
+
+    def samples() -> np.ndarray:
+        made = generate(networks, inputs["source"], inputs["heatmaps"])
+        columns = {"source": batch["source"].numpy(), "target pose": poses}
+        for name in ("coarse", "refined"):
+            if name in made:
+                columns[name] = ranges.to_pixels(made[name]).numpy()
+        return pictures.sheet({**columns, "target": batch["target"].numpy()})
+
+    return samples

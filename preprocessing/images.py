@@ -1,0 +1,95 @@
+"""Image files to the JPEG bytes and RGB pixels that a record holds."""
+
+import contextlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from preprocessing.errors import InputError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+_JPEG_MAGIC = b"\xff\xd8\xff"
+_JPEG_QUALITY = 95
+
+
+def decode(content: bytes, *, name: str) -> np.ndarray:
+    """Decodes an image file's bytes, turned upright by its EXIF orientation.
+
+    Returns:
+        uint8 [height, width, 3], RGB.
+
+    Raises:
+        InputError: nothing that OpenCV can decode; the message names `name`.
+    """
+    if not content:
+        raise InputError(f"{name}: the image file is empty")
+    pixels = None
+    with contextlib.suppress(cv2.error):  # Reported below, like a file without image.
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise InputError(f"{name}: cannot be decoded as an image")
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+def read(path: str | Path) -> np.ndarray:
+    """Reads an image file, uint8 [height, width, 3], RGB.
+
+    Raises:
+        InputError: it is missing, empty or no image.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    return decode(content, name=str(path))
+
+
+def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resizes uint8 [H, W, 3] to `size` (height, width); shrinking averages areas."""
+    if image.shape[:2] == size:
+        return image
+    shrinks = size[0] < image.shape[0]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return cv2.resize(image, size[::-1], interpolation=method)
+
+
+def encode_jpeg(image: np.ndarray) -> bytes:
+    """Encodes uint8 [H, W, 3] RGB as JPEG, quality 95, colours at full resolution."""
+    options = [
+        cv2.IMWRITE_JPEG_QUALITY,
+        _JPEG_QUALITY,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    ]
+    return cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)[
+        1
+    ].tobytes()
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """Encodes uint8 [H, W, 3] RGB as PNG."""
+    return cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
+
+
+def as_jpeg(
+    content: bytes, size: tuple[int, int], *, name: str
+) -> tuple[bytes, tuple[int, int]]:
+    """Returns JPEG bytes of an image at `size`, and the size it came in.
+
+    A JPEG of the right size that needs no turning keeps its bytes; everything else
+    is decoded, resized and encoded anew.
+
+    Raises:
+        InputError: the image cannot be decoded.
+    """
+    image = decode(content, name=name)
+    found_size = image.shape[:2]
+    if found_size == size and _is_upright_jpeg(content):
+        return content, found_size
+    return encode_jpeg(resize(image, size)), found_size
+
+
+def _is_upright_jpeg(content: bytes) -> bool:
+    # Decoders differ in whether they obey an EXIF orientation: none may be kept.
+    return content.startswith(_JPEG_MAGIC) and b"Exif\x00" not in content[:65536]

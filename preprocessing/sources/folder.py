@@ -1,0 +1,28 @@
+"""A folder of one's own: `ROOT/<person>/<any image>`.
+
+It is also the template for a source of one's own: a function that yields a `Sample`
+for each image, an entry in `preprocessing/sources/table.py`, and a test.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from preprocessing.images import SUFFIXES
+from preprocessing.samples import Notes, Sample
+
+
+def samples(root: Path, notes: Notes) -> Iterator[Sample]:
+    """Yields every image in the folders of `root`, one folder for each person.
+
+    Args:
+        root: holds the persons' folders.
+        notes: takes what is left out.
+    """
+    for path in sorted(root.rglob("*")):
+        if path.suffix.lower() not in SUFFIXES:
+            continue
+        name = path.relative_to(root)
+        if len(name.parts) == 1:
+            notes.add("images outside a person's folder passed over", path.name)
+            continue
+        yield Sample(name=name.as_posix(), identity=name.parts[0], read=path.read_bytes)
