@@ -102,6 +102,7 @@ def origins(networks: Networks, config: ModelConfig) -> Iterator[Origin]:
     yield from _generator(networks.generator1, _G1, _generator1_layers(config))
     yield from _generator(networks.generator2, _G2, _generator2_layers(config))
     discriminator = networks.discriminator
+    assert discriminator is not None  # Stage 2's networks have one.
     for layer in range(1, config.num_discriminator_layers + 1):
         name = f"{_D}.{layer}/{_D}.{layer}"
         yield Origin(

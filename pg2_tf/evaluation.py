@@ -119,12 +119,6 @@ def _sheet(model: PoseTransfer, source: PairSource, positions: list[int]) -> np.
         pictures.draw_pose(pose, size=model.image_size, scale=2)
         for pose in batch["keypoints"]
     ]
-    generated = {name: images for name, images in made.items() if name != COPY}
-    return pictures.sheet(
-        {
-            "source": batch["source"],
-            "target pose": poses,
-            **generated,
-            "target": batch["target"],
-        }
-    )
+    columns: dict[str, Any] = {COPY: batch["source"], "target pose": poses}
+    columns.update({name: images for name, images in made.items() if name != COPY})
+    return pictures.sheet({**columns, "target": batch["target"]})

@@ -32,14 +32,16 @@ def draw_pose(pose: np.ndarray, *, size: tuple[int, int], scale: int = 1) -> np.
         if found[start] and found[end]:
             colour = _colour(number, len(kp.SKELETON))
             cv2.line(canvas, points[start], points[end], colour, thick, cv2.LINE_AA)
-    for number in np.flatnonzero(found):
-        colour = _colour(int(number), kp.NUM_KEYPOINTS)
-        cv2.circle(canvas, points[number], thick + 1, colour, -1, cv2.LINE_AA)
+    for index in np.flatnonzero(found).tolist():
+        colour = _colour(index, kp.NUM_KEYPOINTS)
+        cv2.circle(canvas, points[index], thick + 1, colour, -1, cv2.LINE_AA)
     return canvas
 
 
 def sheet(
-    columns: Mapping[str, Sequence[np.ndarray]], *, height: int | None = None
+    columns: Mapping[str, Sequence[np.ndarray] | np.ndarray],
+    *,
+    height: int | None = None,
 ) -> np.ndarray:
     """Lays images out in columns, one heading above each.
 
@@ -84,5 +86,5 @@ def _write(canvas: np.ndarray, text: str, *, left: int, width: int) -> None:
 
 
 def _colour(number: int, count: int) -> tuple[int, int, int]:
-    hue = np.uint8([[[180 * number // count, 230, 255]]])
+    hue = np.array([[[180 * number // count, 230, 255]]], np.uint8)
     return tuple(cv2.cvtColor(hue, cv2.COLOR_HSV2RGB)[0, 0].tolist())

@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from pg2_tf.config import AdversaryConfig, ModelConfig, RunConfig, Term, TrainConfig
 
@@ -53,8 +54,11 @@ _PAPER = {
 
 # `if step < 22000` for both data sets, then until 60,000 or 80,000; batch 1 on
 # DeepFashion (released trainer.py, run_market_train.sh, run_DF_train.sh).
-_AUTHORS_STAGE1 = {"market1501": {}, "deepfashion": {"steps": 22_000, "batch_size": 1}}
-_AUTHORS_STAGE2 = {
+_AUTHORS_STAGE1: dict[str, dict[str, Any]] = {
+    "market1501": {},
+    "deepfashion": {"steps": 22_000, "batch_size": 1},
+}
+_AUTHORS_STAGE2: dict[str, dict[str, Any]] = {
     "market1501": {"steps": 38_000},
     "deepfashion": {"steps": 58_000, "batch_size": 1},
 }

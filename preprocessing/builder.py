@@ -178,11 +178,11 @@ class Builder:
             for position in positions:
                 if record := self._read(samples[position]):
                     chosen.append(record)
-                progress.update()
+                else:
+                    progress.update()
             stem = f"{split}-{number:05d}-of-{len(shards):05d}"
             pairs = self._pairs(split, chosen)
-            size = self.settings.image_size
-            examples = (records.serialize(record, size=size) for record in chosen)
+            examples = (self._serialize(record, progress) for record in chosen)
             entries.append(records.write_shard(self.out, stem, examples, pairs))
             joints += [int(kp.found(record.pose).sum()) for record in chosen]
             identities |= {record.identity for record in chosen}
@@ -195,6 +195,10 @@ class Builder:
             "pairs": sum(entry["pairs"] for entry in entries),
             "shards": entries,
         }
+
+    def _serialize(self, record: records.Record, progress: tqdm) -> bytes:
+        progress.update()
+        return records.serialize(record, size=self.settings.image_size)
 
     def _read(self, sample: Sample) -> records.Record | None:
         size = self.settings.image_size

@@ -1,6 +1,7 @@
 """Finds the pose of an image in annotation files, whatever form they came in."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from preprocessing import annotation_csv, openpose
@@ -72,13 +73,17 @@ class Poses:
         for name, pose in annotation_csv.read_csv(path).items():
             people = int(bool(pose[:, 2].any()))
             detection = Detection(pose if people else None, people)
-            self._table[self._key(name)] = lambda detection=detection: detection
+            self._table[self._key(name)] = partial(_same, detection)
 
     def _add_json(self, path: Path, name: Path) -> None:
         self.files.append(path)
         stem = name.as_posix().removesuffix(openpose.SUFFIX)
         # A suffix keeps the key function from cutting a dot out of the name.
-        self._table[self._key(stem + ".jpg")] = lambda: openpose.read_json(path)
+        self._table[self._key(stem + ".jpg")] = partial(openpose.read_json, path)
+
+
+def _same(detection: Detection) -> Detection:
+    return detection
 
 
 def _is_annotation(path: Path) -> bool:

@@ -26,7 +26,8 @@ class ServedModel(tf.Module):
         # Only plain variables are tracked, so that loading does not need Keras.
         self._weights = [
             weight.value
-            for network in (model.networks.generator1, model.networks.generator2)
+            for network in model.networks[:2]
+            if network is not None
             for weight in network.weights
         ]
         self._size = model.image_size

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-Colour = tuple[int, int, int]
+Colour = tuple[int, ...]
 KINDS = ("plain", "studio", "room", "blocks", "street")
 
 
@@ -25,7 +25,7 @@ class Background:
     kind: str
     colours: tuple[Colour, ...]
     horizon: float = 0.8
-    blocks: tuple[tuple[float, float, float, float], ...] = ()
+    blocks: tuple[tuple[float, ...], ...] = ()
 
 
 def random_background(rng: np.random.Generator) -> Background:
@@ -55,7 +55,7 @@ def paint_background(background: Background, *, size: tuple[int, int]) -> np.nda
     wall, floor = np.array([background.colours[0], background.colours[-1]], float)
     if len(background.colours) > 1:
         floor = np.array(background.colours[1], float)
-    picture = np.empty((height, width, 3), np.float32)
+    picture: np.ndarray = np.empty((height, width, 3), np.float32)
     picture[:] = wall
     down = (np.arange(height, dtype=np.float32)[:, None, None] + 0.5) / height
     if background.kind == "studio":

@@ -21,11 +21,11 @@ def draw_backpack(canvas: Canvas, person: Person, skeleton: Skeleton) -> None:
     canvas.limb([Segment(top, bottom, half, half, person.backpack)])
     if chest[2, 2] > 0.3:
         pocket = tuple(round(0.8 * channel) for channel in person.backpack)
-        sides = [
+        left, right = (
             canvas.at(middle + 0.045 * chest[:, 1] + side * 0.035 * chest[:, 0])
             for side in (-1, 1)
-        ]
-        canvas.line(*sides, 0.055, pocket)
+        )
+        canvas.line(left, right, 0.055, pocket)
 
 
 def draw_straps(canvas: Canvas, person: Person, skeleton: Skeleton) -> None:
@@ -35,9 +35,9 @@ def draw_straps(canvas: Canvas, person: Person, skeleton: Skeleton) -> None:
         dark = tuple(round(0.75 * channel) for channel in person.backpack)
         for side in (-1, 1):
             places = ((0.058, -0.01, 0.02), (0.062, 0.06, 0.062), (0.088, 0.16, 0.04))
-            places = [chest @ (np.array(place) * (side, 1, 1)) for place in places]
-            if places[1][2] < 0.0:
-                points = [canvas.at(neck + place) for place in places]
+            moved = [chest @ (np.array(place) * (side, 1, 1)) for place in places]
+            if moved[1][2] < 0.0:
+                points = [canvas.at(neck + place) for place in moved]
                 canvas.line(points[0], points[1], _STRAP, dark)
                 canvas.line(points[1], points[2], _STRAP, dark)
     if person.bag is not None:

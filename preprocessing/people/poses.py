@@ -83,10 +83,10 @@ class BodyPose:
     sway: float
     head_yaw: float
     head_tilt: float
-    right_arm: tuple[float, float, float, float]
-    left_arm: tuple[float, float, float, float]
-    right_leg: tuple[float, float, float]
-    left_leg: tuple[float, float, float]
+    right_arm: tuple[float, ...]
+    left_arm: tuple[float, ...]
+    right_leg: tuple[float, ...]
+    left_leg: tuple[float, ...]
     height: float
     shift: tuple[float, float]
 
@@ -135,7 +135,7 @@ def _random_arms(
     if abs(swing) > 4 and kind < 0.6:
         bend = float(rng.uniform(12, 30))
         arms = [(7, turn, 3, turn + bend) for turn in (-swing, swing)]
-        return tuple(_jitter(rng, arm, spread=3) for arm in arms)
+        return _jitter(rng, arms[0], spread=3), _jitter(rng, arms[1], spread=3)
     if kind < 0.55:
         name = _BOTH_ARMS[rng.choice(len(_BOTH_ARMS), p=_BOTH_ARMS_WEIGHTS)]
         arms = [_ARMS[name]] * 2
@@ -144,7 +144,7 @@ def _random_arms(
         quiet = _ARMS[names[rng.integers(3)]]
         active = _ARMS[names[rng.integers(len(names))]]
         arms = [quiet, active] if rng.integers(2) else [active, quiet]
-    return tuple(_jitter(rng, arm, spread=5) for arm in arms)
+    return _jitter(rng, arms[0], spread=5), _jitter(rng, arms[1], spread=5)
 
 
 def _jitter(

@@ -1,6 +1,6 @@
 """People that the project draws itself, with exact keypoints and free of rights."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -28,7 +28,7 @@ def samples(
             miss them, from 0 to 1.
     """
     for identity in range(identities):
-        # The last number keeps the streams apart: trailing zeros do not count in a seed.
+        # The last number keeps the streams apart: numpy ignores zeros at a seed's end.
         person = people.random_person(np.random.default_rng([seed, identity, 0, 1]))
         for index in range(images_per_identity):
             rng = np.random.default_rng([seed, identity, index, 2])
@@ -45,6 +45,10 @@ def samples(
             yield Sample(
                 name=f"{identity:04d}_{index:03d}.jpg",
                 identity=f"{identity:04d}",
-                read=lambda draw=draw: images.encode_jpeg(draw()[0]),
+                read=partial(_read, draw),
                 pose=pose,
             )
+
+
+def _read(draw: Callable[[], tuple[np.ndarray, np.ndarray]]) -> bytes:
+    return images.encode_jpeg(draw()[0])

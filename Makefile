@@ -1,0 +1,51 @@
+# The two commands of a newcomer are `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+DEMO ?= demo
+BIN := $(VENV)/bin
+RUN := $(BIN)/python -m
+
+.PHONY: demo test check format clean
+.DELETE_ON_ERROR:
+
+# Everything pinned, and the project itself, editable.
+$(VENV)/.installed: requirements.txt setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -r requirements.txt -e ".[dev]"
+	touch $@
+
+# Draws people, trains both stages on them, scores, shows and exports the model.
+demo: $(VENV)/.installed
+	$(RUN) preprocessing.build --source=synthetic --identities=300 \
+	  --images_per_identity=10 --out=$(DEMO)/data --overwrite
+	$(RUN) pg2_tf.train --dataset=demo --stage=1 --precision=auto \
+	  --data_dir=$(DEMO)/data --run_dir=$(DEMO)/run
+	$(RUN) pg2_tf.train --dataset=demo --stage=2 --precision=auto \
+	  --data_dir=$(DEMO)/data --run_dir=$(DEMO)/run
+	$(RUN) pg2_tf.evaluate --run_dir=$(DEMO)/run --data_dir=$(DEMO)/data \
+	  --num_pairs=200 --out=$(DEMO)/evaluation
+	$(RUN) pg2_tf.export --run_dir=$(DEMO)/run --out=exported/demo --overwrite
+	@echo
+	@echo "data set      $(DEMO)/data"
+	@echo "run folder    $(DEMO)/run"
+	@echo "scores        $(DEMO)/evaluation/scores.json"
+	@echo "picture sheet $(DEMO)/evaluation/sheet.png"
+	@echo "SavedModel    exported/demo/1"
+
+test: $(VENV)/.installed
+	$(RUN) pytest --durations=5
+
+# Format, lint, types of the public surface, and the direction of imports.
+check: $(VENV)/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy pg2_tf preprocessing
+	$(RUN) pytest -q tests/test_pg2_tf_imports.py
+
+format: $(VENV)/.installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) $(DEMO) exported/demo

@@ -1,0 +1,46 @@
+"""Packaging of pg2_tf and preprocessing."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(
+    r'__version__ = "(.+)"', (HERE / "pg2_tf" / "__init__.py").read_text()
+)[1]
+
+setup(
+    name="pg2-tf",
+    version=VERSION,
+    description="Pose Guided Person Image Generation (PG2) in TensorFlow 2 and Keras 3",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.10,<3.14",
+    packages=find_packages(include=["pg2_tf*", "preprocessing*"]),
+    install_requires=[
+        "absl-py>=2.1",
+        "keras>=3.12,<4",
+        "numpy>=2.0,<3",
+        "opencv-python-headless>=4.10",
+        "pandas>=2.2",
+        "scikit-image>=0.25",
+        "tensorboard>=2.20,<2.22",
+        "tensorflow>=2.20,<2.22",
+        "tqdm>=4.66",
+    ],
+    extras_require={
+        # TensorFlow with the CUDA libraries it was built for.
+        "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
+        # Nothing more is needed; the name is kept for `pip install pg2-tf[demo]`.
+        "demo": [],
+        "serving": ["tensorflow-serving-api>=2.19"],
+        "dev": ["mypy==2.4.1", "pytest==9.2.0", "ruff==0.17.6"],
+    },
+    classifiers=[
+        "License :: OSI Approved :: MIT License",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
