@@ -21,7 +21,7 @@ class Origin(NamedTuple):
 
     Attributes:
         layer: of one of our networks.
-        names: the authors' names of its weights, in the order of `layer.weights`.
+        names: the authors' names of its trainable weights, in their order.
     """
 
     layer: keras.layers.Layer
@@ -79,7 +79,7 @@ def assign(networks: Networks, config: ModelConfig, path: str | Path) -> list[st
     used = set()
     values = []
     for layer, names in origins(networks, config):
-        for weight, name in zip(layer.weights, names, strict=True):
+        for weight, name in zip(layer.trainable_weights, names, strict=True):
             if name not in shapes:
                 raise InputError(f"{path}: has no variable {name}")
             value = _read(reader, path, name)
@@ -110,10 +110,10 @@ def origins(networks: Networks, config: ModelConfig) -> Iterator[Origin]:
             (f"{name}.Filters", f"{name}.Biases"),
         )
         if layer > 1:
-            parts = ("scale", "offset", "moving_mean", "moving_variance")
+            # Neither code ever reads the moving statistics.
             yield Origin(
                 discriminator.get_layer(f"norm{layer}"),
-                tuple(f"{_D}.BN{layer}.{part}" for part in parts),
+                (f"{_D}.BN{layer}.scale", f"{_D}.BN{layer}.offset"),
             )
     name = f"{_D}.Output/{_D}.Output"
     yield Origin(discriminator.get_layer("logit"), (f"{name}.W", f"{name}.b"))
@@ -177,7 +177,7 @@ def _channels_last(
 
 def _reader(path: str | Path):
     try:
-        return tf.train.load_checkpoint(str(path))
+        return tf.train.load_checkpoint(str(path).removesuffix(".index"))
     except (ValueError, tf.errors.OpError) as error:
         message = str(getattr(error, "message", error)).splitlines()[0]
         raise InputError(f"{path}: no readable checkpoint ({message})") from error

@@ -6,11 +6,11 @@ colons; the first row may be the heading `name:keypoints_y:keypoints_x`.
 """
 
 import json
-import math
 from pathlib import Path
 
 import numpy as np
 
+from preprocessing import files
 from preprocessing import keypoints as kp
 from preprocessing.errors import InputError
 
@@ -52,7 +52,7 @@ def write_csv(path: str | Path, poses: dict[str, np.ndarray]) -> None:
     for name, pose in poses.items():
         places = np.where(kp.found(pose)[:, None], pose[:, :2], -1).round(3)
         rows.append(f"{name}: {places[:, 1].tolist()}: {places[:, 0].tolist()}")
-    Path(path).write_text("\n".join(rows) + "\n", encoding="utf-8")
+    files.write_text(path, "\n".join(rows) + "\n")
 
 
 def _row(where: str, line: str) -> tuple[str, np.ndarray]:
@@ -70,13 +70,7 @@ def _numbers(where: str, text: str) -> np.ndarray:
         values = json.loads(text)
     except (ValueError, RecursionError):
         values = None
-    if not isinstance(values, list) or not all(
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and abs(value) < 1e9
-        for value in values
-    ):
+    if not isinstance(values, list) or not all(map(kp.is_number, values)):
         raise InputError(f"{where}: expected a list of numbers, got {text[:60]!r}")
     if len(values) != kp.NUM_KEYPOINTS:
         raise InputError(

@@ -69,6 +69,15 @@ SKELETON = (
 FROM_BODY_25 = (0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18)
 
 
+def is_number(value: object) -> bool:
+    """True for a number that a file may give for a keypoint: no image is larger.
+
+    A limb far longer than any image would take hours to draw. NaN is not below.
+    """
+    is_real = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_real and abs(value) < 1e5
+
+
 def missing_pose() -> np.ndarray:
     """Returns a pose in which nothing was found, float32 [18, 3] of zeros."""
     return np.zeros((NUM_KEYPOINTS, 3), np.float32)

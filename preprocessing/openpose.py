@@ -5,12 +5,12 @@ the body models COCO (18 keypoints) and BODY_25, told apart by their number.
 """
 
 import json
-import math
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from preprocessing import files
 from preprocessing import keypoints as kp
 from preprocessing.errors import InputError
 
@@ -60,7 +60,7 @@ def write_json(path: str | Path, pose: np.ndarray) -> None:
     """Writes one person's pose, float [18, 3], as OpenPose (COCO-18) would."""
     values = [round(float(value), 3) for value in np.asarray(pose).reshape(-1)]
     content = {"version": 1.3, "people": [{"pose_keypoints_2d": values}]}
-    Path(path).write_text(json.dumps(content) + "\n", encoding="utf-8")
+    files.write_text(path, json.dumps(content) + "\n")
 
 
 def _person(path: str | Path, index: int, person: object) -> np.ndarray:
@@ -69,7 +69,7 @@ def _person(path: str | Path, index: int, person: object) -> np.ndarray:
     where = f"{path}: person {index}"
     if not isinstance(values, list):
         raise InputError(f"{where} has neither `{_KEYS[0]}` nor `{_KEYS[1]}`")
-    if not all(_is_number(value) for value in values):
+    if not all(kp.is_number(value) for value in values):
         raise InputError(f"{where}: its keypoints are not all numbers")
     if len(values) == 3 * 18:
         return kp.clean(np.reshape(values, (18, 3)))
@@ -83,13 +83,4 @@ def _person(path: str | Path, index: int, person: object) -> np.ndarray:
     raise InputError(
         f"{where} has {len(values)} numbers; allowed are 54 (COCO, 18 keypoints) "
         "and 75 (BODY_25)"
-    )
-
-
-def _is_number(value: object) -> bool:
-    return (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and abs(value) < 1e9
     )

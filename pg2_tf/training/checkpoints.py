@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from pg2_tf.models.pg2 import Networks
-from pg2_tf.run_folder import StageFolder, step_of, weights_of
+from pg2_tf.run_folder import StageFolder, load_weights, step_of, weights_of
 
 _KEEP = 3
 
@@ -29,6 +29,7 @@ class Checkpoints:
         window: tf.Variable,
     ):
         self._folder = folder
+        self._networks = networks
         state: dict[str, Any] = {
             name: {variable.path: variable.value for variable in optimizer.variables}
             for name, optimizer in optimizers.items()
@@ -41,8 +42,15 @@ class Checkpoints:
         )
 
     def restore(self) -> int:
-        """Restores the newest readable checkpoint; returns its step, 0 without one."""
-        if not self._folder.checkpoints():
+        """Restores the newest readable checkpoint; returns its step, 0 without one.
+
+        A checkpoint of step 0 holds weights alone, for a training to start from.
+        """
+        paths = self._folder.checkpoints()
+        if not paths:
+            return 0
+        if step_of(paths[0]) == 0:
+            load_weights(self._networks, self._folder)
             return 0
         return step_of(self._folder.restore(self._checkpoint))
 

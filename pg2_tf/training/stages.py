@@ -201,8 +201,10 @@ def _samples(
         for pose in batch["keypoints"].numpy()
     ]
 
+    make = tf.function(lambda: generate(networks, inputs["source"], inputs["heatmaps"]))
+
     def samples() -> np.ndarray:
-        made = generate(networks, inputs["source"], inputs["heatmaps"])
+        made = make()
         columns = {"source": batch["source"].numpy(), "target pose": poses}
         for name in ("coarse", "refined"):
             if name in made:

@@ -1,0 +1,38 @@
+"""Draws a person and poses to try a model on.
+
+python -m preprocessing.draw_person --seed=7 --out=person
+
+writes `photo.png`, and each pose as OpenPose JSON, `pose1_keypoints.json` and so on.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from preprocessing import command, files, images, openpose, people
+
+_OUT = flags.DEFINE_string("out", None, "Folder to write to.")
+_SEED = flags.DEFINE_integer("seed", 0, "Of person, poses and background.")
+_SIZE = flags.DEFINE_string("image_size", "128x64", "HEIGHTxWIDTH of the picture.")
+_NUM_POSES = flags.DEFINE_integer("num_poses", 6, "How many poses.", lower_bound=1)
+
+
+def main() -> None:
+    """Draws and writes."""
+    out = Path(command.required("out", _OUT.value))
+    size = command.parse_size("image_size", _SIZE.value)
+    # Apart from the streams of `sources.synthetic`: nobody the demo was trained on.
+    rng = np.random.default_rng([_SEED.value, 0, 0, 3])
+    person, background = people.random_person(rng), people.random_background(rng)
+    body_pose = people.random_body_pose(rng, facing="front")
+    photo, _ = people.draw(person, body_pose, size=size, background=background)
+    files.write_bytes(out / "photo.png", images.encode_png(photo))
+    for number in range(1, _NUM_POSES.value + 1):
+        pose = people.locate(person, people.random_body_pose(rng), size=size)
+        openpose.write_json(out / f"pose{number}{openpose.SUFFIX}", pose)
+    print(f"{out}: photo.png and {_NUM_POSES.value} poses, {_SIZE.value}")
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,138 @@
+"""What the tests of pg2_tf share: tiny networks, run folders, commands. No tests."""
+
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from absl import app, flags
+
+from pg2_tf import presets
+from pg2_tf.config import RunConfig
+from pg2_tf.models.pg2 import Networks, build_networks
+from pg2_tf.run_folder import RunFolder, weights_of
+
+ROOT = Path(__file__).parents[1]
+TINY = presets.preset("tiny")
+
+
+class Result(NamedTuple):
+    """How a command ended: exit status and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+
+def tiny_config(profile="paper") -> RunConfig:
+    """Returns the configuration of a tiny run."""
+    return RunConfig("tiny", profile, presets.preset("tiny", profile=profile).model)
+
+
+def random_networks(model, *, stage=2, seed=0) -> Networks:
+    """Builds networks in which no bias and no offset is zero."""
+    networks = build_networks(model, stage=stage, seed=seed)
+    rng = np.random.default_rng(seed)
+    for network in filter(None, networks):
+        for weight in network.weights:
+            if len(weight.shape) == 1:
+                weight.assign(weight + 0.1 * rng.uniform(-1, 1, weight.shape))
+    return networks
+
+
+def make_run(path, *, config=None, stages=(1, 2), step=7, seed=0) -> Path:
+    """Writes a run folder with random weights, as a training would leave it."""
+    config = config or tiny_config()
+    folder = RunFolder(path)
+    folder.claim(config)
+    networks = random_networks(config.model, seed=seed)
+    for stage in stages:
+        part = networks if stage == 2 else Networks(networks.generator1)
+        place = str(folder.stage(stage).checkpoint_dir)
+        checkpoint = tf.train.Checkpoint(**weights_of(part))
+        tf.train.CheckpointManager(checkpoint, place, max_to_keep=1).save(step)
+    return folder.path
+
+
+def network_batch(count=4, *, size=(32, 32), seed=0) -> dict[str, tf.Tensor]:
+    """Returns random inputs of the trainers."""
+    rng = np.random.default_rng(seed)
+    shape = (count, *size)
+    arrays = {
+        "source": rng.uniform(-1, 1, (*shape, 3)),
+        "target": rng.uniform(-1, 1, (*shape, 3)),
+        "heatmaps": np.where(rng.random((*shape, 18)) < 0.05, 1, -1),
+        "mask": rng.random((*shape, 1)) < 0.4,
+    }
+    return {key: tf.constant(value, tf.float32) for key, value in arrays.items()}
+
+
+def random_poses(count, *, size=(32, 32), seed=0) -> np.ndarray:
+    """Returns poses inside an image, a tenth of the keypoints missing."""
+    rng = np.random.default_rng(seed)
+    poses = np.ones((count, 18, 3), np.float32)
+    poses[..., :2] = rng.uniform(0, 1, (count, 18, 2)) * (size[1] - 1, size[0] - 1)
+    poses[rng.random((count, 18)) < 0.1] = 0
+    return poses
+
+
+def copies(weights) -> list[np.ndarray]:
+    """Returns the values of weights as they are now."""
+    return [weight.numpy() for weight in weights]
+
+
+def same(old, new) -> bool:
+    """True if two lists of arrays are equal bit for bit."""
+    return all(np.array_equal(a, b) for a, b in zip(old, new, strict=True))
+
+
+def run_command(capsys, module, *arguments) -> Result:
+    """Runs an entry point in this process, as `python -m` would."""
+    if "help" not in flags.FLAGS:
+        app.define_help_flags()
+    known = set(flags.FLAGS)
+    capsys.readouterr()
+    argv, sys.argv = sys.argv, [module, *map(str, arguments)]
+    flags.FLAGS.unparse_flags()
+    status = 0
+    try:
+        runpy.run_module(module, run_name="__main__")
+    except SystemExit as end:
+        status = end.code or 0
+    finally:
+        sys.argv = argv
+        for name in set(flags.FLAGS) - known:
+            delattr(flags.FLAGS, name)
+    return Result(status, *capsys.readouterr())
+
+
+def command_error(capsys, module, *arguments) -> str:
+    """Runs an entry point that must end in one line of error; returns the line."""
+    result = run_command(capsys, module, *arguments)
+    assert result.status == 1, result
+    lines = [line for line in result.err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, result.err
+    assert "Traceback" not in result.err
+    assert result.err.splitlines()[-1] == lines[0]
+    return lines[0]
+
+
+def run_script(text, *arguments, wait=True, **environment):
+    """Runs Python code in a process of its own, from the root of the project."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", text, *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if not wait:
+        return process
+    out, _ = process.communicate(timeout=180)
+    assert process.returncode == 0, out
+    return out
