@@ -23,7 +23,7 @@ setup(
         "absl-py>=2.1",
         "keras>=3.12,<4",
         "numpy>=2.0,<3",
-        "opencv-python-headless>=4.10",
+        "opencv-python-headless>=5,<6",
         "pandas>=2.2",
         "scikit-image>=0.25",
         "tensorboard>=2.20,<2.22",

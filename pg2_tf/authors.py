@@ -186,5 +186,5 @@ def _reader(path: str | Path):
 def _read(reader, path: str | Path, name: str) -> np.ndarray:
     try:
         return reader.get_tensor(name)
-    except (ValueError, tf.errors.OpError, RuntimeError) as error:
+    except (ValueError, IndexError, RuntimeError, tf.errors.OpError) as error:
         raise InputError(f"{path}: {name} cannot be read ({error})") from error

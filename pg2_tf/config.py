@@ -10,6 +10,7 @@ from typing import Any
 SKIPS = ("all", "inner")
 DISCRIMINATOR_INPUTS = ("pair", "image")
 PRECISIONS = ("float32", "bfloat16")
+SCHEDULES = ("constant", "cosine")
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ class TrainConfig:
         steps: how many in all.
         batch_size: pairs in a step, over all devices.
         learning_rate, beta_1, beta_2: of Adam.
+        schedule: of the learning rate: `constant` (paper section 4.1: the released
+            code never changes it), or `cosine`: down to 0 at the last step.
         l1_weight: lambda of equation 4; stage 2 only.
         flip: whether half of the pairs are mirrored.
         precision: `float32`, or `bfloat16`: layers compute in it, weights stay
@@ -108,6 +111,7 @@ class TrainConfig:
     learning_rate: float = 2e-5
     beta_1: float = 0.5
     beta_2: float = 0.999
+    schedule: str = "constant"
     l1_weight: float = 10.0
     flip: bool = True
     precision: str = "float32"
@@ -115,6 +119,7 @@ class TrainConfig:
 
     def __post_init__(self):
         _one_of("precision", self.precision, PRECISIONS)
+        _one_of("schedule", self.schedule, SCHEDULES)
         for name in ("steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)}: must be at least 1")

@@ -12,7 +12,6 @@ from pg2_tf.data.dataset import read_split
 from pg2_tf.inference import PoseTransfer
 from pg2_tf.run_folder import describe_data, package_versions
 from preprocessing import command, files, images
-from preprocessing.errors import InputError
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Run folder of a trained model.")
 _DATA_DIR = flags.DEFINE_string(
@@ -38,14 +37,7 @@ def main() -> None:
     stage = int(_STAGE.value) if _STAGE.value else None
     model = PoseTransfer.load(run_dir, stage=stage)
     data_dir = _DATA_DIR.value or f"data/{model.config.dataset}"
-    split = read_split(data_dir, _SPLIT.value)
-    if split.image_size != model.image_size:
-        raise InputError(
-            f"{data_dir}: its images are {split.image_size}, the run's "
-            f"{model.image_size}"
-        )
-    if not len(split.pairs):
-        raise InputError(f"{data_dir}: the {_SPLIT.value} split has no pairs")
+    split = read_split(data_dir, _SPLIT.value, image_size=model.image_size)
     positions = evaluation.draw_pairs(
         _NUM_PAIRS.value, num_pairs=len(split.pairs), seed=_SEED.value
     )

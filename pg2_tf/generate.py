@@ -111,7 +111,7 @@ def _write(
 ) -> None:
     def sheet() -> np.ndarray:
         size = source.shape[:2]
-        skeletons = [pictures.draw_pose(pose, size=size, scale=2) for pose in poses]
+        skeletons = [pictures.draw_pose(pose, size=size) for pose in poses]
         return pictures.sheet(
             {
                 "source": [source] * len(made),

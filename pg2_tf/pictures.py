@@ -6,14 +6,16 @@ import cv2
 import numpy as np
 
 from preprocessing import keypoints as kp
+from preprocessing.images import resize
 
 _HEADING = 22
 _MARGIN = 4
+_SMALLEST = 192
 _LIGHT = 255
 _DARK = 40
 
 
-def draw_pose(pose: np.ndarray, *, size: tuple[int, int], scale: int = 1) -> np.ndarray:
+def draw_pose(pose: np.ndarray, *, size: tuple[int, int], scale: int = 4) -> np.ndarray:
     """Draws a pose as a coloured skeleton on black.
 
     Args:
@@ -48,13 +50,14 @@ def sheet(
     Args:
         columns: images uint8 [H, W, 3] by heading, as many in each column; an image
             that is a whole number of times larger than the first keeps its size.
-        height: of an image in the sheet, in pixels; default twice the first's.
+        height: of an image in the sheet, in pixels; default twice the first's, and
+            at least 192.
 
     Returns:
         uint8 [.., .., 3], RGB, on white.
     """
     first = next(iter(columns.values()))[0]
-    tall = height or 2 * first.shape[0]
+    tall = height or max(2 * first.shape[0], _SMALLEST)
     wide = round(tall * first.shape[1] / first.shape[0])
     rows = max(map(len, columns.values()))
     canvas = np.full(
@@ -71,9 +74,7 @@ def sheet(
         _write(canvas, heading, left=left, width=wide)
         for row, image in enumerate(images):
             top = _HEADING + _MARGIN + row * (tall + _MARGIN)
-            canvas[top : top + tall, left : left + wide] = cv2.resize(
-                image, (wide, tall), interpolation=cv2.INTER_CUBIC
-            )
+            canvas[top : top + tall, left : left + wide] = resize(image, (tall, wide))
     return canvas
 
 

@@ -38,9 +38,18 @@ _PAPER = {
     ),
     # Synthetic people, small and fast: what `make demo` trains.
     "demo": Preset(
-        model=ModelConfig(image_size=(128, 64), width=16, discriminator_width=16),
-        stage1=TrainConfig(stage=1, steps=1200, batch_size=16, learning_rate=5e-4),
-        stage2=TrainConfig(stage=2, steps=200, batch_size=16, learning_rate=2e-4),
+        model=ModelConfig(image_size=(64, 32), width=32, discriminator_width=32),
+        stage1=TrainConfig(
+            stage=1, steps=3500, batch_size=16, learning_rate=8e-4, schedule="cosine"
+        ),
+        stage2=TrainConfig(
+            stage=2,
+            steps=400,
+            batch_size=16,
+            learning_rate=2e-4,
+            schedule="cosine",
+            l1_weight=40,
+        ),
     ),
     # The smallest networks there are, for tests.
     "tiny": Preset(

@@ -23,6 +23,14 @@ from preprocessing import files, records
 from preprocessing.errors import InputError
 
 CONFIG = "config.json"
+# TensorFlow raises one or another by what is damaged: IndexError where bytes lack.
+_RESTORE_ERRORS = (
+    tf.errors.OpError,
+    ValueError,
+    AssertionError,
+    IndexError,
+    RuntimeError,
+)
 _PACKAGES = ("pg2-tf", "tensorflow", "keras", "numpy", "opencv-python-headless")
 
 
@@ -171,7 +179,7 @@ class StageFolder:
                 if partial:
                     status.expect_partial()
                 return path
-            except (tf.errors.OpError, ValueError, AssertionError) as error:
+            except _RESTORE_ERRORS as error:
                 message = str(error).splitlines()[0][:200]
                 print(f"{path}: damaged checkpoint passed over ({message})")
         raise InputError(f"{self.checkpoint_dir}: has no readable checkpoint")
@@ -223,7 +231,7 @@ def _differences(old: Any, new: Any, key: str = "") -> list[tuple[str, Any, Any]
     if isinstance(old, dict) and isinstance(new, dict):
         return [
             difference
-            for name in sorted({*old, *new})
+            for name in {**old, **new}
             for difference in _differences(
                 old.get(name), new.get(name), f"{key}.{name}".lstrip(".")
             )

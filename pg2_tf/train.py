@@ -14,7 +14,7 @@ import tensorflow as tf
 from absl import flags
 
 from pg2_tf import presets
-from pg2_tf.config import RunConfig, TrainConfig
+from pg2_tf.config import SCHEDULES, RunConfig, TrainConfig
 from pg2_tf.devices import resolve_precision
 from pg2_tf.run_folder import RunFolder
 from pg2_tf.training.loop import Schedule
@@ -46,6 +46,12 @@ _BATCH_SIZE = flags.DEFINE_integer(
 )
 _LEARNING_RATE = flags.DEFINE_float(
     "learning_rate", None, "Of Adam. Default: preset's."
+)
+_SCHEDULE = flags.DEFINE_enum(
+    "schedule",
+    None,
+    SCHEDULES,
+    "Of the learning rate; cosine: down to 0 at the last step. Default: preset's.",
 )
 _L1_WEIGHT = flags.DEFINE_float(
     "l1_weight", None, "Lambda of equation 4, stage 2. Default: preset's."
@@ -115,6 +121,7 @@ def _train_config(config: RunConfig, stage: int) -> TrainConfig:
         "steps": _STEPS.value,
         "batch_size": _BATCH_SIZE.value,
         "learning_rate": _LEARNING_RATE.value,
+        "schedule": _SCHEDULE.value,
         "l1_weight": _L1_WEIGHT.value,
         "precision": resolve_precision(_PRECISION.value),
         "flip": _FLIP.value,

@@ -62,6 +62,9 @@ _IMAGES_PER_IDENTITY = flags.DEFINE_integer(
 _MISSING = flags.DEFINE_float(
     "missing", 0.0, "Share of synthetic keypoints withheld.", lower_bound=0
 )
+_SAME_BACKGROUND = flags.DEFINE_boolean(
+    "same_background", False, "One background for all images of a synthetic person."
+)
 _OVERWRITE = command.define_overwrite()
 
 
@@ -90,6 +93,7 @@ def main() -> None:
             size=size,
             seed=_SEED.value,
             missing=_MISSING.value,
+            same_background=_SAME_BACKGROUND.value,
         )
         builder.collect(samples)
     else:

@@ -1,6 +1,5 @@
 """Builds a data set: collects samples, finds poses, splits, pairs, writes, reports."""
 
-import importlib.metadata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from preprocessing import files, images, pairing, records
+from preprocessing import files, images, pairing, records, report
 from preprocessing import keypoints as kp
 from preprocessing.errors import InputError
 from preprocessing.poses import Poses, default_key
@@ -62,6 +61,7 @@ class Builder:
             )
         self.settings = settings
         self.out = out
+        self._overwrite = overwrite
         self.notes = Notes()
         source = SOURCES.get(settings.source)
         self._key: Callable[[str], str] = source.key if source else default_key
@@ -80,10 +80,10 @@ class Builder:
         Raises:
             InputError: it yields nothing, or two images of one name.
         """
-        self._samples = list(samples)
+        self._samples = list(tqdm(samples, desc="images", unit=" images", leave=False))
         if not self._samples:
             passed = "; ".join(self.notes.lines())
-            raise InputError(f"no image to use was found{': ' + passed * bool(passed)}")
+            raise InputError(f"no image to use was found{': ' * bool(passed)}{passed}")
         name, count = Counter(s.name for s in self._samples).most_common(1)[0]
         if count > 1:
             raise InputError(f"{name}: {count} images have this name")
@@ -124,7 +124,7 @@ class Builder:
             InputError: no image can be read, or there is not a single pair.
         """
         self.out.mkdir(parents=True, exist_ok=True)
-        (self.out / records.MANIFEST).unlink(missing_ok=True)
+        self._clear()
         splits = {}
         with tqdm(total=len(self._samples), desc="records", unit=" images") as progress:
             for split, samples in self._split().items():
@@ -136,10 +136,16 @@ class Builder:
                 f"no pairs at all under pairs={self.settings.pairs}: each needs two "
                 f"images of one person with poses ({'; '.join(self.notes.lines())})"
             )
-        report = self._report(splits)
-        files.write_text(self.out / REPORT, report + "\n")
+        described = report.describe(
+            self.settings.source,
+            self.settings.image_size,
+            splits,
+            [rule for rule in self._rules.values() if not isinstance(rule, str)],
+            self.notes,
+        )
+        files.write_text(self.out / REPORT, described + "\n")
         files.write_json(self.out / records.MANIFEST, self._manifest(splits))
-        return report
+        return described
 
     def _pair_list(self, path: str) -> pairing.PairList:
         if not Path(path).exists():
@@ -147,6 +153,17 @@ class Builder:
                 f"pairs={path}: neither a rule ({', '.join(pairing.RULES)}) nor a file"
             )
         return pairing.PairList(path, key=self._key)
+
+    def _clear(self) -> None:
+        # The manifest first; whole shards only of a data set that may be replaced.
+        shards = "-?????-of-?????."
+        patterns = [records.MANIFEST, REPORT]
+        patterns += [f".{split}{shards}*.tmp" for split in SPLITS]
+        if self._overwrite:
+            patterns += [f"{split}{shards}*" for split in SPLITS]
+        for pattern in patterns:
+            for path in list(self.out.glob(pattern)):
+                path.unlink()
 
     def _split(self) -> dict[str, list[Sample]]:
         undecided = [s.identity for s in self._samples if s.split is None]
@@ -227,38 +244,13 @@ class Builder:
         identities = [record.identity for record in chosen]
         return pairing.same_identity_pairs(identities, poses, rule=rule)
 
-    def _report(self, splits: dict[str, Any]) -> str:
-        lines = [f"{self.settings.source}: {'{}x{}'.format(*self.settings.image_size)}"]
-        for name, split in splits.items():
-            lines.append(
-                f"  {name}: {split['images']:,} images of {split['identities']:,} "
-                f"identities, {split['images_without_person']:,} without a person, "
-                f"{split['mean_joints']:.1f} of 18 joints found on average, "
-                f"{split['pairs']:,} ordered same-identity pairs, "
-                f"{len(split['shards'])} shards"
-            )
-        for path, used, total in self._listed():
-            lines.append(
-                f"  {path}: {total - used:,} of {total:,} rows name no two images here"
-            )
-        return "\n".join(lines + [f"  {line}" for line in self.notes.lines()])
-
-    def _listed(self) -> list[tuple[Path | str, int, int]]:
-        lists = [rule for rule in self._rules.values() if not isinstance(rule, str)]
-        if len(lists) == 2 and lists[0].path == lists[1].path:
-            return [(lists[0].path, lists[0].used + lists[1].used, len(lists[0].rows))]
-        return [(rule.path, rule.used, len(rule.rows)) for rule in lists]
-
     def _manifest(self, splits: dict[str, Any]) -> dict[str, Any]:
         return {
             "schema_version": records.SCHEMA_VERSION,
             "source": self.settings.source,
             "image_size": list(self.settings.image_size),
             "settings": asdict(self.settings),
-            "versions": {
-                package: importlib.metadata.version(package)
-                for package in ("tensorflow", "numpy", "opencv-python-headless")
-            },
+            "versions": report.versions(),
             "notes": dict(self.notes.counts),
             "splits": splits,
         }

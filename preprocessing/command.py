@@ -13,6 +13,10 @@ from absl import logging as absl_logging
 
 from preprocessing.errors import InputError
 
+# A place that is full, forbidden, or no folder where one is needed.
+_UNUSABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+_UNUSABLE |= {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
+
 
 def run(main: Callable[[], object]) -> None:
     """Parses the command's flags and calls `main`.
@@ -37,7 +41,7 @@ def _guarded(main: Callable[[], object], arguments: Sequence[str]) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+        if error.errno not in _UNUSABLE:
             raise
         place = error.filename or "writing"
         print(f"error: {place}: {os.strerror(error.errno)}", file=sys.stderr)

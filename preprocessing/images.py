@@ -49,7 +49,7 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resizes uint8 [H, W, 3] to `size` (height, width); shrinking averages areas."""
     if image.shape[:2] == size:
         return image
-    shrinks = size[0] < image.shape[0]
+    shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     return cv2.resize(image, size[::-1], interpolation=method)
 

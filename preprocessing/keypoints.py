@@ -74,8 +74,9 @@ def is_number(value: object) -> bool:
 
     A limb far longer than any image would take hours to draw. NaN is not below.
     """
-    is_real = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_real and abs(value) < 1e5
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) < 1e5
 
 
 def missing_pose() -> np.ndarray:

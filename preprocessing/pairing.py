@@ -59,7 +59,7 @@ class PairList:
         self.path = path
         self._key = key
         try:
-            with open(path, newline="", encoding="utf-8") as file:
+            with open(path, newline="", encoding="utf-8-sig") as file:
                 reader = csv.DictReader(file)
                 if not {"from", "to"} <= set(reader.fieldnames or ()):
                     raise InputError(
@@ -87,7 +87,9 @@ class PairList:
                 continue
             self.used += 1
             pair = position[source], position[target]
-            if all(kp.found(poses[index]).any() for index in pair):
+            if source == target:
+                notes.add("listed pairs of an image with itself left out", source)
+            elif all(kp.found(poses[index]).any() for index in pair):
                 chosen.append(pair)
             else:
                 notes.add("listed pairs without a pose left out", names[pair[0]])

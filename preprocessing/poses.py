@@ -11,7 +11,8 @@ from preprocessing.openpose import Detection
 
 def default_key(name: str) -> str:
     """Returns how a name is looked up: without its suffix."""
-    return str(PurePosixPath(name).with_suffix(""))
+    path = PurePosixPath(name)
+    return str(path.parent / path.stem)
 
 
 class Poses:
@@ -26,7 +27,8 @@ class Poses:
         key: turns a name into what it is looked up by.
 
     Raises:
-        InputError: a path is missing or malformed, or none holds a pose.
+        InputError: a path is missing or malformed, none holds a pose, or two files
+            hold the pose of one image.
     """
 
     def __init__(
@@ -37,6 +39,8 @@ class Poses:
     ):
         self._key = key
         self._table: dict[str, Callable[[], Detection]] = {}
+        self._origin: dict[str, Path] = {}
+        self._answered: dict[str, str] = {}
         self.files: list[Path] = []
         for path in map(Path, paths):
             if not path.exists():
@@ -49,10 +53,21 @@ class Poses:
             )
 
     def find(self, name: str) -> Detection | None:
-        """Returns what is known of an image, or None where nothing names it."""
+        """Returns what is known of an image, or None where nothing names it.
+
+        Raises:
+            InputError: the file is malformed, or one pose could be of two images.
+        """
         entry = self._table.get(self._key(name))
         if entry is None:
-            entry = self._table.get(self._key(PurePosixPath(name).name))
+            last = self._key(PurePosixPath(name).name)
+            entry = self._table.get(last)
+            first = self._answered.setdefault(last, name)
+            if entry and first != name:
+                raise InputError(
+                    f"{self._origin[last]}: the pose of {PurePosixPath(name).name} "
+                    f"could be of {first} or of {name}; name images with their folder"
+                )
         return entry() if entry else None
 
     def _add(self, path: Path) -> None:
@@ -73,13 +88,22 @@ class Poses:
         for name, pose in annotation_csv.read_csv(path).items():
             people = int(bool(pose[:, 2].any()))
             detection = Detection(pose if people else None, people)
-            self._table[self._key(name)] = partial(_same, detection)
+            self._enter(name, path, partial(_same, detection))
 
     def _add_json(self, path: Path, name: Path) -> None:
         self.files.append(path)
         stem = name.as_posix().removesuffix(openpose.SUFFIX)
         # A suffix keeps the key function from cutting a dot out of the name.
-        self._table[self._key(stem + ".jpg")] = partial(openpose.read_json, path)
+        self._enter(stem + ".jpg", path, partial(openpose.read_json, path))
+
+    def _enter(self, name: str, path: Path, entry: Callable[[], Detection]) -> None:
+        key = self._key(name)
+        first = self._origin.setdefault(key, path)
+        if first != path:
+            raise InputError(
+                f"{path}: a second pose of {name}; the first is in {first}"
+            )
+        self._table[key] = entry
 
 
 def _same(detection: Detection) -> Detection:

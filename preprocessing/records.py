@@ -15,6 +15,7 @@ others. The features of an Example:
     mask              bytes: [H, W] of 0 and 1, packed to bits, zlib
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -99,10 +100,14 @@ def write_shard(
     """
 
     def write(path: Path) -> None:
-        with tf.io.TFRecordWriter(str(path)) as writer:
-            for example in examples:
-                writer.write(example)
-                counts.append(len(example))
+        try:
+            with tf.io.TFRecordWriter(str(path)) as writer:
+                for example in examples:
+                    writer.write(example)
+                    counts.append(len(example))
+        except tf.errors.ResourceExhaustedError as error:  # TensorFlow's full disk.
+            full = errno.ENOSPC
+            raise OSError(full, os.strerror(full), str(shard)) from error
 
     def write_pairs(path: Path) -> None:
         with path.open("wb") as file:

@@ -112,7 +112,7 @@ def assert_variables(session, theirs, tag, share):
     for name, weight in session.weights.items():
         # Our moving statistics move; nobody reads them. Biases before batch
         # normalisation have no gradient but noise, which Adam blows up.
-        if "moving_" in name or name[-7:] == ".Biases" and ".1/" not in name:
+        if "moving_" in name or (name[-7:] == ".Biases" and ".1/" not in name):
             continue
         value = weight.numpy()
         allowed = share * moved[name] + 2e-7 * max(norms[name], 1)

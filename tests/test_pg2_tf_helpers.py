@@ -1,5 +1,7 @@
 """What the tests of pg2_tf share: tiny networks, run folders, commands. No tests."""
 
+import dataclasses
+import json
 import os
 import runpy
 import subprocess
@@ -15,6 +17,8 @@ from pg2_tf import presets
 from pg2_tf.config import RunConfig
 from pg2_tf.models.pg2 import Networks, build_networks
 from pg2_tf.run_folder import RunFolder, weights_of
+from pg2_tf.training.loop import Schedule
+from pg2_tf.training.stages import train_stage
 
 ROOT = Path(__file__).parents[1]
 TINY = presets.preset("tiny")
@@ -136,3 +140,46 @@ def run_script(text, *arguments, wait=True, **environment):
     out, _ = process.communicate(timeout=180)
     assert process.returncode == 0, out
     return out
+
+
+# === Training ===
+
+_SCHEDULE = Schedule(log_every=2, sample_every=4, checkpoint_every=3)
+_PRESETS = {1: TINY.stage1, 2: TINY.stage2}
+
+
+def train(run, data, stage, steps, *, profile="paper", every=_SCHEDULE, **changes):
+    training = dataclasses.replace(_PRESETS[stage], steps=steps, **changes)
+    return train_stage(
+        RunFolder(run),
+        tiny_config(profile),
+        training,
+        data_dir=data,
+        schedule=every,
+        strategy=tf.distribute.get_strategy(),
+    )
+
+
+def checkpoint(run, stage, step):
+    """Returns every array of a checkpoint but the one that TensorFlow numbers by."""
+    path = RunFolder(run).stage(stage).checkpoint_dir / f"ckpt-{step}"
+    reader = tf.train.load_checkpoint(str(path))
+    names = sorted(
+        name
+        for name in reader.get_variable_to_shape_map()
+        if name not in ("_CHECKPOINTABLE_OBJECT_GRAPH",) and "save_counter" not in name
+    )
+    return names, [reader.get_tensor(name) for name in names]
+
+
+def metrics(run, stage):
+    lines = (RunFolder(run).stage(stage).path / "metrics.jsonl").read_text()
+    rows = [json.loads(line) for line in lines.splitlines()]
+    for row in rows:
+        assert row.pop("seconds_per_step") > 0
+    return rows
+
+
+def steps_kept(run, stage):
+    paths = RunFolder(run).stage(stage).checkpoints()
+    return [int(path.rsplit("-", 1)[1]) for path in paths]

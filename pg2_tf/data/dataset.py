@@ -37,12 +37,20 @@ class Split:
         return {name: index for index, name in enumerate(self.names)}
 
 
-def read_split(data_dir: str | Path, split: str) -> Split:
+def read_split(
+    data_dir: str | Path, split: str, *, image_size: tuple[int, int]
+) -> Split:
     """Reads a split: encoded images, keypoints, masks and pairs.
 
+    Args:
+        data_dir: of the data set.
+        split: `train` or `test`.
+        image_size: height and width that the model needs.
+
     Raises:
-        InputError: the data set or the split is not there, or a shard or pair index
-            is damaged; the message names the file and the record.
+        InputError: the data set or the split is not there, has images of another
+            size or no pairs, or a shard or pair index is damaged; the message names
+            the file and the record.
     """
     data_dir = Path(data_dir)
     manifest = records.read_manifest(data_dir)
@@ -51,6 +59,13 @@ def read_split(data_dir: str | Path, split: str) -> Split:
             f"{data_dir}: has no {split} split, only {', '.join(manifest['splits'])}"
         )
     size = tuple(manifest["image_size"])
+    if size != image_size:
+        raise InputError(
+            f"{data_dir}: its images are {'{}x{}'.format(*size)}, the model needs "
+            f"{'{}x{}'.format(*image_size)}"
+        )
+    if not manifest["splits"][split]["pairs"]:
+        raise InputError(f"{data_dir}: the {split} split has no pairs")
     parsed: list[dict[str, Any]] = []
     pairs = []
     for shard in manifest["splits"][split]["shards"]:

@@ -69,7 +69,10 @@ class PairSource:
 
     def _decode(self, encoded: tf.Tensor) -> tf.Tensor:
         images = tf.map_fn(
-            lambda content: tf.io.decode_jpeg(content, channels=3),
+            # As OpenCV decodes; TensorFlow's default is off by up to 15 grey levels.
+            lambda content: tf.io.decode_jpeg(
+                content, channels=3, dct_method="INTEGER_ACCURATE"
+            ),
             encoded,
             fn_output_signature=tf.TensorSpec((*self.split.image_size, 3), tf.uint8),
         )

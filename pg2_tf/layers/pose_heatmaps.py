@@ -8,9 +8,9 @@ from keras import ops
 class PoseHeatmaps(keras.layers.Layer):
     """Draws a pose as heatmaps (paper section 3.1), as `preprocessing.heatmaps` does.
 
-    Call it on float32 [B, 18, 3] (x, y in pixels, confidence; 0 or less, or NaN, means
-    not found); it returns float32 [B, H, W, 18]: +1 in a disc around the keypoint, -1
-    elsewhere.
+    Call it on float32 [B, 18, 3]: x, y in pixels, confidence. A keypoint whose
+    confidence is 0 or less, or with a number that is not finite, was not found. It
+    returns float32 [B, H, W, 18]: +1 in a disc around the keypoint, -1 elsewhere.
 
     Args:
         image_size: height and width in pixels.
@@ -29,7 +29,7 @@ class PoseHeatmaps(keras.layers.Layer):
     def call(self, keypoints):
         height, width = self.image_size
         keypoints = ops.cast(keypoints, "float32")
-        found = keypoints[..., 2] > 0
+        found = (keypoints[..., 2] > 0) & ops.all(ops.isfinite(keypoints), axis=-1)
         # A place beyond this is outside every disc; the cast to int stays defined.
         limit = float(4 * max(self.image_size) + self.radius)
         centre = ops.where(found[..., None], keypoints[..., :2], limit)

@@ -10,6 +10,15 @@ _LIMIT = 0.02 * 3**0.5
 _MAX_FACTOR = 8
 
 
+@keras.saving.register_keras_serializable("pg2_tf")
+class BatchStatistics(keras.layers.BatchNormalization):
+    """Batch normalisation that uses the batch's statistics in and outside training."""
+
+    def call(self, inputs, training=None, mask=None):
+        del training  # A `training=False` of the whole network must not reach here.
+        return super().call(inputs, training=True, mask=mask)
+
+
 def build_discriminator(
     config: ModelConfig, *, precision: str = "float32"
 ) -> keras.Model:
@@ -44,13 +53,13 @@ def build_discriminator(
             dtype=dtype,
         )(x)
         if layer > 1:
-            x = keras.layers.BatchNormalization(
+            x = BatchStatistics(
                 epsilon=1e-5,
                 # Only TensorFlow's backend knows replicas that must agree.
                 synchronized=keras.backend.backend() == "tensorflow",
                 name=f"norm{layer}",
                 dtype=dtype,
-            )(x, training=True)
+            )(x)
         x = keras.layers.LeakyReLU(0.2, name=f"relu{layer}", dtype=dtype)(x)
     x = keras.layers.Flatten(name="flatten", dtype=dtype)(x)
     x = keras.layers.Dense(

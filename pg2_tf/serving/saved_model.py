@@ -77,12 +77,15 @@ class ServedModel(tf.Module):
 
     def _decode(self, content: tf.Tensor) -> tf.Tensor:
         image = tf.io.decode_image(content, channels=3, expand_animations=False)
-        tf.debugging.assert_equal(
+        fits = tf.debugging.assert_equal(
             tf.shape(image),
             (*self._size, 3),
             message=f"the image must be {self._size[0]}x{self._size[1]} pixels",
         )
-        return tf.ensure_shape(image, (*self._size, 3))
+        with tf.control_dependencies([fits]):
+            image = tf.identity(image)
+        image.set_shape((*self._size, 3))  # Checked above, with a clearer message.
+        return image
 
 
 def export_saved_model(

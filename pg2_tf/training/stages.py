@@ -1,6 +1,7 @@
 """Trains a stage: puts data, networks, trainer, run folder and loop together."""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
 from pg2_tf.models.pg2 import Networks, build_networks, generate
 from pg2_tf.run_folder import (
     RunFolder,
+    StageFolder,
     describe_data,
     load_weights,
     package_versions,
@@ -25,6 +27,7 @@ from pg2_tf.training.checkpoints import Checkpoints
 from pg2_tf.training.log import Log
 from pg2_tf.training.stage1 import Stage1Trainer
 from pg2_tf.training.stage2 import Stage2Trainer
+from preprocessing import records
 from preprocessing.errors import InputError
 
 _LOSSES = {
@@ -59,16 +62,49 @@ def train_stage(
     Raises:
         InputError: data set, run folder or batch size do not fit.
     """
-    replicas = strategy.num_replicas_in_sync
-    if training.batch_size % replicas:
+    if training.batch_size % strategy.num_replicas_in_sync:
         raise InputError(
-            f"batch_size {training.batch_size}: must be a multiple of the {replicas} "
-            "devices"
+            f"batch_size {training.batch_size}: must be a multiple of the "
+            f"{strategy.num_replicas_in_sync} devices"
         )
-    source = pipeline.PairSource(_read(data_dir, "train", config))
-    stage = folder.stage(training.stage)
     _check_stage1(folder, training.stage)
+    size = config.model.image_size
+    source = pipeline.PairSource(dataset.read_split(data_dir, "train", image_size=size))
+    stage = _claim(folder, config, training, data_dir)
+    adversary = presets.adversary(config)
+    with strategy.scope():
+        networks = _networks(folder, config, training)
+        trainer, optimizers = _trainer(networks, training, adversary)
+        draw = PoseHeatmaps(size)
+        stepper = loop.Stepper(
+            trainer, partial(_prepare, draw=draw), names=_LOSSES[training.stage]
+        )
+        batches = partial(
+            pipeline.training_batches,
+            source,
+            batch_size=training.batch_size,
+            seed=training.seed,
+            flip=training.flip,
+            own_batch=training.stage == 2 and adversary.own_batch,
+        )
+        return loop.run(
+            stepper,
+            lambda start: strategy.experimental_distribute_dataset(
+                batches(start=start)
+            ),
+            steps=training.steps,
+            schedule=schedule,
+            checkpoints=Checkpoints(stage, networks, optimizers, stepper.window),
+            open_log=lambda start: Log(stage.path, start=start),
+            draw_samples=_samples(networks, data_dir, size, draw),
+        )
+
+
+def _claim(
+    folder: RunFolder, config: RunConfig, training: TrainConfig, data_dir: Path
+) -> StageFolder:
     folder.claim(config)
+    stage = folder.stage(training.stage)
     stage.claim(
         {
             "training": asdict(training),
@@ -76,58 +112,14 @@ def train_stage(
             "versions": package_versions(),
         }
     )
-    adversary = presets.adversary(config)
-    own_batch = training.stage == 2 and adversary.own_batch
-    with strategy.scope():
-        networks = _networks(folder, config, training)
-        trainer, optimizers = _trainer(networks, training, adversary)
-        draw = PoseHeatmaps(config.model.image_size)
-
-        def prepare(batch: Any) -> Any:
-            if own_batch:
-                return tuple(pipeline.network_inputs(part, draw) for part in batch)
-            return pipeline.network_inputs(batch, draw)
-
-        stepper = loop.Stepper(
-            trainer,
-            prepare,
-            names=_LOSSES[training.stage],
-        )
-        checkpoints = Checkpoints(stage, networks, optimizers, stepper.window)
-
-        def batches(start: int) -> Any:
-            return strategy.experimental_distribute_dataset(
-                pipeline.training_batches(
-                    source,
-                    batch_size=training.batch_size,
-                    seed=training.seed,
-                    start=start,
-                    flip=training.flip,
-                    own_batch=own_batch,
-                )
-            )
-
-        return loop.run(
-            stepper,
-            batches,
-            steps=training.steps,
-            schedule=schedule,
-            checkpoints=checkpoints,
-            open_log=lambda start: Log(stage.path, start=start),
-            draw_samples=_samples(networks, data_dir, config, draw),
-        )
+    return stage
 
 
-def _read(data_dir: Path, split: str, config: RunConfig) -> dataset.Split:
-    read = dataset.read_split(data_dir, split)
-    if read.image_size != config.model.image_size:
-        raise InputError(
-            f"{data_dir}: its images are {'{}x{}'.format(*read.image_size)}, the "
-            f"{config.dataset} model needs {'{}x{}'.format(*config.model.image_size)}"
-        )
-    if not len(read.pairs):
-        raise InputError(f"{data_dir}: the {split} split has no pairs")
-    return read
+def _prepare(batch: Any, *, draw: PoseHeatmaps) -> Any:
+    """Turns a batch, or a batch for each of G2 and D, into what trainers take."""
+    if isinstance(batch, tuple):
+        return tuple(pipeline.network_inputs(part, draw) for part in batch)
+    return pipeline.network_inputs(batch, draw)
 
 
 def _check_stage1(folder: RunFolder, stage: int) -> None:
@@ -159,10 +151,12 @@ def _trainer(
 ) -> tuple[keras.Model, dict[str, keras.optimizers.Optimizer]]:
     def adam(network: keras.Model) -> keras.optimizers.Optimizer:
         optimizer = keras.optimizers.Adam(
-            training.learning_rate,
+            _learning_rate(training),
             training.beta_1,
             training.beta_2,
             epsilon=1e-8,  # TensorFlow 1's; Keras has 1e-7.
+            # Checkpoints hold it; Keras would number it by process.
+            name="adam",
         )
         optimizer.build(network.trainable_variables)
         return optimizer
@@ -185,19 +179,25 @@ def _trainer(
     }
 
 
+def _learning_rate(training: TrainConfig) -> Any:
+    rate = training.learning_rate
+    if training.schedule == "constant":
+        return rate
+    return keras.optimizers.schedules.CosineDecay(rate, training.steps)
+
+
 def _samples(
-    networks: Networks, data_dir: Path, config: RunConfig, draw: PoseHeatmaps
+    networks: Networks, data_dir: Path, size: tuple[int, int], draw: PoseHeatmaps
 ) -> Any:
     """Returns a function that draws what the networks make of some fixed pairs."""
-    try:
-        split = _read(data_dir, "test", config)
-    except InputError:
-        split = _read(data_dir, "train", config)
+    test = records.read_manifest(data_dir)["splits"].get("test", {"pairs": 0})
+    name = "test" if test["pairs"] else "train"
+    split = dataset.read_split(data_dir, name, image_size=size)
     chosen = np.linspace(0, len(split.pairs) - 1, _NUM_SAMPLES).astype(int)
     batch = pipeline.PairSource(split).gather(tf.constant(chosen))
     inputs = pipeline.network_inputs(batch, draw)
     poses = [
-        pictures.draw_pose(pose, size=split.image_size, scale=2)
+        pictures.draw_pose(pose, size=split.image_size)
         for pose in batch["keypoints"].numpy()
     ]
 

@@ -16,29 +16,34 @@ def samples(
     size: tuple[int, int],
     seed: int,
     missing: float = 0.0,
+    same_background: bool = False,
 ) -> Iterator[Sample]:
     """Yields drawn people; the same arguments give the same bytes.
 
     Args:
         identities: how many persons.
-        images_per_identity: how many poses of each, on a background of its own.
+        images_per_identity: how many poses of each.
         size: height and width in pixels.
         seed: of everything random.
         missing: the share of keypoints that are withheld, as an estimator would
             miss them, from 0 to 1.
+        same_background: whether all images of a person have one background, as in a
+            studio, or each its own, as under street cameras.
     """
     for identity in range(identities):
         # The last number keeps the streams apart: numpy ignores zeros at a seed's end.
-        person = people.random_person(np.random.default_rng([seed, identity, 0, 1]))
+        rng = np.random.default_rng([seed, identity, 0, 1])
+        person, studio = people.random_person(rng), people.random_background(rng)
         for index in range(images_per_identity):
             rng = np.random.default_rng([seed, identity, index, 2])
             body_pose = people.random_body_pose(rng)
+            street = people.random_background(rng)
             draw = partial(
                 people.draw,
                 person,
                 body_pose,
                 size=size,
-                background=people.random_background(rng),
+                background=studio if same_background else street,
             )
             pose = people.locate(person, body_pose, size=size)
             pose[rng.random(len(pose)) < missing] = 0

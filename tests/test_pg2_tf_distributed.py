@@ -1,0 +1,115 @@
+"""Two devices must do to a global batch what one does."""
+
+import json
+
+import pytest
+from test_pg2_tf_helpers import run_script
+
+# Two logical devices must be made before TensorFlow starts: a process of its own.
+_SCRIPT = """
+import json, sys, tempfile
+from pathlib import Path
+sys.path.insert(0, "tests")
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(
+    cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras, numpy as np
+from conftest import build_people
+from test_pg2_tf_helpers import network_batch, random_networks, tiny_config, TINY
+from pg2_tf import presets
+from pg2_tf.run_folder import RunFolder
+from pg2_tf.training.loop import Schedule, Stepper
+from pg2_tf.training.stage1 import Stage1Trainer
+from pg2_tf.training.stage2 import Stage2Trainer
+from pg2_tf.training.stages import train_stage
+from preprocessing.errors import InputError
+
+def adam(network):
+    optimizer = keras.optimizers.Adam(1e-3, 0.5, 0.999, epsilon=1e-3)
+    optimizer.build(network.trainable_variables)
+    return optimizer
+
+def step(kind, strategy):
+    with strategy.scope():
+        config = tiny_config("authors" if kind == "authors" else "paper")
+        networks = random_networks(config.model)
+        if kind == "stage1":
+            trainer, names = Stage1Trainer(networks.generator1), ("masked_l1",)
+            trainer.compile(optimizer=adam(networks.generator1))
+        else:
+            trainer = Stage2Trainer(
+                *networks, adversary=presets.adversary(config), l1_weight=10.0)
+            trainer.compile(
+                generator_optimizer=adam(networks.generator2),
+                discriminator_optimizer=adam(networks.discriminator))
+            names = ("generator", "masked_l1", "adversarial", "discriminator")
+        stepper = Stepper(trainer, lambda batch: batch, names=names)
+        batch = network_batch(4, seed=1)
+        if kind == "authors":
+            batch = (batch, network_batch(4, seed=2))
+        data = tf.data.Dataset.from_tensors(batch)
+        data = data.map(lambda *parts: parts if len(parts) > 1 else parts[0])
+        for part in strategy.experimental_distribute_dataset(data):
+            stepper.step(part)
+        weights = {f"{n.name}/{w.path}": w.numpy() for n in networks for w in n.weights}
+        return weights, stepper.take_means()
+
+one = tf.distribute.get_strategy()
+two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+assert two.num_replicas_in_sync == 2
+report = {}
+for kind in ("stage1", "stage2", "authors"):
+    (alone, values), (both, means) = step(kind, one), step(kind, two)
+    start = {f"{n.name}/{w.path}": w.numpy()
+             for n in random_networks(tiny_config(
+                 "authors" if kind == "authors" else "paper").model)
+             for w in n.weights}
+    report[kind] = {
+        "weights": max(float(np.abs(alone[k] - both[k]).max()) for k in alone),
+        "statistics": max(float(np.abs(alone[k] - both[k]).max())
+                          for k in alone if "moving" in k),
+        "moved": {k.split("/")[0]: float(np.abs(alone[k] - start[k]).max())
+                  for k in alone if k.endswith("kernel")},
+        "losses": {k: [values[k], means[k]] for k in values},
+    }
+place = Path(tempfile.mkdtemp())
+try:
+    train_stage(RunFolder(place / "run"), tiny_config(),
+                presets.dataclasses.replace(TINY.stage1, batch_size=3),
+                data_dir=build_people(place / "data"), schedule=Schedule(),
+                strategy=two)
+except InputError as error:
+    report["error"] = str(error)
+report["left"] = (place / "run").exists()
+print("REPORT", json.dumps(report))
+"""
+
+
+@pytest.fixture(scope="module")
+def report():
+    out = run_script(_SCRIPT)
+    line = next(line for line in out.splitlines() if line.startswith("REPORT "))
+    return json.loads(line.removeprefix("REPORT "))
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed"),
+    [
+        ("stage1", {"generator1"}),
+        ("stage2", {"generator2", "discriminator"}),
+        ("authors", {"generator2", "discriminator"}),
+    ],
+)
+def test_two_devices_step_like_one(report, kind, changed):
+    result = report[kind]
+    assert result["weights"] < 1e-6
+    assert result["statistics"] < 1e-6
+    for alone, both in result["losses"].values():
+        assert both == pytest.approx(alone, rel=1e-5)
+    assert {name for name, by in result["moved"].items() if by > 1e-5} == changed
+
+
+def test_batch_that_does_not_divide_is_refused_before_anything_is_written(report):
+    assert "batch_size 3: must be a multiple of the 2 devices" in report["error"]
+    assert not report["left"]

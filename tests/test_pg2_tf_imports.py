@@ -1,0 +1,149 @@
+"""Who may import whom, read from the source; and habits of the public functions."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ENTRY_POINTS = {
+    f"pg2_tf.{n}" for n in ("train", "evaluate", "generate", "export", "import_authors")
+}
+# They know networks and numbers, but nothing of files, training or serving.
+PURE = ("config", "losses", "layers", "models", "metrics", "data.ranges")
+PROJECT = ("pg2_tf", "preprocessing")
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_of(tree):
+    """Yields the full names that a module imports, wherever in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "relative import"
+            for alias in node.names:
+                assert alias.name != "*"
+                full = f"{node.module}.{alias.name}"
+                yield full if full in TREES else node.module
+
+
+PATHS = {
+    module_name(path): path
+    for package in PROJECT
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in PATHS.items()}
+IMPORTS = {name: set(imports_of(tree)) for name, tree in TREES.items()}
+
+
+def within(name, packages):
+    return any(name == p or name.startswith(p + ".") for p in packages)
+
+
+def assert_never(importers, imported):
+    found = {
+        (name, other)
+        for name, others in IMPORTS.items()
+        if within(name, importers)
+        for other in others
+        if within(other, imported)
+    }
+    assert not found
+
+
+def test_preprocessing_does_not_know_the_networks():
+    assert_never(["preprocessing"], ["pg2_tf", "keras"])
+
+
+def test_pure_modules_know_neither_data_nor_training_nor_serving():
+    above = {
+        name
+        for name in TREES
+        if within(name, ["pg2_tf"])
+        and not within(name, [f"pg2_tf.{part}" for part in PURE])
+        and name not in ("pg2_tf", "pg2_tf.data")
+    }
+    assert {"pg2_tf.training.loop", "pg2_tf.data.pipeline", "pg2_tf.export"} <= above
+    assert_never([f"pg2_tf.{part}" for part in PURE], above | {"preprocessing"})
+
+
+def test_networks_and_losses_do_not_need_tensorflow():
+    leaves = ("layers", "models", "losses", "config", "presets", "metrics")
+    assert_never(
+        [f"pg2_tf.{leaf}" for leaf in (*leaves, "data.ranges")], ["tensorflow"]
+    )
+
+
+def test_losses_know_only_the_configuration():
+    own = {name for name in IMPORTS["pg2_tf.losses"] if within(name, PROJECT)}
+    assert own == {"pg2_tf.config"}
+    assert not {n for n in IMPORTS["pg2_tf.config"] if within(n, PROJECT)}
+
+
+def test_nobody_imports_an_entry_point():
+    assert set(TREES) >= ENTRY_POINTS
+    assert_never(PROJECT, ENTRY_POINTS | {"preprocessing.build"})
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_trainers_receive_networks_and_batches(stage):
+    own = {n for n in IMPORTS[f"pg2_tf.training.stage{stage}"] if within(n, PROJECT)}
+    allowed = {"pg2_tf", "pg2_tf.losses", "pg2_tf.config", "pg2_tf.training.stage1"}
+    assert own <= allowed
+
+
+def test_imports_run_one_way():
+    done, under_way = set(), []
+
+    def visit(name):
+        assert name not in under_way, f"cycle: {[*under_way, name]}"
+        if name in done:
+            return
+        under_way.append(name)
+        for other in sorted(IMPORTS[name] & set(TREES)):
+            visit(other)
+        under_way.pop()
+        done.add(name)
+
+    for name in TREES:
+        visit(name)
+
+
+def public_definitions():
+    for name, tree in TREES.items():
+        for node in tree.body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                yield name, node
+                if isinstance(node, ast.ClassDef):
+                    yield from ((f"{name}.{node.name}", part) for part in node.body)
+
+
+def test_public_functions_and_classes_have_docstrings():
+    for where, node in public_definitions():
+        if not isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            continue
+        # Keras describes these.
+        if node.name.startswith("_") or node.name in (
+            *("call", "get_config", "compute_output_shape"),
+        ):
+            continue
+        assert ast.get_docstring(node), f"{where}.{node.name}"
+    assert all(
+        ast.get_docstring(tree)
+        for name, tree in TREES.items()
+        if PATHS[name].read_text("utf-8").strip()
+    )
+
+
+def test_networks_take_their_options_by_keyword():
+    for name, tree in TREES.items():
+        if not within(name, ["pg2_tf.models", "pg2_tf.metrics", "preprocessing.masks"]):
+            continue
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef):
+                assert not node.args.defaults, f"{name}.{node.name}"

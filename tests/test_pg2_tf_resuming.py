@@ -1,0 +1,158 @@
+"""Training that stops, is stopped or killed goes on as if it had not been."""
+
+import json
+import os
+import shutil
+import signal
+import time
+
+import numpy as np
+import pytest
+from test_pg2_tf_helpers import (
+    checkpoint,
+    metrics,
+    run_script,
+    same,
+    steps_kept,
+    train,
+)
+
+from pg2_tf.run_folder import RunFolder
+from pg2_tf.training import loop
+from pg2_tf.training.loop import Schedule
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, people_dir):
+    """Both stages, 8 steps each, without a break."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    assert train(run, people_dir, 1, 8) == 8
+    assert train(run, people_dir, 2, 8) == 8
+    return run
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_training_in_two_parts_equals_one_bit_for_bit(
+    whole, people_dir, tmp_path, stage, capsys
+):
+    run = tmp_path / "run"
+    if stage == 2:
+        shutil.copytree(whole, run)
+        shutil.rmtree(run / "stage2")
+    # 5 is no multiple of log_every: the sums of the open line must go on too.
+    halt = Schedule(log_every=2, sample_every=4, checkpoint_every=5)
+    assert train(run, people_dir, stage, 5, every=halt) == 5
+    path = RunFolder(run).stage(stage).path / "metrics.jsonl"
+    assert [row["step"] for row in metrics(run, stage)][-1] == 5
+    assert train(run, people_dir, stage, 8) == 8
+    assert "going on from step 5" in capsys.readouterr().out
+    names, arrays = checkpoint(whole, stage, 8)
+    again, values = checkpoint(run, stage, 8)
+    assert again == names
+    for name, a, b in zip(names, arrays, values, strict=True):
+        np.testing.assert_array_equal(a, b, err_msg=name)
+    assert path.exists()
+
+
+def test_signal_to_end_writes_a_checkpoint_and_the_rest_follows(
+    whole, people_dir, tmp_path, monkeypatch
+):
+    run, taken = tmp_path / "run", []
+    step = loop.Stepper.step
+
+    def interrupted(self, batch):
+        step(self, batch)
+        taken.append(1)
+        if len(taken) == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    handler = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(loop.Stepper, "step", interrupted)
+    assert train(run, people_dir, 1, 8) == 5
+    assert signal.getsignal(signal.SIGTERM) is handler
+    assert steps_kept(run, 1)[0] == 5
+    monkeypatch.undo()
+    assert train(run, people_dir, 1, 8) == 8
+    # Stopped within a line of metrics, it goes on as if it had not been.
+    assert metrics(run, 1) == metrics(whole, 1)
+    assert same(checkpoint(run, 1, 8)[1], checkpoint(whole, 1, 8)[1])
+
+
+def test_falling_learning_rate_goes_on_from_where_it_was(
+    people_dir, tmp_path, monkeypatch
+):
+    straight, run = tmp_path / "straight", tmp_path / "run"
+    assert train(straight, people_dir, 1, 4, schedule="cosine") == 4
+    step = loop.Stepper.step
+
+    def interrupted(self, batch):
+        step(self, batch)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(loop.Stepper, "step", interrupted)
+    for reached in (1, 2):
+        assert train(run, people_dir, 1, 4, schedule="cosine") == reached
+    monkeypatch.undo()
+    assert train(run, people_dir, 1, 4, schedule="cosine") == 4
+    assert same(checkpoint(run, 1, 4)[1], checkpoint(straight, 1, 4)[1])
+    constant = tmp_path / "constant"
+    assert train(constant, people_dir, 1, 4) == 4
+    assert metrics(constant, 1)[-1] != metrics(straight, 1)[-1]
+
+
+_ENDLESS = """
+import sys; sys.path.insert(0, "tests")
+from pathlib import Path
+import test_pg2_tf_helpers as t
+t.train(Path(sys.argv[1]), Path(sys.argv[2]), 1, int(sys.argv[3]))
+"""
+
+
+def test_killed_training_goes_on_bit_for_bit(whole, people_dir, tmp_path):
+    run = tmp_path / "run"
+    process = run_script(_ENDLESS, run, people_dir, 10**6, wait=False)
+    lines = run / "stage1" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (steps_kept(run, 1) and lines.exists()):
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    reached = steps_kept(run, 1)[0]
+    last = max(row["step"] for row in metrics_so_far(lines))
+    assert last >= reached - 2
+    with lines.open("a") as file:
+        file.write('{"step": ')  # A line that was being written.
+    end = reached + 4
+    assert train(run, people_dir, 1, end) == end
+    straight = tmp_path / "straight"
+    assert train(straight, people_dir, 1, end) == end
+    assert same(checkpoint(run, 1, end)[1], checkpoint(straight, 1, end)[1])
+    assert metrics(run, 1) == metrics(straight, 1)
+
+
+def metrics_so_far(path):
+    rows = []
+    for line in path.read_text().splitlines():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows
+
+
+def test_damaged_newest_checkpoint_costs_only_its_steps(
+    whole, people_dir, tmp_path, capsys
+):
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    path = RunFolder(run).stage(1).checkpoint_dir / "ckpt-8.data-00000-of-00001"
+    path.write_bytes(path.read_bytes()[:64])
+    assert train(run, people_dir, 1, 8) == 8
+    out = capsys.readouterr().out
+    assert "ckpt-8: damaged checkpoint passed over" in out
+    assert "going on from step 6" in out
+    assert same(checkpoint(run, 1, 8)[1], checkpoint(whole, 1, 8)[1])
+    assert metrics(run, 1) == metrics(whole, 1)
+    assert steps_kept(run, 1)[0] == 8

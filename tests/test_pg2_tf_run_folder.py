@@ -1,0 +1,201 @@
+"""The run folder: what it accepts, what it refuses, and damaged checkpoints."""
+
+import dataclasses
+import json
+
+import pytest
+import tensorflow as tf
+from test_pg2_tf_helpers import (
+    copies,
+    make_run,
+    random_networks,
+    same,
+    tiny_config,
+)
+
+from pg2_tf.models.pg2 import Networks
+from pg2_tf.run_folder import RunFolder, load_weights, step_of, weights_of
+from preprocessing.errors import InputError
+
+
+def write_checkpoints(stage, networks, steps, keep=5):
+    """Writes one checkpoint a step, the first weight telling which."""
+    checkpoint = tf.train.Checkpoint(**weights_of(networks))
+    place = str(stage.checkpoint_dir)
+    manager = tf.train.CheckpointManager(checkpoint, place, max_to_keep=keep)
+    for step in steps:
+        bias = networks.generator1.get_layer("stem").bias
+        bias.assign(tf.fill(bias.shape, float(step)))
+        manager.save(step)
+
+
+def stem_of(networks):
+    return float(networks.generator1.get_layer("stem").bias[0])
+
+
+@pytest.fixture
+def stage(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.claim(tiny_config())
+    networks = random_networks(tiny_config().model, stage=1)
+    write_checkpoints(folder.stage(1), networks, (10, 20, 30))
+    return folder.stage(1)
+
+
+def test_run_is_of_what_it_was_claimed_for(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    assert folder.config() is None
+    with pytest.raises(InputError, match=r"no run folder.*config\.json.*pg2_tf\.train"):
+        folder.require_config()
+    config = tiny_config("authors")
+    folder.claim(config)
+    assert folder.require_config() == config
+    folder.claim(config)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"dataset": "demo"}, "dataset tiny, not demo"),
+        ({"profile": "authors"}, "profile paper, not authors"),
+        ({"model": {"width": 6}}, r"model\.width 4, not 6"),
+        ({"model": {"image_size": (64, 64)}}, r"model\.image_size \[32, 32\], not"),
+    ],
+)
+def test_folder_of_another_run_is_refused_with_what_differs(tmp_path, change, message):
+    folder = RunFolder(tmp_path / "run")
+    folder.claim(tiny_config())
+    other = tiny_config()
+    if "model" in change:
+        model = dataclasses.replace(other.model, **change["model"])
+        change = {"model": model}
+    with pytest.raises(InputError, match=message) as error:
+        folder.claim(dataclasses.replace(other, **change))
+    assert "--run_dir" in str(error.value)
+    assert folder.config() == tiny_config()
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "{}", '{"dataset": "tiny", "profile": "paper", "model": {"x": 1}}'],
+)
+def test_damaged_configuration_is_named(tmp_path, content):
+    folder = RunFolder(tmp_path)
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(InputError, match=r"config\.json: damaged"):
+        folder.config()
+
+
+def options(**training):
+    return {
+        "training": {"stage": 1, "steps": 9, "batch_size": 4, **training},
+        "data": {"folder": "a", "checksum": "1"},
+        "versions": {"numpy": "1"},
+    }
+
+
+def test_stage_keeps_its_options_but_may_train_longer_elsewhere(stage):
+    stage.claim(options())
+    moved = {**options(steps=12), "data": {"folder": "b", "checksum": "1"}}
+    stage.claim({**moved, "versions": {"numpy": "2"}})
+    assert stage.options()["training"]["steps"] == 12
+    with pytest.raises(InputError, match=r"trained with batch_size 4, not 5"):
+        stage.claim(options(batch_size=5))
+    with pytest.raises(InputError, match=r"trained with checksum 1, not 2"):
+        stage.claim({**options(), "data": {"folder": "a", "checksum": "2"}})
+    assert stage.options()["training"]["batch_size"] == 4
+
+
+def test_stage_without_a_checkpoint_may_begin_again_with_other_options(tmp_path):
+    stage = RunFolder(tmp_path).stage(1)
+    stage.claim(options())
+    stage.claim(options(batch_size=5))
+    assert stage.options()["training"]["batch_size"] == 5
+
+
+def test_damaged_options_are_named(stage):
+    stage.path.joinpath("options.json").write_text("{")
+    with pytest.raises(InputError, match=r"options\.json: damaged"):
+        stage.claim(options())
+
+
+def test_newest_checkpoint_is_loaded(stage):
+    networks = random_networks(tiny_config().model, stage=1, seed=1)
+    assert step_of(load_weights(networks, stage)) == 30
+    assert stem_of(networks) == 30
+
+
+def cut_data(stage, step):
+    path = stage.checkpoint_dir / f"ckpt-{step}.data-00000-of-00001"
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def change_data(stage, step):
+    path = stage.checkpoint_dir / f"ckpt-{step}.data-00000-of-00001"
+    content = bytearray(path.read_bytes())
+    for place in range(0, len(content), 50):
+        content[place] ^= 255
+    path.write_bytes(content)
+
+
+def cut_index(stage, step):
+    path = stage.checkpoint_dir / f"ckpt-{step}.index"
+    path.write_bytes(path.read_bytes()[:40])
+
+
+def drop_data(stage, step):
+    (stage.checkpoint_dir / f"ckpt-{step}.data-00000-of-00001").unlink()
+
+
+def drop_both(stage, step):
+    drop_data(stage, step)
+    (stage.checkpoint_dir / f"ckpt-{step}.index").unlink()
+
+
+@pytest.mark.parametrize(
+    "damage", [cut_data, change_data, cut_index, drop_data, drop_both]
+)
+def test_damaged_checkpoint_is_passed_over_with_a_message(stage, capsys, damage):
+    damage(stage, 30)
+    networks = random_networks(tiny_config().model, stage=1, seed=1)
+    assert step_of(load_weights(networks, stage)) == 20
+    assert stem_of(networks) == 20
+    expected = random_networks(tiny_config().model, stage=1)
+    rest = zip(networks.generator1.weights, expected.generator1.weights, strict=True)
+    for ours, other in rest:
+        if "stem" not in ours.path:
+            assert same(copies([ours]), copies([other]))
+    assert "ckpt-30: damaged checkpoint passed over" in capsys.readouterr().out
+
+
+def test_no_readable_checkpoint_is_an_input_error(stage):
+    for step in (10, 20, 30):
+        cut_data(stage, step)
+    networks = random_networks(tiny_config().model, stage=1)
+    with pytest.raises(InputError, match="no readable checkpoint"):
+        load_weights(networks, stage)
+
+
+def test_networks_of_another_width_are_not_loaded(stage):
+    model = dataclasses.replace(tiny_config().model, width=6)
+    with pytest.raises(InputError, match="no readable checkpoint"):
+        load_weights(random_networks(model, stage=1), stage)
+
+
+def test_last_trained_stage_is_the_latest(tmp_path):
+    with pytest.raises(InputError, match="no checkpoint of either stage"):
+        RunFolder(tmp_path).latest_stage()
+    first = make_run(tmp_path / "a", stages=(1,))
+    assert RunFolder(first).latest_stage().number == 1
+    assert RunFolder(make_run(tmp_path / "b")).latest_stage().number == 2
+
+
+def test_weights_are_kept_under_names_that_tell_what_they_are(stage):
+    reader = tf.train.load_checkpoint(str(stage.checkpoint_dir))
+    names = reader.get_variable_to_shape_map()
+    assert any("generator1" in name and "stem" in name for name in names)
+    networks = random_networks(tiny_config().model)
+    assert set(weights_of(networks)) == {"generator1", "generator2", "discriminator"}
+    assert set(weights_of(Networks(networks.generator1))) == {"generator1"}
+    config = json.loads((stage.path.parent / "config.json").read_text())
+    assert config["model"]["image_size"] == [32, 32]

@@ -1,0 +1,172 @@
+"""Looking up the pose of an image in CSVs, JSON files and folders of both."""
+
+import numpy as np
+import pytest
+
+from preprocessing import annotation_csv, openpose
+from preprocessing.errors import InputError
+from preprocessing.poses import Poses, default_key
+
+
+def pose_at(x):
+    """Returns a whole pose that is told from others by its x."""
+    return np.tile(np.float32([x, 5, 1]), (18, 1))
+
+
+def write_json(path, x):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    openpose.write_json(path, pose_at(x))
+    return path
+
+
+def write_csv(path, **xs):
+    """Writes a CSV of `name=x`; two underscores in a name stand for a slash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    names = {name.replace("__", "/") + ".jpg": x for name, x in xs.items()}
+    annotation_csv.write_csv(path, {name: pose_at(x) for name, x in names.items()})
+    return path
+
+
+def x_of(poses, name):
+    detection = poses.find(name)
+    return None if detection is None else detection.pose[0, 0]
+
+
+def test_a_csv(tmp_path):
+    poses = Poses([write_csv(tmp_path / "any name.csv", anna=1, ben=2)])
+    assert [x_of(poses, n) for n in ("anna.jpg", "ben.jpg", "cleo.jpg")] == [1, 2, None]
+
+
+def test_the_suffix_of_the_image_does_not_matter(tmp_path):
+    poses = Poses([write_csv(tmp_path / "a.csv", anna=1)])
+    assert x_of(poses, "anna.png") == x_of(poses, "anna") == 1
+    assert poses.find("anna.extra.png") is None
+
+
+def test_a_folder_of_json_nested_as_the_images_are(tmp_path):
+    write_json(tmp_path / "anna" / "01_keypoints.json", 1)
+    write_json(tmp_path / "ben" / "01_keypoints.json", 2)
+    poses = Poses([tmp_path])
+    assert x_of(poses, "anna/01.jpg") == 1
+    assert x_of(poses, "ben/01.jpg") == 2
+    assert poses.find("cleo/01.jpg") is None
+    assert poses.find("01.jpg") is None
+
+
+def test_a_flat_folder_of_json_is_looked_up_by_the_last_part(tmp_path):
+    write_json(tmp_path / "anna_01_keypoints.json", 1)
+    assert x_of(Poses([tmp_path]), "anna/photos/anna_01.png") == 1
+
+
+def test_the_whole_name_comes_before_the_last_part(tmp_path):
+    poses = Poses([write_csv(tmp_path / "a.csv", **{"anna__01": 1, "01": 2})])
+    assert x_of(poses, "anna/01.jpg") == 1
+    assert x_of(poses, "ben/01.jpg") == 2
+
+
+def test_names_with_dots_are_kept_whole(tmp_path):
+    write_json(tmp_path / "photo.v2.final_keypoints.json", 1)
+    write_json(tmp_path / "photo_keypoints.json", 2)
+    poses = Poses([tmp_path])
+    assert x_of(poses, "photo.v2.final.jpg") == 1
+    assert x_of(poses, "photo.jpg") == 2
+
+
+def test_several_files_and_folders_together(tmp_path):
+    csv = write_csv(tmp_path / "a.csv", anna=1)
+    json = write_json(tmp_path / "json" / "ben_keypoints.json", 2)
+    write_json(tmp_path / "more" / "deep" / "cleo_keypoints.json", 3)
+    write_csv(tmp_path / "more" / "b.csv", dora=4)
+    poses = Poses([csv, str(json), tmp_path / "more"])
+    names = ("anna.jpg", "ben.jpg", "deep/cleo.jpg", "dora.jpg")
+    assert [x_of(poses, name) for name in names] == [1, 2, 3, 4]
+
+
+def test_in_folders_other_csv_and_json_files_are_passed_over(tmp_path):
+    write_csv(tmp_path / "a.csv", anna=1)
+    (tmp_path / "pairs.csv").write_text("from,to\nanna.jpg,ben.jpg\n")
+    (tmp_path / "empty.csv").write_bytes(b"")
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\0\x89")
+    (tmp_path / "package.json").write_text("{}")
+    poses = Poses([tmp_path])
+    assert poses.files == [tmp_path / "a.csv"]
+    assert x_of(poses, "anna.jpg") == 1
+
+
+def test_a_file_that_is_named_is_not_passed_over(tmp_path):
+    path = tmp_path / "pairs.csv"
+    path.write_text("from,to\nanna.jpg,ben.jpg\n")
+    with pytest.raises(InputError, match=r"pairs\.csv, row 1"):
+        Poses([path])
+
+
+def test_nobody_in_an_image_is_not_the_same_as_no_annotation(tmp_path):
+    csv = tmp_path / "a.csv"
+    annotation_csv.write_csv(csv, {"empty.jpg": np.zeros((18, 3), np.float32)})
+    (tmp_path / "empty2_keypoints.json").write_text('{"people": []}')
+    poses = Poses([tmp_path])
+    for name in ("empty.jpg", "empty2.jpg"):
+        assert poses.find(name) == (None, 0)
+    assert poses.find("other.jpg") is None
+
+
+def test_a_malformed_json_is_refused_when_it_is_asked_for(tmp_path):
+    write_json(tmp_path / "anna_keypoints.json", 1)
+    (tmp_path / "ben_keypoints.json").write_text("{")
+    poses = Poses([tmp_path])
+    assert x_of(poses, "anna.jpg") == 1
+    with pytest.raises(InputError, match=r"ben_keypoints\.json"):
+        poses.find("ben.jpg")
+
+
+def test_two_files_with_the_pose_of_one_image_are_refused_by_name(tmp_path):
+    """As from `--poses=json/anna,json/ben` with a 01 in both: whose is it?"""
+    for person, x in (("anna", 1), ("ben", 2)):
+        write_json(tmp_path / person / "01_keypoints.json", x)
+    with pytest.raises(InputError, match=r"ben/01_keypoints.*01\.jpg.*anna/01_key"):
+        Poses([tmp_path / "anna", tmp_path / "ben"])
+    csvs = [write_csv(tmp_path / f"{x}.csv", dora=x) for x in (1, 2)]
+    with pytest.raises(InputError, match=r"2\.csv.*dora.*1\.csv"):
+        Poses(csvs)
+
+
+def test_the_same_file_twice_is_no_contradiction(tmp_path):
+    write_csv(tmp_path / "a.csv", anna=1)
+    assert x_of(Poses([tmp_path, tmp_path / "a.csv"]), "anna.jpg") == 1
+
+
+def test_nothing_found_is_refused_and_names_where_was_looked(tmp_path):
+    with pytest.raises(InputError, match=r"none: no such file"):
+        Poses([tmp_path / "none"])
+    (tmp_path / "photo.jpg").write_bytes(b"")
+    with pytest.raises(InputError, match=rf"{tmp_path}: no poses found.*_keypoints"):
+        Poses([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("a/b.c.jpg", "a/b.c"), ("b.jpg", "b"), ("b", "b"), (".jpg", ".jpg"), (".", ".")],
+)
+def test_the_key_is_the_name_without_its_last_suffix(name, key):
+    assert default_key(name) == key
+
+
+@pytest.mark.parametrize("name", ["", ".", "/", "..", "a/", "\0", "ä/ö.jpg"])
+def test_any_text_can_be_looked_up(tmp_path, name):
+    assert Poses([write_csv(tmp_path / "a.csv", anna=1)]).find(name) is None
+
+
+def test_a_pose_that_could_be_of_two_people_is_refused(tmp_path):
+    annotations = tmp_path / "poses.csv"
+    annotation_csv.write_csv(annotations, {"01.jpg": pose_at(3), "02.jpg": pose_at(4)})
+    poses = Poses([annotations])
+    assert x_of(poses, "anna/01.jpg") == x_of(poses, "anna/01.jpg") == 3
+    with pytest.raises(InputError, match=r"anna/01.jpg or of ben/01.jpg"):
+        poses.find("ben/01.jpg")
+
+
+def test_excels_byte_order_mark_is_no_part_of_the_heading(tmp_path):
+    annotations = tmp_path / "poses.csv"
+    annotation_csv.write_csv(annotations, {"01.jpg": pose_at(3)})
+    annotations.write_bytes(b"\xef\xbb\xbf" + annotations.read_bytes())
+    assert x_of(Poses([annotations]), "01.jpg") == 3
