@@ -41,7 +41,7 @@ def golden(shared) -> Golden:
     weights = {
         name: weight
         for layer, names in authors.origins(networks, config)
-        for name, weight in zip(names, layer.weights, strict=True)
+        for name, weight in zip(names, layer.trainable_weights, strict=True)
     }
     adversary = presets.adversary(RunConfig("market1501", "authors", config))
     names = {

@@ -45,7 +45,7 @@ def session(shared) -> Session:
     weights = {
         name: weight
         for layer, names in authors.origins(networks, config)
-        for name, weight in zip(names, layer.weights, strict=True)
+        for name, weight in zip(names, layer.trainable_weights, strict=True)
     }
 
     def adam():
@@ -110,9 +110,9 @@ def assert_variables(session, theirs, tag, share):
     moved = dict(zip(theirs["var_names"], theirs[f"delta_{tag}"], strict=True))
     norms = dict(zip(theirs["var_names"], theirs[f"norm_{tag}"], strict=True))
     for name, weight in session.weights.items():
-        # Our moving statistics move; nobody reads them. Biases before batch
-        # normalisation have no gradient but noise, which Adam blows up.
-        if "moving_" in name or (name[-7:] == ".Biases" and ".1/" not in name):
+        # Biases before batch normalisation have no gradient but noise, which Adam
+        # blows up.
+        if name.endswith(".Biases") and ".1/" not in name:
             continue
         value = weight.numpy()
         allowed = share * moved[name] + 2e-7 * max(norms[name], 1)

@@ -112,7 +112,7 @@ def test_start_goes_on_exactly_where_the_sequence_was(source, own_batch):
     whole = take(source, 9, own_batch=own_batch)
     rest = take(source, 4, own_batch=own_batch, start=5)
     if own_batch:
-        whole, rest = (sum(map(list, part), []) for part in (whole, rest))
+        whole, rest = ([b for pair in part for b in pair] for part in (whole, rest))
     assert equal(whole[-len(rest) :], rest)
 
 
