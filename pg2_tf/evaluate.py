@@ -3,6 +3,7 @@
 python -m pg2_tf.evaluate --run_dir=runs/market1501 --data_dir=data/market1501
 """
 
+import math
 from pathlib import Path
 
 from absl import flags
@@ -49,7 +50,10 @@ def main() -> None:
     files.write_json(
         out / "scores.json",
         {
-            "means": result.means,
+            "means": {
+                name: {metric: _finite(value) for metric, value in scores.items()}
+                for name, scores in result.means.items()
+            },
             "pairs": len(positions),
             "split": _SPLIT.value,
             "seed": _SEED.value,
@@ -62,6 +66,11 @@ def main() -> None:
     )
     print(_table(result.means))
     print(f"{len(positions):,} {_SPLIT.value} pairs, stage {model.stage}: {out}")
+
+
+def _finite(value: float) -> float | None:
+    """JSON knows no infinity, which the PSNR of equal images is."""
+    return value if math.isfinite(value) else None
 
 
 def _table(means: dict[str, dict[str, float]]) -> str:

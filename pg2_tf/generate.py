@@ -88,11 +88,11 @@ def _read_pose(
         print(f"{path}: {people} people, the most confident was taken")
     places = pose[kp.found(pose), :2]
     if (places < 0).any() or (places >= pose_size[::-1]).any():
-        x, y = places.max(axis=0)
+        (left, top), (right, bottom) = places.min(axis=0), places.max(axis=0)
         raise InputError(
-            f"{path}: its keypoints reach x {x:.0f}, y {y:.0f}, outside "
-            f"{pose_size[0]}x{pose_size[1]}; give --pose_size=HEIGHTxWIDTH of the "
-            "image they were found in"
+            f"{path}: its keypoints reach from x {left:.0f}, y {top:.0f} to x "
+            f"{right:.0f}, y {bottom:.0f}, outside {pose_size[0]}x{pose_size[1]}; give "
+            "--pose_size=HEIGHTxWIDTH of the image they were found in"
         )
     return fitting.fit_pose(pose, fitting.fit(pose_size, size))
 

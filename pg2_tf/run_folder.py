@@ -12,12 +12,13 @@ stage1/, stage2/
 import hashlib
 import importlib.metadata
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from pg2_tf.config import RunConfig
+from pg2_tf.config import RunConfig, TrainConfig
 from pg2_tf.models.pg2 import Networks
 from preprocessing import files, records
 from preprocessing.errors import InputError
@@ -137,19 +138,24 @@ class StageFolder:
     def claim(self, options: dict[str, Any]) -> None:
         """Keeps the options of a training, or checks that they are the same.
 
-        `steps` may change: a longer training goes on from the shorter one.
+        `steps` may change, where the learning rate does not follow from it: a longer
+        training goes on from the shorter one.
 
         Raises:
             InputError: the stage was trained with others; the message says which.
         """
         there = self.options()
         if there and self.checkpoints():
-            fixed = ("training", "data")
+            # Options that an older version did not know have their defaults.
+            known = asdict(TrainConfig(**there["training"]))
+            free = ["data.folder"]
+            if known["schedule"] == "constant":
+                free.append("training.steps")
             for key, old, new in _differences(
-                {key: there.get(key) for key in fixed},
-                {key: options[key] for key in fixed},
+                {"training": known, "data": there["data"]},
+                {key: options[key] for key in ("training", "data")},
             ):
-                if key.split(".")[-1] in ("steps", "folder"):
+                if key in free:
                     continue
                 raise InputError(
                     f"{self.path}: was trained with {key.split('.')[-1]} {old}, not "

@@ -38,7 +38,15 @@ _PROFILE = flags.DEFINE_enum(
     "run folder's, else paper.",
 )
 _WIDTH = flags.DEFINE_integer(
-    "width", None, "Filters of the first block. Default: the run folder's or preset's."
+    "width",
+    None,
+    "Filters of the generators' first block. Default: the run folder's or preset's.",
+)
+_DISCRIMINATOR_WIDTH = flags.DEFINE_integer(
+    "discriminator_width",
+    None,
+    "Filters of D's first layer. Default: the run folder's, or in the preset's "
+    "proportion to --width.",
 )
 _STEPS = flags.DEFINE_integer("steps", None, "Steps in all. Default: preset's.")
 _BATCH_SIZE = flags.DEFINE_integer(
@@ -110,8 +118,16 @@ def _run_config(dataset: str, folder: RunFolder) -> RunConfig:
         model = dataclasses.replace(
             there.model, discriminator_input=model.discriminator_input
         )
-    if _WIDTH.value is not None:
-        model = _replace(model, width=_WIDTH.value)
+    if _WIDTH.value not in (None, model.width):
+        # In proportion: D at full width overpowers a narrow G2.
+        share = model.discriminator_width / model.width
+        model = _replace(
+            model,
+            width=_WIDTH.value,
+            discriminator_width=max(1, round(_WIDTH.value * share)),
+        )
+    if _DISCRIMINATOR_WIDTH.value is not None:
+        model = _replace(model, discriminator_width=_DISCRIMINATOR_WIDTH.value)
     return RunConfig(dataset, profile, model)
 
 

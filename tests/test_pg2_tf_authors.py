@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_pg2_tf_helpers import network_batch
+from pg2_tf_helpers import network_batch
 
 from pg2_tf import authors, presets
 from pg2_tf.models.pg2 import build_networks, generate

@@ -5,7 +5,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from test_pg2_tf_helpers import (
+from pg2_tf_helpers import (
     command_error,
     make_run,
     random_poses,

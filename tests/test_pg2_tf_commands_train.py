@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 from conftest import build_people
-from test_pg2_tf_helpers import (
+from pg2_tf_helpers import (
     command_error,
     make_run,
     run_command,
@@ -86,6 +86,15 @@ def test_flag_value_that_is_not_allowed_is_named(flag, capsys):
     assert result.status == 1
     assert flag.split("=")[0].strip("-") in result.err
     assert "Traceback" not in result.err
+
+
+def test_discriminator_follows_the_width_unless_told(people_dir, tmp_path, capsys):
+    flags = [f"--data_dir={people_dir}", f"--run_dir={tmp_path}", "--stage=1"]
+    flags += ["--dataset=market1501", "--dry_run", "--width=32"]
+    shown = run_command(capsys, "pg2_tf.train", *flags).out
+    assert "discriminator_width: 16  [preset: 64]" in shown
+    shown = run_command(capsys, "pg2_tf.train", *flags, "--discriminator_width=64").out
+    assert "discriminator_width: 64\n" in shown
 
 
 def test_run_of_another_width_or_data_set_is_refused(run, people_dir, tmp_path, capsys):

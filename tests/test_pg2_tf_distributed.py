@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from test_pg2_tf_helpers import run_script
+from pg2_tf_helpers import run_script
 
 # Two logical devices must be made before TensorFlow starts: a process of its own.
 _SCRIPT = """
@@ -16,7 +16,7 @@ tf.config.set_logical_device_configuration(
     cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import keras, numpy as np
 from conftest import build_people
-from test_pg2_tf_helpers import network_batch, random_networks, tiny_config, TINY
+from pg2_tf_helpers import network_batch, random_networks, tiny_config, TINY
 from pg2_tf import presets
 from pg2_tf.run_folder import RunFolder
 from pg2_tf.training.loop import Schedule, Stepper

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_pg2_tf_helpers import make_run
+from pg2_tf_helpers import make_run
 
 from pg2_tf import evaluation
 from pg2_tf.data.dataset import read_split

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from pg2_tf_helpers import command_error, random_poses, run_command
 from test_pg2_tf_authors import random_values, variables_of, write
-from test_pg2_tf_helpers import command_error, random_poses, run_command
 
 from pg2_tf.inference import PoseTransfer
 from pg2_tf.run_folder import RunFolder

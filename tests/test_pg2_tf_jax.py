@@ -4,7 +4,7 @@ import importlib.util
 
 import numpy as np
 import pytest
-from test_pg2_tf_helpers import (
+from pg2_tf_helpers import (
     TINY,
     network_batch,
     random_networks,

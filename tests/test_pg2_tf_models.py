@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_pg2_tf_helpers import TINY, network_batch, random_networks
+from pg2_tf_helpers import TINY, network_batch, random_networks
 
 from pg2_tf.config import ModelConfig, RunConfig, TrainConfig
 from pg2_tf.models.pg2 import build_networks, generate

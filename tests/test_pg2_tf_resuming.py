@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from test_pg2_tf_helpers import (
+from pg2_tf_helpers import (
     checkpoint,
     metrics,
     run_script,
@@ -103,7 +103,7 @@ def test_falling_learning_rate_goes_on_from_where_it_was(
 _ENDLESS = """
 import sys; sys.path.insert(0, "tests")
 from pathlib import Path
-import test_pg2_tf_helpers as t
+import pg2_tf_helpers as t
 t.train(Path(sys.argv[1]), Path(sys.argv[2]), 1, int(sys.argv[3]))
 """
 

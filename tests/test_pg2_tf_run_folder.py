@@ -5,7 +5,7 @@ import json
 
 import pytest
 import tensorflow as tf
-from test_pg2_tf_helpers import (
+from pg2_tf_helpers import (
     copies,
     make_run,
     random_networks,
@@ -13,6 +13,7 @@ from test_pg2_tf_helpers import (
     tiny_config,
 )
 
+from pg2_tf.config import TrainConfig
 from pg2_tf.models.pg2 import Networks
 from pg2_tf.run_folder import RunFolder, load_weights, step_of, weights_of
 from preprocessing.errors import InputError
@@ -87,8 +88,9 @@ def test_damaged_configuration_is_named(tmp_path, content):
 
 
 def options(**training):
+    chosen = {"stage": 1, "steps": 9, "batch_size": 4, **training}
     return {
-        "training": {"stage": 1, "steps": 9, "batch_size": 4, **training},
+        "training": dataclasses.asdict(TrainConfig(**chosen)),
         "data": {"folder": "a", "checksum": "1"},
         "versions": {"numpy": "1"},
     }
@@ -104,6 +106,25 @@ def test_stage_keeps_its_options_but_may_train_longer_elsewhere(stage):
     with pytest.raises(InputError, match=r"trained with checksum 1, not 2"):
         stage.claim({**options(), "data": {"folder": "a", "checksum": "2"}})
     assert stage.options()["training"]["batch_size"] == 4
+
+
+def test_options_of_an_older_version_have_the_defaults_for_what_it_lacked(stage):
+    stage.claim(options())
+    old = options()
+    del old["training"]["schedule"], old["training"]["flip"]
+    (stage.path / "options.json").write_text(json.dumps(old))
+    stage.claim(options())
+    assert stage.options()["training"]["schedule"] == "constant"
+    (stage.path / "options.json").write_text(json.dumps(old))
+    with pytest.raises(InputError, match=r"trained with flip True, not False"):
+        stage.claim(options(flip=False))
+
+
+def test_steps_that_the_learning_rate_follows_from_may_not_change(stage):
+    stage.claim(options(schedule="cosine"))
+    stage.claim(options(schedule="cosine"))
+    with pytest.raises(InputError, match=r"trained with steps 9, not 12"):
+        stage.claim(options(schedule="cosine", steps=12))
 
 
 def test_stage_without_a_checkpoint_may_begin_again_with_other_options(tmp_path):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_pg2_tf_helpers import (
+from pg2_tf_helpers import (
     copies,
     network_batch,
     random_networks,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import build_people
-from test_pg2_tf_helpers import (
+from pg2_tf_helpers import (
     checkpoint,
     make_run,
     metrics,

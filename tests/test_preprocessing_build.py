@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import build_people
-from test_preprocessing_helpers import (
+from preprocessing_helpers import (
     SIZE,
     add,
     folder_builder,

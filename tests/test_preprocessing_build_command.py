@@ -1,6 +1,6 @@
 """`python -m preprocessing.build`: its flags arrive, and bad ones are one line."""
 
-from test_preprocessing_helpers import (
+from preprocessing_helpers import (
     add,
     people_folder,
     photo,

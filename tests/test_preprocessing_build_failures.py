@@ -1,7 +1,7 @@
 """A build that cannot be done says why, and what is there is safe."""
 
 import pytest
-from test_preprocessing_helpers import (
+from preprocessing_helpers import (
     SIZE,
     add,
     folder_builder,

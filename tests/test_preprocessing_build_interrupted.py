@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
-from test_preprocessing_helpers import (
+from preprocessing_helpers import (
     folder_builder,
     people_folder,
     read_images,

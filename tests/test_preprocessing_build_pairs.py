@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from test_preprocessing_helpers import (
+from preprocessing_helpers import (
     SIZE,
     add,
     folder_builder,

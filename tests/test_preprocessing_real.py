@@ -7,7 +7,7 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
-from test_preprocessing_helpers import read_images, read_manifest, read_pairs
+from preprocessing_helpers import read_images, read_manifest, read_pairs
 
 from preprocessing.builder import Builder, Settings
 from preprocessing.openpose import read_json

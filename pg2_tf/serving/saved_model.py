@@ -76,7 +76,14 @@ class ServedModel(tf.Module):
         return generate(self._networks, image, heatmaps)
 
     def _decode(self, content: tf.Tensor) -> tf.Tensor:
-        image = tf.io.decode_image(content, channels=3, expand_animations=False)
+        # The accurate method decodes a JPEG as OpenCV does, to the last grey level.
+        image = tf.cond(
+            tf.io.is_jpeg(content),
+            lambda: tf.io.decode_jpeg(
+                content, channels=3, dct_method="INTEGER_ACCURATE"
+            ),
+            lambda: tf.io.decode_png(content, channels=3),
+        )
         fits = tf.debugging.assert_equal(
             tf.shape(image),
             (*self._size, 3),

@@ -33,6 +33,9 @@ class Schedule:
 class Stepper:
     """Takes training steps under a strategy and sums up their losses.
 
+    The trainer's optimizers must be built already: no variable may come into being
+    inside a step.
+
     Args:
         trainer: compiled, with its `train_step`.
         prepare: turns what the data set yields into what `train_step` takes; runs on
