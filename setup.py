@@ -39,7 +39,6 @@ setup(
         "dev": ["mypy==2.4.1", "pytest==9.2.0", "ruff==0.17.6"],
     },
     classifiers=[
-        "License :: OSI Approved :: MIT License",
         "Programming Language :: Python :: 3",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],

@@ -15,7 +15,6 @@ others. The features of an Example:
     mask              bytes: [H, W] of 0 and 1, packed to bits, zlib
 """
 
-import errno
 import hashlib
 import json
 import os
@@ -28,7 +27,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from preprocessing import files, heatmaps, masks
+from preprocessing import disk, files, heatmaps, masks
 from preprocessing.errors import InputError
 
 SCHEMA_VERSION = 1
@@ -100,14 +99,10 @@ def write_shard(
     """
 
     def write(path: Path) -> None:
-        try:
-            with tf.io.TFRecordWriter(str(path)) as writer:
-                for example in examples:
-                    writer.write(example)
-                    counts.append(len(example))
-        except tf.errors.ResourceExhaustedError as error:  # TensorFlow's full disk.
-            full = errno.ENOSPC
-            raise OSError(full, os.strerror(full), str(shard)) from error
+        with disk.writing(shard), tf.io.TFRecordWriter(str(path)) as writer:
+            for example in examples:
+                writer.write(example)
+                counts.append(len(example))
 
     def write_pairs(path: Path) -> None:
         with path.open("wb") as file:

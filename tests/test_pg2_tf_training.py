@@ -1,5 +1,6 @@
 """Training of both stages from end to end: what it leaves and what it refuses."""
 
+import errno
 import shutil
 
 import numpy as np
@@ -112,3 +113,19 @@ def test_bfloat16_training_keeps_float32_checkpoints(people_dir, tmp_path):
     weights = [a for n, a in zip(names, arrays, strict=True) if "generator1/" in n]
     assert weights
     assert all(a.dtype == np.float32 for a in weights)
+
+
+def test_full_disk_at_a_checkpoint_names_the_folder(people_dir, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    assert train(run, people_dir, 1, 2) == 2
+    before = RunFolder(run).stage(1).checkpoints()
+
+    def full(manager, **options):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr(tf.train.CheckpointManager, "save", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        train(run, people_dir, 1, 4)
+    assert caught.value.errno == errno.ENOSPC
+    assert str(caught.value.filename) == str(run / "stage1" / "checkpoints")
+    assert RunFolder(run).stage(1).checkpoints() == before

@@ -1,5 +1,8 @@
 """G1, the generator of stage I: pose integration (paper sections 3.1 and 3.3)."""
 
+import math
+from typing import Any
+
 import keras
 
 from pg2_tf.config import ModelConfig
@@ -43,13 +46,8 @@ def build_generator1(config: ModelConfig, *, precision: str = "float32") -> kera
                 filters + config.width, strides=2, name=f"{name}_down", dtype=dtype
             )(x)
 
-    # === Bottleneck ===
-    small = (height >> (last - 1), width >> (last - 1), config.width)
-    x = keras.layers.Flatten(name="flatten", dtype=dtype)(x)
-    x = keras.layers.Dense(config.bottleneck, name="bottleneck", dtype=dtype)(x)
-    units = small[0] * small[1] * small[2]
-    x = keras.layers.Dense(units, name="expand", dtype=dtype)(x)
-    x = keras.layers.Reshape(small, name="unflatten", dtype=dtype)(x)
+    # === Bottleneck: distant body parts exchange information ===
+    x = _bottleneck(x, config, dtype)
 
     # === Decoder: block i stands opposite to encoder block i ===
     for block in range(last, 0, -1):
@@ -68,3 +66,12 @@ def build_generator1(config: ModelConfig, *, precision: str = "float32") -> kera
     return keras.Model(
         {"source": source, "heatmaps": heatmaps}, coarse, name="generator1"
     )
+
+
+def _bottleneck(x: Any, config: ModelConfig, dtype: str) -> Any:
+    """Two linear, fully connected layers: to a few numbers, and back to a map."""
+    shape = (*x.shape[1:3], config.width)
+    x = keras.layers.Flatten(name="flatten", dtype=dtype)(x)
+    x = keras.layers.Dense(config.bottleneck, name="bottleneck", dtype=dtype)(x)
+    x = keras.layers.Dense(math.prod(shape), name="expand", dtype=dtype)(x)
+    return keras.layers.Reshape(shape, name="unflatten", dtype=dtype)(x)

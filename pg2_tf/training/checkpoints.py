@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from pg2_tf.models.pg2 import Networks
 from pg2_tf.run_folder import StageFolder, load_weights, step_of, weights_of
+from preprocessing import disk
 
 _KEEP = 3
 
@@ -55,5 +56,10 @@ class Checkpoints:
         return step_of(self._folder.restore(self._checkpoint))
 
     def save(self, step: int) -> str:
-        """Saves everything as of `step`; a checkpoint is there whole or not at all."""
-        return self._manager.save(checkpoint_number=step)
+        """Saves everything as of `step`; a checkpoint is there whole or not at all.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        with disk.writing(self._folder.checkpoint_dir):
+            return self._manager.save(checkpoint_number=step)

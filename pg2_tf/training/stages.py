@@ -62,11 +62,7 @@ def train_stage(
     Raises:
         InputError: data set, run folder or batch size do not fit.
     """
-    if training.batch_size % strategy.num_replicas_in_sync:
-        raise InputError(
-            f"batch_size {training.batch_size}: must be a multiple of the "
-            f"{strategy.num_replicas_in_sync} devices"
-        )
+    _check_replicas(training, strategy.num_replicas_in_sync)
     _check_stage1(folder, training.stage)
     size = config.model.image_size
     source = pipeline.PairSource(dataset.read_split(data_dir, "train", image_size=size))
@@ -120,6 +116,14 @@ def _prepare(batch: Any, *, draw: PoseHeatmaps) -> Any:
     if isinstance(batch, tuple):
         return tuple(pipeline.network_inputs(part, draw) for part in batch)
     return pipeline.network_inputs(batch, draw)
+
+
+def _check_replicas(training: TrainConfig, replicas: int) -> None:
+    if training.batch_size % replicas:
+        raise InputError(
+            f"batch_size {training.batch_size}: must be a multiple of the {replicas} "
+            "devices"
+        )
 
 
 def _check_stage1(folder: RunFolder, stage: int) -> None:
