@@ -10,7 +10,7 @@ from pathlib import Path
 
 from absl import flags
 
-from preprocessing import command
+from preprocessing import command, fitting
 from preprocessing.builder import Builder, Settings
 from preprocessing.errors import InputError
 from preprocessing.sources import synthetic
@@ -41,6 +41,13 @@ _IMAGE_SIZE = flags.DEFINE_string(
     None,
     "HEIGHTxWIDTH of the images in the data set; others are resized, with their "
     "keypoints. Default: 128x64 for market1501 and synthetic, 256x256 else.",
+)
+_FIT = flags.DEFINE_enum(
+    "fit",
+    "pad",
+    fitting.MODES,
+    "How images of other proportions are resized: pad keeps the person's proportions "
+    "and repeats the border, stretch does not.",
 )
 _TEST_FRACTION = flags.DEFINE_float(
     "test_fraction",
@@ -81,6 +88,7 @@ def main() -> None:
         test_fraction=_TEST_FRACTION.value,
         images_per_shard=_IMAGES_PER_SHARD.value,
         seed=_SEED.value,
+        fit=_FIT.value,
     )
     started = time.monotonic()
     builder = Builder(settings, out=out, overwrite=_OVERWRITE.value)

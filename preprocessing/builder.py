@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from preprocessing import files, images, pairing, records, report
+from preprocessing import files, fitting, pairing, records, report
 from preprocessing import keypoints as kp
 from preprocessing.errors import InputError
 from preprocessing.poses import Poses, default_key
@@ -31,6 +31,7 @@ class Settings:
         test_fraction: share of identities held out where the source does not say.
         images_per_shard: about how many images a shard holds.
         seed: of the split.
+        fit: how images of another size come to `image_size`: `pad` or `stretch`.
     """
 
     source: str
@@ -40,6 +41,7 @@ class Settings:
     test_fraction: float = 0.1
     images_per_shard: int = 1024
     seed: int = 0
+    fit: str = "pad"
 
 
 class Builder:
@@ -220,7 +222,9 @@ class Builder:
     def _read(self, sample: Sample) -> records.Record | None:
         size = self.settings.image_size
         try:
-            image, found_size = images.as_jpeg(sample.read(), size, name=sample.name)
+            image, fitted = fitting.fit_jpeg(
+                sample.read(), size, name=sample.name, mode=self.settings.fit
+            )
         except InputError as error:
             self.notes.add("unreadable images left out", str(error))
             return None
@@ -228,13 +232,15 @@ class Builder:
             self.notes.add("unreadable images left out", f"{sample.name}: {error}")
             return None
         pose = self._poses.get(sample.name, kp.missing_pose())
-        if found_size != size:
-            came = "{}x{}".format(*found_size)
+        if fitted.size != size:
+            came = "{}x{}".format(*fitted.size)
+            how = ", padded to these proportions" * (fitted.padded != fitted.size)
             self.notes.add(
-                f"images resized from {came} to {size[0]}x{size[1]}", sample.name
+                f"images resized from {came} to {size[0]}x{size[1]}{how}", sample.name
             )
-            pose = kp.resize(pose, size=found_size, new_size=size)
-        return records.Record(sample.name, sample.identity, image, pose)
+        return records.Record(
+            sample.name, sample.identity, image, fitting.fit_pose(pose, fitted)
+        )
 
     def _pairs(self, split: str, chosen: list[records.Record]) -> np.ndarray:
         rule = self._rules[split]

@@ -5,8 +5,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from preprocessing import images
 from preprocessing import keypoints as kp
-from preprocessing.images import resize
+
+MODES = ("pad", "stretch")
 
 
 class Fit(NamedTuple):
@@ -26,9 +28,18 @@ class Fit(NamedTuple):
     new_size: tuple[int, int]
 
 
-def fit(size: tuple[int, int], new_size: tuple[int, int]) -> Fit:
-    """Centres a picture of `size` in the smallest frame of `new_size`'s proportions."""
+def fit(size: tuple[int, int], new_size: tuple[int, int], *, mode: str = "pad") -> Fit:
+    """Says how a picture of `size` comes to `new_size`, both (height, width).
+
+    Args:
+        size: of the picture.
+        new_size: wanted.
+        mode: `pad`: centred in the smallest frame of the wanted proportions;
+            `stretch`: without a frame, so that proportions may change.
+    """
     height, width = size
+    if mode == "stretch":
+        return Fit(size, 0, 0, size, new_size)
     wanted = new_size[1] / new_size[0]
     if width / height < wanted:
         padded = (height, max(width, round(height * wanted)))
@@ -46,7 +57,7 @@ def fit_image(image: np.ndarray, fitted: Fit) -> np.ndarray:
     framed = cv2.copyMakeBorder(
         image, fitted.top, bottom, fitted.left, right, cv2.BORDER_REPLICATE
     )
-    return resize(framed, fitted.new_size)
+    return images.resize(framed, fitted.new_size)
 
 
 def fit_pose(pose: np.ndarray, fitted: Fit) -> np.ndarray:
@@ -54,3 +65,28 @@ def fit_pose(pose: np.ndarray, fitted: Fit) -> np.ndarray:
     moved = pose.copy()
     moved[:, :2] += (fitted.left, fitted.top)
     return kp.resize(kp.clean(moved), size=fitted.padded, new_size=fitted.new_size)
+
+
+def fit_jpeg(
+    content: bytes, new_size: tuple[int, int], *, name: str, mode: str = "pad"
+) -> tuple[bytes, Fit]:
+    """Fits an image file's bytes into `new_size`.
+
+    Args:
+        content: of the file, in any format that OpenCV reads.
+        new_size: height and width wanted.
+        name: of the file, for messages.
+        mode: as in `fit`.
+
+    Returns:
+        JPEG bytes, and how the picture was fitted. A JPEG of the right size that
+        needs no turning keeps its bytes; everything else is encoded anew.
+
+    Raises:
+        InputError: the image cannot be decoded.
+    """
+    image = images.decode(content, name=name)
+    fitted = fit(image.shape[:2], new_size, mode=mode)
+    if fitted.size == new_size and images.is_upright_jpeg(content):
+        return content, fitted
+    return images.encode_jpeg(fit_image(image, fitted)), fitted

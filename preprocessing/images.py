@@ -1,4 +1,4 @@
-"""Image files to the JPEG bytes and RGB pixels that a record holds."""
+"""Image files to RGB pixels, and pixels to files."""
 
 import contextlib
 from pathlib import Path
@@ -72,24 +72,7 @@ def encode_png(image: np.ndarray) -> bytes:
     return cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
-def as_jpeg(
-    content: bytes, size: tuple[int, int], *, name: str
-) -> tuple[bytes, tuple[int, int]]:
-    """Returns JPEG bytes of an image at `size`, and the size it came in.
-
-    A JPEG of the right size that needs no turning keeps its bytes; everything else
-    is decoded, resized and encoded anew.
-
-    Raises:
-        InputError: the image cannot be decoded.
-    """
-    image = decode(content, name=name)
-    found_size = image.shape[:2]
-    if found_size == size and _is_upright_jpeg(content):
-        return content, found_size
-    return encode_jpeg(resize(image, size)), found_size
-
-
-def _is_upright_jpeg(content: bytes) -> bool:
+def is_upright_jpeg(content: bytes) -> bool:
+    """True for a JPEG that every decoder turns the same way."""
     # Decoders differ in whether they obey an EXIF orientation: none may be kept.
     return content.startswith(_JPEG_MAGIC) and b"Exif\x00" not in content[:65536]

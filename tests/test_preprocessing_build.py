@@ -56,7 +56,8 @@ def test_the_report_counts_everything_that_is_not_as_it_should_be(root, out):
         "1 images without an annotation (e.g. cleo/unknown.jpg)",
         "1 images with several people: the most confident was taken "
         "(e.g. ben/crowd.jpg)",
-        "1 images resized from 64x48 to 32x32 (e.g. cleo/large.jpg)",
+        "1 images resized from 64x48 to 32x32, padded to these proportions "
+        "(e.g. cleo/large.jpg)",
         "1 images outside a person's folder passed over (e.g. loose.jpg)",
     ):
         assert line in report
@@ -112,7 +113,10 @@ def test_the_manifest_tells_the_truth(people_dir):
     assert manifest["versions"]["numpy"] == np.__version__
 
 
-def test_an_image_of_another_size_is_resized_with_its_keypoints(root, out):
+@pytest.mark.parametrize(
+    ("fit", "place"), [("pad", (18.3333, 8.6667)), ("stretch", (19.75, 8.6667))]
+)
+def test_an_image_of_another_size_is_resized_with_its_keypoints(root, out, fit, place):
     picture = np.zeros((96, 64, 3), np.uint8)
     cv2.circle(picture, (40, 27), 5, (255, 255, 255), -1)
     found = pose()
@@ -120,7 +124,7 @@ def test_an_image_of_another_size_is_resized_with_its_keypoints(root, out):
     content = cv2.imencode(".png", picture)[1].tobytes()
     add(root, "anna/large.png", content, poses=[found])
     people_folder(root, anna=1)
-    folder_builder(root, out).write()
+    folder_builder(root, out, fit=fit).write()
     (large,) = [image for image in read_images(out) if "large" in image.name]
     decoded = cv2.imdecode(np.frombuffer(large.image, np.uint8), cv2.IMREAD_GRAYSCALE)
     assert decoded.shape == SIZE
@@ -128,7 +132,7 @@ def test_an_image_of_another_size_is_resized_with_its_keypoints(root, out):
     np.testing.assert_allclose(
         large.keypoints[4], (columns.mean(), rows.mean(), 0.9), atol=0.3
     )
-    np.testing.assert_allclose(large.keypoints[4, :2], (19.75, 8.6667), atol=1e-3)
+    np.testing.assert_allclose(large.keypoints[4, :2], place, atol=1e-3)
 
 
 def test_of_several_people_the_most_confident_is_stored(root, out):

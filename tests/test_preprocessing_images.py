@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from preprocessing import images
+from preprocessing import fitting, images
 from preprocessing.errors import InputError
 
 SIZE = (48, 32)
@@ -87,8 +87,8 @@ def test_a_photo_is_turned_as_its_exif_says(orientation):
     content = turned_jpeg(picture(), orientation)
     upright = UPRIGHT[orientation](picture())
     assert_like(images.decode(content, name="a"), upright)
-    made, found_size = images.as_jpeg(content, upright.shape[:2], name="a")
-    assert found_size == upright.shape[:2]
+    made, fitted = fitting.fit_jpeg(content, upright.shape[:2], name="a")
+    assert fitted.size == upright.shape[:2]
     # No orientation is left that a decoder might obey a second time, or not at all.
     read_back = Image.open(io.BytesIO(made))
     assert read_back.getexif().get(0x0112, 1) == 1
@@ -97,13 +97,14 @@ def test_a_photo_is_turned_as_its_exif_says(orientation):
 
 def test_a_jpeg_of_the_right_size_keeps_its_bytes():
     content = encoded(picture(), quality=70)
-    assert images.as_jpeg(content, SIZE, name="a") == (content, SIZE)
+    made, fitted = fitting.fit_jpeg(content, SIZE, name="a")
+    assert (made, fitted.size) == (content, SIZE)
 
 
 @pytest.mark.parametrize("form", ["PNG", "BMP"])
 def test_other_formats_of_the_right_size_become_jpeg(form):
-    made, found_size = images.as_jpeg(encoded(picture(), form), SIZE, name="a")
-    assert found_size == SIZE
+    made, fitted = fitting.fit_jpeg(encoded(picture(), form), SIZE, name="a")
+    assert fitted.size == SIZE
     read_back = Image.open(io.BytesIO(made))
     assert read_back.format == "JPEG"
     assert_like(np.asarray(read_back), picture(), tolerance=4)
@@ -111,8 +112,9 @@ def test_other_formats_of_the_right_size_become_jpeg(form):
 
 @pytest.mark.parametrize("size", [(24, 16), (96, 64), (20, 60), (49, 32)])
 def test_another_size_is_resized_and_the_size_it_had_is_told(size):
-    made, found_size = images.as_jpeg(encoded(picture()), size, name="a")
-    assert found_size == SIZE
+    content = encoded(picture())
+    made, fitted = fitting.fit_jpeg(content, size, name="a", mode="stretch")
+    assert fitted.size == SIZE
     assert_like(np.asarray(Image.open(io.BytesIO(made))), picture(size), tolerance=20)
 
 
@@ -156,7 +158,7 @@ def test_a_truncated_file_is_refused(form, share):
     noise = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
     content = encoded(noise, form)
     with pytest.raises(InputError, match=r"^anna/1\.jpg: "):
-        images.as_jpeg(content[: int(len(content) * share)], SIZE, name="anna/1.jpg")
+        fitting.fit_jpeg(content[: int(len(content) * share)], SIZE, name="anna/1.jpg")
 
 
 @pytest.mark.parametrize(
@@ -166,7 +168,7 @@ def test_a_truncated_file_is_refused(form, share):
 )
 def test_what_is_no_image_is_refused_by_name(content, tmp_path):
     with pytest.raises(InputError, match=r"^anna/1\.jpg: .*(empty|decoded)"):
-        images.as_jpeg(content, SIZE, name="anna/1.jpg")
+        fitting.fit_jpeg(content, SIZE, name="anna/1.jpg")
     path = tmp_path / "1.jpg"
     path.write_bytes(content)
     with pytest.raises(InputError, match=str(path)):
