@@ -218,4 +218,3 @@ def test_ranges_are_exact_for_every_grey_level():
     for shift in (-0.49, 0.49):
         np.testing.assert_array_equal(ranges.to_pixels(signed + shift / 127.5), levels)
     np.testing.assert_array_equal(ranges.to_pixels(np.array([-7.0, 9.0])), [0, 255])
-    np.testing.assert_array_equal(ranges.heatmaps_to_signed(levels[:2]), [-1, 1])

@@ -32,10 +32,6 @@ class Split:
     masks: np.ndarray
     pairs: np.ndarray
 
-    def position(self) -> dict[str, int]:
-        """Returns where each image stands, by name."""
-        return {name: index for index, name in enumerate(self.names)}
-
 
 def read_split(
     data_dir: str | Path, split: str, *, image_size: tuple[int, int]
