@@ -78,11 +78,13 @@ class RunFolder:
     def claim(self, config: RunConfig) -> None:
         """Makes this the folder of a run, or checks that it is that run's already.
 
+        A run that left no checkpoint gives way.
+
         Raises:
             InputError: the folder holds another run; the message says what differs.
         """
         there = self.config()
-        if there is None:
+        if there is None or not self.is_trained():
             files.write_json(self.path / CONFIG, config.to_json())
             return
         for key, old, new in _differences(there.to_json(), config.to_json()):
@@ -90,6 +92,10 @@ class RunFolder:
                 f"{self.path}: holds a run with {key} {old}, not {new}; give another "
                 "--run_dir"
             )
+
+    def is_trained(self) -> bool:
+        """True if a stage has a checkpoint."""
+        return any(self.stage(number).checkpoints() for number in (1, 2))
 
     def stage(self, number: int) -> "StageFolder":
         """Returns the folder of a stage."""

@@ -111,7 +111,7 @@ def main() -> None:
 
 
 def _run_config(dataset: str, folder: RunFolder) -> RunConfig:
-    there = folder.config()
+    there = folder.config() if folder.is_trained() else None
     profile = _PROFILE.value or (there.profile if there else "paper")
     model = presets.preset(dataset, profile=profile).model
     if there and there.dataset == dataset:

@@ -64,8 +64,7 @@ def test_run_is_of_what_it_was_claimed_for(tmp_path):
     ],
 )
 def test_folder_of_another_run_is_refused_with_what_differs(tmp_path, change, message):
-    folder = RunFolder(tmp_path / "run")
-    folder.claim(tiny_config())
+    folder = RunFolder(make_run(tmp_path / "run", stages=(1,)))
     other = tiny_config()
     if "model" in change:
         model = dataclasses.replace(other.model, **change["model"])
@@ -74,6 +73,14 @@ def test_folder_of_another_run_is_refused_with_what_differs(tmp_path, change, me
         folder.claim(dataclasses.replace(other, **change))
     assert "--run_dir" in str(error.value)
     assert folder.config() == tiny_config()
+
+
+def test_run_that_left_no_checkpoint_gives_way(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.claim(tiny_config())
+    assert not folder.is_trained()
+    folder.claim(tiny_config("authors"))
+    assert folder.require_config() == tiny_config("authors")
 
 
 @pytest.mark.parametrize(
