@@ -115,9 +115,6 @@ def _spread(order: np.ndarray, shown: int) -> list[int]:
 
 def _sheet(model: PoseTransfer, source: PairSource, positions: list[int]) -> np.ndarray:
     batch, made = _make(model, source, positions)
-    poses = [
-        pictures.draw_pose(pose, size=model.image_size) for pose in batch["keypoints"]
-    ]
-    columns: dict[str, Any] = {COPY: batch["source"], "target pose": poses}
-    columns.update({name: images for name, images in made.items() if name != COPY})
-    return pictures.sheet({**columns, "target": batch["target"]})
+    others = {name: images for name, images in made.items() if name != COPY}
+    others["target"] = batch["target"]
+    return pictures.pose_sheet(batch["source"], batch["keypoints"], others)

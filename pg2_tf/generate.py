@@ -110,15 +110,8 @@ def _write(
     made: np.ndarray,
 ) -> None:
     def sheet() -> np.ndarray:
-        size = source.shape[:2]
-        skeletons = [pictures.draw_pose(pose, size=size) for pose in poses]
-        return pictures.sheet(
-            {
-                "source": [source] * len(made),
-                "target pose": skeletons,
-                "generated": list(made),
-            }
-        )
+        sources = [source] * len(made)
+        return pictures.pose_sheet(sources, poses, {"generated": made})
 
     if out.suffix.lower() == ".png":
         picture = made[0] if len(made) == 1 else sheet()

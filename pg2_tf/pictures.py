@@ -40,24 +40,40 @@ def draw_pose(pose: np.ndarray, *, size: tuple[int, int], scale: int = 4) -> np.
     return canvas
 
 
+def pose_sheet(
+    source: Sequence[np.ndarray] | np.ndarray,
+    poses: Sequence[np.ndarray] | np.ndarray,
+    others: Mapping[str, Sequence[np.ndarray] | np.ndarray],
+) -> np.ndarray:
+    """Lays out what came of putting people into poses, one row each.
+
+    Args:
+        source: images of the persons, uint8 [H, W, 3].
+        poses: to put them in, float32 [18, 3] in pixels of the images.
+        others: more images by heading, to stand to the right of source and pose.
+
+    Returns:
+        uint8 [.., .., 3], RGB.
+    """
+    size = source[0].shape[:2]
+    skeletons = [draw_pose(pose, size=size) for pose in poses]
+    return sheet({"source": source, "target pose": skeletons, **others})
+
+
 def sheet(
     columns: Mapping[str, Sequence[np.ndarray] | np.ndarray],
-    *,
-    height: int | None = None,
 ) -> np.ndarray:
     """Lays images out in columns, one heading above each.
 
     Args:
-        columns: images uint8 [H, W, 3] by heading, as many in each column; an image
-            that is a whole number of times larger than the first keeps its size.
-        height: of an image in the sheet, in pixels; default twice the first's, and
-            at least 192.
+        columns: images uint8 [H, W, 3] by heading, as many in each column. All are
+            shown twice as tall as the first is, and at least 192 pixels.
 
     Returns:
         uint8 [.., .., 3], RGB, on white.
     """
     first = next(iter(columns.values()))[0]
-    tall = height or max(2 * first.shape[0], _SMALLEST)
+    tall = max(2 * first.shape[0], _SMALLEST)
     wide = round(tall * first.shape[1] / first.shape[0])
     rows = max(map(len, columns.values()))
     canvas = np.full(

@@ -36,6 +36,17 @@ def people_dir(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def whole(tmp_path_factory, people_dir) -> Path:
+    """A run of both stages, 8 steps each, without a break. Not to be changed."""
+    from pg2_tf_helpers import train
+
+    run = tmp_path_factory.mktemp("whole") / "run"
+    assert train(run, people_dir, 1, 8) == 8
+    assert train(run, people_dir, 2, 8) == 8
+    return run
+
+
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data and golden references; skips where there is none."""
     place = os.environ.get("PG2_SHARED")

@@ -7,14 +7,14 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from pg2_tf import presets
-from pg2_tf.config import RunConfig
+from pg2_tf import authors, presets
+from pg2_tf.config import ModelConfig, RunConfig
 from pg2_tf.models.pg2 import Networks, build_networks
 from pg2_tf.run_folder import RunFolder, weights_of
 from pg2_tf.training.loop import Schedule
@@ -183,3 +183,37 @@ def metrics(run, stage):
 def steps_kept(run, stage):
     paths = RunFolder(run).stage(stage).checkpoints()
     return [int(path.rsplit("-", 1)[1]) for path in paths]
+
+
+class GoldenModel(NamedTuple):
+    """The authors' model: its weights by their names, and their batch and numbers."""
+
+    config: ModelConfig
+    networks: Networks
+    weights: dict[str, Any]
+    batch: dict[str, tf.Tensor]
+    forward: Any
+
+
+def golden_model(shared) -> GoldenModel:
+    """Loads the authors' golden checkpoint and the batch that they ran it on."""
+    place = shared / "golden" / "market_h16"
+    forward = np.load(place / "forward.npz")
+    base = presets.preset("market1501", profile="authors").model
+    path = str(place / "model.ckpt-0")
+    config = authors.model_config(base, authors.read_checkpoint(path))
+    networks = build_networks(config, stage=2)
+    authors.assign(networks, config, path)
+    weights = {
+        name: weight
+        for layer, names in authors.origins(networks, config)
+        for name, weight in zip(names, layer.trainable_weights, strict=True)
+    }
+    names = {
+        "source": "x",
+        "target": "x_target",
+        "heatmaps": "pose_target",
+        "mask": "mask_target",
+    }
+    batch = {ours: tf.constant(forward[theirs]) for ours, theirs in names.items()}
+    return GoldenModel(config, networks, weights, batch, forward)

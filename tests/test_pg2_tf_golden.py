@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import tensorflow as tf
+from pg2_tf_helpers import golden_model
 
-from pg2_tf import authors, presets
+from pg2_tf import presets
 from pg2_tf.config import RunConfig
 from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
 from pg2_tf.losses import cross_entropy
@@ -31,32 +32,15 @@ class Golden(NamedTuple):
 
 @pytest.fixture(scope="module")
 def golden(shared) -> Golden:
-    place = shared / "golden" / "market_h16"
-    forward = np.load(place / "forward.npz")
-    base = presets.preset("market1501", profile="authors").model
-    path = str(place / "model.ckpt-0")
-    config = authors.model_config(base, authors.read_checkpoint(path))
-    networks = build_networks(config, stage=2)
-    authors.assign(networks, config, path)
-    weights = {
-        name: weight
-        for layer, names in authors.origins(networks, config)
-        for name, weight in zip(names, layer.trainable_weights, strict=True)
-    }
+    config, networks, weights, batch, forward = golden_model(shared)
     adversary = presets.adversary(RunConfig("market1501", "authors", config))
-    names = {
-        "source": "x",
-        "target": "x_target",
-        "heatmaps": "pose_target",
-        "mask": "mask_target",
-    }
     return Golden(
         forward,
         networks,
         weights,
         Stage1Trainer(networks.generator1),
         Stage2Trainer(*networks, adversary=adversary, l1_weight=10),
-        {ours: tf.constant(forward[theirs]) for ours, theirs in names.items()},
+        batch,
     )
 
 

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from pg2_tf_helpers import golden_model
 
-from pg2_tf import authors, presets
+from pg2_tf import presets
 from pg2_tf.config import RunConfig
-from pg2_tf.models.pg2 import build_networks
 from pg2_tf.training.stage1 import Stage1Trainer
 from pg2_tf.training.stage2 import Stage2Trainer
 
@@ -35,18 +35,7 @@ class Session(NamedTuple):
 
 @pytest.fixture
 def session(shared) -> Session:
-    place = shared / "golden" / "market_h16"
-    forward = np.load(place / "forward.npz")
-    base = presets.preset("market1501", profile="authors").model
-    path = str(place / "model.ckpt-0")
-    config = authors.model_config(base, authors.read_checkpoint(path))
-    networks = build_networks(config, stage=2)
-    authors.assign(networks, config, path)
-    weights = {
-        name: weight
-        for layer, names in authors.origins(networks, config)
-        for name, weight in zip(names, layer.trainable_weights, strict=True)
-    }
+    config, networks, weights, batch, _ = golden_model(shared)
 
     def adam():
         return keras.optimizers.Adam(2e-5, 0.5, 0.999, epsilon=1e-8)
@@ -56,13 +45,6 @@ def session(shared) -> Session:
     adversary = presets.adversary(RunConfig("market1501", "authors", config))
     stage2 = Stage2Trainer(*networks, adversary=adversary, l1_weight=10)
     stage2.compile(generator_optimizer=adam(), discriminator_optimizer=adam())
-    names = {
-        "source": "x",
-        "target": "x_target",
-        "heatmaps": "pose_target",
-        "mask": "mask_target",
-    }
-    batch = {ours: tf.constant(forward[theirs]) for ours, theirs in names.items()}
     return Session(weights, batch, stage1, stage2)
 
 

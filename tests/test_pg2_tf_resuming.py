@@ -22,15 +22,6 @@ from pg2_tf.training import loop
 from pg2_tf.training.loop import Schedule
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory, people_dir):
-    """Both stages, 8 steps each, without a break."""
-    run = tmp_path_factory.mktemp("whole") / "run"
-    assert train(run, people_dir, 1, 8) == 8
-    assert train(run, people_dir, 2, 8) == 8
-    return run
-
-
 @pytest.mark.parametrize("stage", [1, 2])
 def test_training_in_two_parts_equals_one_bit_for_bit(
     whole, people_dir, tmp_path, stage, capsys

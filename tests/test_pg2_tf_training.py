@@ -21,15 +21,6 @@ from pg2_tf.run_folder import RunFolder
 from preprocessing.errors import InputError
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory, people_dir):
-    """Both stages, 8 steps each, without a break."""
-    run = tmp_path_factory.mktemp("whole") / "run"
-    assert train(run, people_dir, 1, 8) == 8
-    assert train(run, people_dir, 2, 8) == 8
-    return run
-
-
 @pytest.mark.parametrize("stage", [1, 2])
 def test_training_leaves_what_the_run_folder_promises(whole, people_dir, stage):
     place = RunFolder(whole).stage(stage)

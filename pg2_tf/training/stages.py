@@ -200,19 +200,17 @@ def _samples(
     chosen = np.linspace(0, len(split.pairs) - 1, _NUM_SAMPLES).astype(int)
     batch = pipeline.PairSource(split).gather(tf.constant(chosen))
     inputs = pipeline.network_inputs(batch, draw)
-    poses = [
-        pictures.draw_pose(pose, size=split.image_size)
-        for pose in batch["keypoints"].numpy()
-    ]
-
     make = tf.function(lambda: generate(networks, inputs["source"], inputs["heatmaps"]))
 
     def samples() -> np.ndarray:
         made = make()
-        columns = {"source": batch["source"].numpy(), "target pose": poses}
-        for name in ("coarse", "refined"):
-            if name in made:
-                columns[name] = ranges.to_pixels(made[name]).numpy()
-        return pictures.sheet({**columns, "target": batch["target"].numpy()})
+        others = {
+            name: ranges.to_pixels(made[name]).numpy()
+            for name in ("coarse", "refined")
+            if name in made
+        }
+        others["target"] = batch["target"].numpy()
+        source, poses = batch["source"].numpy(), batch["keypoints"].numpy()
+        return pictures.pose_sheet(source, poses, others)
 
     return samples
