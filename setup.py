@@ -21,6 +21,7 @@ setup(
     packages=find_packages(include=["pg2_tf*", "preprocessing*"]),
     install_requires=[
         "absl-py>=2.1",
+        "ai-edge-litert>=2.1.6,<3",
         "keras>=3.12,<4",
         "numpy>=2.0,<3",
         "opencv-python-headless>=5,<6",

@@ -39,9 +39,7 @@ def main() -> None:
     model = PoseTransfer.load(run_dir, stage=stage)
     data_dir = _DATA_DIR.value or f"data/{model.config.dataset}"
     split = read_split(data_dir, _SPLIT.value, image_size=model.image_size)
-    positions = evaluation.draw_pairs(
-        _NUM_PAIRS.value, num_pairs=len(split.pairs), seed=_SEED.value
-    )
+    positions = evaluation.draw_pairs(split, _NUM_PAIRS.value, seed=_SEED.value)
     result = evaluation.evaluate(model, split, positions)
     files.write_atomically(
         out / "pairs.csv", lambda path: result.table.to_csv(path, index=False)

@@ -1,6 +1,5 @@
 """Scores a model on pairs of a split, beside copying the source image."""
 
-import random
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,11 +7,11 @@ import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
-from pg2_tf import pictures
 from pg2_tf.data.dataset import Split
 from pg2_tf.data.pipeline import PairSource
 from pg2_tf.inference import PoseTransfer
 from pg2_tf.metrics import images as metrics
+from preprocessing import pairing, pictures
 
 # What every model must beat: the source image as it is.
 COPY = "source"
@@ -33,15 +32,13 @@ class Evaluation(NamedTuple):
     sheet: np.ndarray
 
 
-def draw_pairs(count: int, *, num_pairs: int, seed: int) -> list[int]:
-    """Draws positions among `num_pairs` pairs, in ascending order.
+def draw_pairs(split: Split, count: int, *, seed: int) -> list[int]:
+    """Draws positions among a split's pairs, in ascending order; see `pairing.drawn`.
 
-    The same arguments give the same positions on every machine.
+    The same data and seed give the same pairs on every machine.
     """
-    everything = range(num_pairs)
-    if count >= num_pairs:
-        return list(everything)
-    return sorted(random.Random(seed).sample(everything, count))
+    named = [(split.names[a], split.names[b]) for a, b in split.pairs.tolist()]
+    return pairing.drawn(named, count=count, seed=seed)
 
 
 def evaluate(

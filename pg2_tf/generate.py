@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from pg2_tf import pictures
 from pg2_tf.inference import PoseTransfer
-from preprocessing import command, files, fitting, images, openpose
+from preprocessing import command, detections, files, fitting, images, pictures, poses
 from preprocessing import keypoints as kp
 from preprocessing.errors import InputError
 
@@ -20,7 +19,10 @@ _IMAGE = flags.DEFINE_string(
     "image", None, "Photo of one person; padded to the model's proportions and resized."
 )
 _POSE = flags.DEFINE_list(
-    "pose", [], "OpenPose JSON files, or folders of them, separated by commas."
+    "pose",
+    [],
+    "Pose JSON files (OpenPose, COCO, AlphaPose, MMPose) of an image each, or folders "
+    "of them, separated by commas.",
 )
 _POSE_SIZE = flags.DEFINE_string(
     "pose_size",
@@ -52,14 +54,14 @@ def main() -> None:
         command.parse_size("pose_size", _POSE_SIZE.value) if _POSE_SIZE.value else size
     )
     source = fitting.fit_image(photo, fitting.fit(photo.shape[:2], size))
-    poses = np.stack([_read_pose(path, pose_size, size) for path in paths])
+    targets = np.stack([_read_pose(path, pose_size, size) for path in paths])
     made = np.concatenate(
         [
-            _generate(model, source, poses[start : start + _BATCH])
-            for start in range(0, len(poses), _BATCH)
+            _generate(model, source, targets[start : start + _BATCH])
+            for start in range(0, len(targets), _BATCH)
         ]
     )
-    _write(out, source, paths, poses, made)
+    _write(out, source, paths, targets, made)
     print(f"{out}: {len(paths)} images of {size[0]}x{size[1]}, stage {model.stage}")
 
 
@@ -81,13 +83,14 @@ def _pose_files() -> list[Path]:
 def _read_pose(
     path: Path, pose_size: tuple[int, int], size: tuple[int, int]
 ) -> np.ndarray:
-    pose, people = openpose.read_json(path)
+    found = poses.read_one(path)
+    pose = detections.choose(found, pose_size)
     if pose is None:
         raise InputError(f"{path}: no person in it")
-    if people > 1:
-        print(f"{path}: {people} people, the most confident was taken")
+    if len(found.people) > 1:
+        print(f"{path}: {len(found.people)} people, the most confident was taken")
     places = pose[kp.found(pose), :2]
-    if (places < 0).any() or (places >= pose_size[::-1]).any():
+    if (places < -0.5).any() or (places >= pose_size[::-1]).any():
         (left, top), (right, bottom) = places.min(axis=0), places.max(axis=0)
         raise InputError(
             f"{path}: its keypoints reach from x {left:.0f}, y {top:.0f} to x "
@@ -97,8 +100,10 @@ def _read_pose(
     return fitting.fit_pose(pose, fitting.fit(pose_size, size))
 
 
-def _generate(model: PoseTransfer, source: np.ndarray, poses: np.ndarray) -> np.ndarray:
-    made = model(np.repeat(source[None], len(poses), axis=0), poses)
+def _generate(
+    model: PoseTransfer, source: np.ndarray, targets: np.ndarray
+) -> np.ndarray:
+    made = model(np.repeat(source[None], len(targets), axis=0), targets)
     return made.get("refined", made["coarse"])
 
 
@@ -106,12 +111,12 @@ def _write(
     out: Path,
     source: np.ndarray,
     paths: list[Path],
-    poses: np.ndarray,
+    targets: np.ndarray,
     made: np.ndarray,
 ) -> None:
     def sheet() -> np.ndarray:
         sources = [source] * len(made)
-        return pictures.pose_sheet(sources, poses, {"generated": made})
+        return pictures.pose_sheet(sources, targets, {"generated": made})
 
     if out.suffix.lower() == ".png":
         picture = made[0] if len(made) == 1 else sheet()

@@ -3,39 +3,109 @@ r"""Turns images and keypoints into TFRecord shards, a pair index and a manifest
     python -m preprocessing.build --source=market1501 --root=Market-1501 \
         --poses=market-annotation-train.csv,market-annotation-test.csv \
         --out=data/market1501
+
+The same command again goes on where it was interrupted, and does nothing where nothing
+has changed.
 """
 
+import os
 import time
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
-from preprocessing import command, fitting
-from preprocessing.builder import Builder, Settings
+from preprocessing import command, detections, fitting, host
+from preprocessing.builder import Builder
 from preprocessing.errors import InputError
-from preprocessing.sources import synthetic
-from preprocessing.sources.table import SOURCES, SYNTHETIC
+from preprocessing.formats import orders, table
+from preprocessing.pair_index import LISTED
+from preprocessing.poses import SCALES, PoseOptions
+from preprocessing.settings import Settings
+from preprocessing.sources.table import SOURCES, Source
 
-_SOURCE = flags.DEFINE_enum(
-    "source", None, [*SOURCES, SYNTHETIC], "What the images are."
-)
+_SOURCE = flags.DEFINE_enum("source", None, list(SOURCES), "What the images are.")
 _ROOT = flags.DEFINE_string("root", None, "Folder of the images.")
+_OUT = flags.DEFINE_string("out", None, "Folder of the data set to make.")
+_OVERWRITE = command.define_overwrite()
+_WORKERS = flags.DEFINE_integer(
+    "workers",
+    os.cpu_count() or 1,
+    "How many images are prepared at once; the result does not depend on it.",
+    lower_bound=1,
+)
+
+# Poses.
 _POSES = flags.DEFINE_list(
     "poses",
     [],
-    "Annotation CSVs (name:keypoints_y:keypoints_x), OpenPose JSON files, or folders "
-    "of them, separated by commas. Default: those found beside the images.",
+    "Files of poses, or folders of them, separated by commas: annotation CSVs, JSON of "
+    "OpenPose, COCO, AlphaPose or MMPose, the released code's all_peaks_dic_*.p. "
+    "Default: those found beside the images.",
 )
-_OUT = flags.DEFINE_string("out", None, "Folder of the data set to make.")
+_POSE_FORMAT = flags.DEFINE_enum(
+    "pose_format", "auto", list(table.FORMATS), "Format of the files of poses."
+)
+_KEYPOINT_ORDER = flags.DEFINE_enum(
+    "keypoint_order", "auto", ["auto", *orders.ORDERS], "Order of the keypoints."
+)
+_POSE_SCALE = flags.DEFINE_enum(
+    "pose_scale",
+    "auto",
+    list(SCALES),
+    "Whether coordinates are pixels or shares of the image's width and height.",
+)
+_POSE_SIZE = flags.DEFINE_string(
+    "pose_size",
+    None,
+    "HEIGHTxWIDTH of the images that the poses were found in, where they are not the "
+    "images at hand; for deepfashion 256x256 and 256x176 are recognised.",
+)
+_MIN_CONFIDENCE = flags.DEFINE_float(
+    "min_confidence",
+    0.0,
+    "Keypoints with less count as not found; estimators other than OpenPose give every "
+    "keypoint some confidence.",
+    lower_bound=0,
+)
+_PERSON = flags.DEFINE_enum(
+    "person",
+    "confident",
+    detections.POLICIES,
+    "Who is meant where several people were found: the one with the highest score, the "
+    "largest, or the one nearest the centre.",
+)
+
+# Pairs.
 _PAIRS = flags.DEFINE_string(
     "pairs",
-    "all",
+    None,
     "Pairs: all (every two images of a person, in both orders), torso (where both "
-    "shoulders and hips were found), or a CSV with the columns from,to.",
+    "shoulders and hips were found), listed (authors: those of the records), or a "
+    "list: a CSV with the columns from,to, or the released code's p_pairs_*.p. "
+    "Default: all; listed for authors.",
 )
 _TEST_PAIRS = flags.DEFINE_string(
     "test_pairs", None, "The same for the test split alone. Default: --pairs."
 )
+_NUM_TEST_PAIRS = flags.DEFINE_integer(
+    "num_test_pairs",
+    None,
+    "How many test pairs are drawn, by --seed; the same on every machine.",
+    lower_bound=1,
+)
+_MAX_PAIRS = flags.DEFINE_integer(
+    "max_pairs_per_identity", None, "A cap, drawn by --seed.", lower_bound=1
+)
+_MIN_DISTANCE = flags.DEFINE_float(
+    "min_pose_distance",
+    0.0,
+    "Pairs whose poses are nearer are left out: mean distance of the keypoints found "
+    "in both images, as a share of the image's height.",
+    lower_bound=0,
+)
+
+# Images, splits, shards.
 _IMAGE_SIZE = flags.DEFINE_string(
     "image_size",
     None,
@@ -46,8 +116,8 @@ _FIT = flags.DEFINE_enum(
     "fit",
     "pad",
     fitting.MODES,
-    "How images of other proportions are resized: pad keeps the person's proportions "
-    "and repeats the border, stretch does not.",
+    "How images of other proportions are resized: pad repeats the border, crop cuts "
+    "both sides off, stretch changes the person's proportions.",
 )
 _TEST_FRACTION = flags.DEFINE_float(
     "test_fraction",
@@ -59,62 +129,141 @@ _TEST_FRACTION = flags.DEFINE_float(
 _IMAGES_PER_SHARD = flags.DEFINE_integer(
     "images_per_shard", 1024, "About how many images a shard holds.", lower_bound=1
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of the split and of synthetic people.")
-_IDENTITIES = flags.DEFINE_integer(
-    "identities", 200, "How many synthetic people.", lower_bound=1
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "Of the split, of drawing pairs and of synthetic people."
 )
-_IMAGES_PER_IDENTITY = flags.DEFINE_integer(
-    "images_per_identity", 12, "How many images of each.", lower_bound=1
-)
-_MISSING = flags.DEFINE_float(
-    "missing", 0.0, "Share of synthetic keypoints withheld.", lower_bound=0
-)
-_SAME_BACKGROUND = flags.DEFINE_boolean(
-    "same_background", False, "One background for all images of a synthetic person."
-)
-_OVERWRITE = command.define_overwrite()
+
+# Options of one source each; None leaves the source's own default.
+_OPTIONS: dict[str, flags.FlagHolder] = {
+    "folders": flags.DEFINE_list(
+        "folders",
+        None,
+        "market1501: which of bounding_box_train, bounding_box_test, query and gt_bbox "
+        "to read. Default: the first two.",
+    ),
+    "identity": flags.DEFINE_enum(
+        "identity",
+        None,
+        ["item", "item_colour"],
+        "deepfashion: whether an identity is an item of clothing (the default), or an "
+        "item in one colour.",
+    ),
+    "split": flags.DEFINE_enum(
+        "split",
+        None,
+        ["auto", "partition", "lists", "seed"],
+        "deepfashion: train and test by list_eval_partition.txt, by train.lst and "
+        "test.lst, or drawn by --seed. Default: the first that is there.",
+    ),
+    "lists": flags.DEFINE_list(
+        "lists", None, "deepfashion: paths of train.lst and test.lst."
+    ),
+    "identities": flags.DEFINE_integer(
+        "identities", None, "synthetic: how many people. Default: 200.", lower_bound=1
+    ),
+    "images_per_identity": flags.DEFINE_integer(
+        "images_per_identity",
+        None,
+        "synthetic: how many images of each. Default: 12.",
+        lower_bound=1,
+    ),
+    "missing": flags.DEFINE_float(
+        "missing",
+        None,
+        "synthetic: share of keypoints withheld. Default: 0.",
+        lower_bound=0,
+        upper_bound=1,
+    ),
+    "occlusion": flags.DEFINE_float(
+        "occlusion",
+        None,
+        "synthetic: share of images in which something stands in front. Default: 0.",
+        lower_bound=0,
+        upper_bound=1,
+    ),
+    "same_background": flags.DEFINE_boolean(
+        "same_background", None, "synthetic: one background for all images of a person."
+    ),
+}
 
 
 def main() -> None:
     """Checks the flags and builds the data set."""
+    host.hide_gpus()
     name = command.required("source", _SOURCE.value)
+    source = SOURCES[name]
     out = Path(command.required("out", _OUT.value))
-    size = command.parse_size("image_size", _IMAGE_SIZE.value or _default_size(name))
+    size = _size("image_size", _IMAGE_SIZE.value)
+    pose_size = _size("pose_size", _POSE_SIZE.value)
+    options = _options(name, source)
+    root = _root(name, source)
+    pairs = _PAIRS.value or (LISTED if source.listed_pairs else "all")
     settings = Settings(
         source=name,
-        image_size=size,
-        pairs=_PAIRS.value,
-        test_pairs=_TEST_PAIRS.value or _PAIRS.value,
+        image_size=size or source.default_size(root),
+        pairs=pairs,
+        test_pairs=_TEST_PAIRS.value or pairs,
+        num_test_pairs=_NUM_TEST_PAIRS.value,
+        max_pairs_per_identity=_MAX_PAIRS.value,
+        min_pose_distance=_MIN_DISTANCE.value,
         test_fraction=_TEST_FRACTION.value,
         images_per_shard=_IMAGES_PER_SHARD.value,
         seed=_SEED.value,
         fit=_FIT.value,
+        person=_PERSON.value,
+        min_confidence=_MIN_CONFIDENCE.value,
+        pose_size=pose_size,
+        options=options,
     )
     started = time.monotonic()
-    builder = Builder(settings, out=out, overwrite=_OVERWRITE.value)
-    if name == SYNTHETIC:
-        if _ROOT.value or _POSES.value:
-            raise InputError("--source=synthetic draws people: no --root, no --poses")
-        samples = synthetic.samples(
-            identities=_IDENTITIES.value,
-            images_per_identity=_IMAGES_PER_IDENTITY.value,
-            size=size,
-            seed=_SEED.value,
-            missing=_MISSING.value,
-            same_background=_SAME_BACKGROUND.value,
-        )
-        builder.collect(samples)
+    listed: list[tuple[str, str]] = []
+    if root and source.listed_pairs and LISTED in (pairs, settings.test_pairs):
+        listed = source.listed_pairs(root)
+    builder = Builder(
+        settings,
+        out=out,
+        overwrite=_OVERWRITE.value,
+        workers=_WORKERS.value,
+        listed=listed,
+    )
+    if root is None:
+        drawn = {"size": settings.image_size, "seed": settings.seed}
+        builder.collect(source.samples(**drawn, **options))
     else:
-        root = command.existing_folder("root", _ROOT.value)
-        builder.collect(SOURCES[name].samples(root, builder.notes))
-        builder.find_poses(_POSES.value or [root])
+        builder.collect(source.samples(root, builder.notes, **options))
+        if _POSES.value or not source.own_poses:
+            forced = (_POSE_FORMAT.value, _KEYPOINT_ORDER.value, _POSE_SCALE.value)
+            builder.find_poses(_POSES.value or [root], PoseOptions(*forced))
     print(builder.write())
     print(f"{out}: done in {time.monotonic() - started:.1f} s")
 
 
-def _default_size(source: str) -> str:
-    height, width = SOURCES[source].size if source in SOURCES else (128, 64)
-    return f"{height}x{width}"
+def _options(name: str, source: Source) -> dict[str, Any]:
+    """Returns the source's options that were given; those of others are refused."""
+    given = {
+        option: flag.value
+        for option, flag in _OPTIONS.items()
+        if flag.value is not None
+    }
+    for option in given:
+        if option not in source.options:
+            allowed = ", ".join(f"--{own}" for own in source.options) or "none"
+            raise InputError(
+                f"--{option} is no option of --source={name}; its own are: {allowed}"
+            )
+    return given
+
+
+def _root(name: str, source: Source) -> Path | None:
+    if not source.drawn:
+        return command.existing_folder("root", _ROOT.value)
+    if _ROOT.value or _POSES.value:
+        raise InputError(f"--source={name} draws people: no --root, no --poses")
+    return None
+
+
+def _size(name: str, value: str | None) -> tuple[int, int] | None:
+    return command.parse_size(name, value) if value else None
 
 
 if __name__ == "__main__":

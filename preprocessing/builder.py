@@ -1,47 +1,27 @@
-"""Builds a data set: collects samples, finds poses, splits, pairs, writes, reports."""
+"""Builds a data set: collects samples, finds poses, splits, writes, pairs, reports."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
-from preprocessing import files, fitting, pairing, records, report
-from preprocessing import keypoints as kp
+from preprocessing import detections, files, preparing, reading, records, report
+from preprocessing.detections import Detection
 from preprocessing.errors import InputError
-from preprocessing.poses import Poses, default_key
+from preprocessing.journal import Journal
+from preprocessing.pair_index import Images, PairIndex
+from preprocessing.poses import PoseOptions, Poses
 from preprocessing.samples import Notes, Sample
+from preprocessing.settings import Settings
+from preprocessing.shards import Shard, plan
 from preprocessing.sources.table import SOURCES
 
-SPLITS = ("train", "test")
 REPORT = "report.txt"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a data set is made with; the manifest keeps it.
-
-    Attributes:
-        source: name of the source.
-        image_size: height and width in pixels.
-        pairs, test_pairs: `all`, `torso` or the path of a CSV of pairs.
-        test_fraction: share of identities held out where the source does not say.
-        images_per_shard: about how many images a shard holds.
-        seed: of the split.
-        fit: how images of another size come to `image_size`: `pad` or `stretch`.
-    """
-
-    source: str
-    image_size: tuple[int, int]
-    pairs: str = "all"
-    test_pairs: str = "all"
-    test_fraction: float = 0.1
-    images_per_shard: int = 1024
-    seed: int = 0
-    fit: str = "pad"
 
 
 class Builder:
@@ -51,30 +31,34 @@ class Builder:
         settings: what to make.
         out: the folder to make it in.
         overwrite: whether a data set that is there may be replaced.
+        workers: how many images are prepared at once; the result does not depend on
+            it.
+        listed: the pairs that the source itself lists, for the rule `listed`.
 
     Raises:
-        InputError: `out` holds a data set already, or a pair list is unusable.
+        InputError: `out` holds another data set already, or a pair list is unusable.
     """
 
-    def __init__(self, settings: Settings, *, out: Path, overwrite: bool = False):
-        if (out / records.MANIFEST).exists() and not overwrite:
-            raise InputError(
-                f"{out}: holds a data set; give another --out, or --overwrite"
-            )
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        out: Path,
+        overwrite: bool = False,
+        workers: int = 1,
+        listed: Sequence[tuple[str, str]] = (),
+    ):
         self.settings = settings
         self.out = out
         self._overwrite = overwrite
+        self._workers = workers
+        self._present = self._read_present()
+        self._source = SOURCES[settings.source]
         self.notes = Notes()
-        source = SOURCES.get(settings.source)
-        self._key: Callable[[str], str] = source.key if source else default_key
         self._samples: list[Sample] = []
-        self._poses: dict[str, np.ndarray] = {}
-        self._rules = {
-            split: rule if rule in pairing.RULES else self._pair_list(rule)
-            for split, rule in zip(
-                SPLITS, (settings.pairs, settings.test_pairs), strict=True
-            )
-        }
+        self._found: dict[str, Detection] = {}
+        self._pose_size = settings.pose_size
+        self._index = PairIndex(settings, key=self._source.key, listed=listed)
 
     def collect(self, samples: Iterable[Sample]) -> None:
         """Takes in what a source yields.
@@ -84,178 +68,204 @@ class Builder:
         """
         self._samples = list(tqdm(samples, desc="images", unit=" images", leave=False))
         if not self._samples:
-            passed = "; ".join(self.notes.lines())
+            passed = "; ".join(self.notes.counted())
             raise InputError(f"no image to use was found{': ' * bool(passed)}{passed}")
         name, count = Counter(s.name for s in self._samples).most_common(1)[0]
         if count > 1:
             raise InputError(f"{name}: {count} images have this name")
         for sample in self._samples:
             if sample.pose is not None:
-                self._poses[sample.name] = kp.clean(sample.pose)
+                self._found[sample.name] = detections.detection([sample.pose])
 
-    def find_poses(self, paths: Sequence[str | Path]) -> None:
-        """Looks up the pose of every sample in annotation files.
+    def find_poses(
+        self, paths: Sequence[str | Path], options: PoseOptions | None = None
+    ) -> None:
+        """Looks up the people in every sample in annotation files.
 
         Raises:
             InputError: no file holds poses, or none of them is of these images.
         """
-        poses = Poses(paths, key=self._key)
+        poses = Poses(paths, key=self._source.key, options=options or PoseOptions())
         for sample in tqdm(self._samples, desc="poses", unit=" images", leave=False):
-            detection = poses.find(sample.name)
-            if detection is None:
+            found = poses.find(sample.name)
+            if found is None:
                 self.notes.add("images without an annotation", sample.name)
-            elif detection.pose is None:
+            elif not len(found.people):
                 self.notes.add("images in which no person was found", sample.name)
             else:
-                self._poses[sample.name] = detection.pose
-                if detection.people > 1:
-                    self.notes.add(
-                        "images with several people: the most confident was taken",
-                        sample.name,
-                    )
-        if not self._poses:
+                self._found[sample.name] = found
+        for line in poses.describe():
+            self.notes.say(line)
+        if not self._found:
             raise InputError(
                 f"{', '.join(map(str, paths))}: 0 of {len(self._samples):,} images "
-                f"have a pose there ({'; '.join(self.notes.lines())})"
+                f"have a pose there ({'; '.join(self.notes.counted())})"
             )
+        if not self._pose_size and self._source.pose_size:
+            pixels = [f.people for f in self._found.values() if not f.normalized]
+            self._pose_size = self._source.pose_size(pixels)
+        if self._pose_size:
+            height, width = self._pose_size
+            self.notes.say(f"poses are taken as found in images of {height}x{width}")
 
     def write(self) -> str:
         """Writes shards and pair indices, then the manifest; returns the report.
 
+        Where the folder holds just this data set nothing is done; where it holds part
+        of it, the rest is.
+
         Raises:
-            InputError: no image can be read, or there is not a single pair.
+            InputError: no image can be read, there is not a single pair, or the
+                folder holds another data set.
         """
+        shards = list(plan(self._samples, self.settings, self.notes))
+        fingerprint = self._fingerprint(shards)
+        if self._present and not self._overwrite:
+            return self._unchanged(fingerprint)
         self.out.mkdir(parents=True, exist_ok=True)
         self._clear()
-        splits = {}
+        journal = Journal(self.out)
+        done = journal.begin(fingerprint, [shard.stem for shard in shards])
         with tqdm(total=len(self._samples), desc="records", unit=" images") as progress:
-            for split, samples in self._split().items():
-                splits[split] = self._write_split(split, samples, progress)
-        if not sum(split["images"] for split in splits.values()):
-            raise InputError(f"no image can be read: {'; '.join(self.notes.lines())}")
-        if not sum(split["pairs"] for split in splits.values()):
-            raise InputError(
-                f"no pairs at all under pairs={self.settings.pairs}: each needs two "
-                f"images of one person with poses ({'; '.join(self.notes.lines())})"
-            )
-        described = report.describe(
-            self.settings.source,
-            self.settings.image_size,
-            splits,
-            [rule for rule in self._rules.values() if not isinstance(rule, str)],
-            self.notes,
-        )
+            written = [
+                self._write_shard(shard, journal, done.get(shard.stem), progress)
+                for shard in shards
+            ]
+        entries = [entry for entry, _ in written]
+        images = [images for _, images in written]
+        if not any(len(part.names) for part in images):
+            raise InputError(f"no image can be read: {'; '.join(self.notes.counted())}")
+        pairs = self._index.pairs([shard.split for shard in shards], images, self.notes)
+        for entry, shard, index in zip(entries, shards, pairs, strict=True):
+            entry.update(records.write_pairs(self.out, shard.stem, index))
+        splits = report.summarize([shard.split for shard in shards], entries, images)
+        described = report.describe(self.settings, splits, self._index, self.notes)
         files.write_text(self.out / REPORT, described + "\n")
-        files.write_json(self.out / records.MANIFEST, self._manifest(splits))
+        files.write_json(
+            self.out / records.MANIFEST, self._manifest(splits, fingerprint)
+        )
+        journal.end()
         return described
 
-    def _pair_list(self, path: str) -> pairing.PairList:
-        if not Path(path).exists():
+    def _read_present(self) -> dict[str, Any]:
+        """Returns the manifest of what is there, which must be of these settings."""
+        if not (self.out / records.MANIFEST).exists() or self._overwrite:
+            return {}
+        manifest = records.read_manifest(self.out)
+        theirs, ours = manifest.get("settings", {}), self.settings.as_json()
+        for name, value in ours.items():
+            if theirs.get(name) != value:
+                raise InputError(
+                    f"{self.out}: holds a data set with {name} {theirs.get(name)}, "
+                    f"asked for is {value}; give another --out, or --overwrite"
+                )
+        return manifest
+
+    def _unchanged(self, fingerprint: str) -> str:
+        if self._present.get("fingerprint") != fingerprint:
             raise InputError(
-                f"pairs={path}: neither a rule ({', '.join(pairing.RULES)}) nor a file"
+                f"{self.out}: holds a data set of other images, poses or pairs than "
+                "are there now; give another --out, or --overwrite"
             )
-        return pairing.PairList(path, key=self._key)
+        for split in self._present["splits"].values():
+            for entry in split["shards"]:
+                for name in (entry["file"], entry["pairs_file"]):
+                    if not (self.out / name).exists():
+                        raise InputError(
+                            f"{self.out / name}: missing, though the manifest names "
+                            "it; build again with --overwrite"
+                        )
+        report_path = self.out / REPORT
+        said = report_path.read_text(encoding="utf-8") if report_path.exists() else ""
+        return f"{said}{self.out}: nothing has changed, nothing was done"
+
+    def _fingerprint(self, shards: list[Shard]) -> str:
+        """Returns a checksum of everything that the data set depends on."""
+        digest = hashlib.sha256()
+        settings = [records.SCHEMA_VERSION, self.settings.as_json(), self._pose_size]
+        digest.update(json.dumps([settings, self._index.rows()]).encode())
+        for shard in shards:
+            for sample in shard.samples:
+                row = (shard.stem, sample.name, sample.identity, sample.version)
+                digest.update(json.dumps(row).encode())
+                if found := self._found.get(sample.name):
+                    digest.update(f"{found.normalized}{len(found.people)}".encode())
+                    digest.update(found.people.tobytes() + found.scores.tobytes())
+        return digest.hexdigest()
 
     def _clear(self) -> None:
         # The manifest first; whole shards only of a data set that may be replaced.
-        shards = "-?????-of-?????."
-        patterns = [records.MANIFEST, REPORT]
-        patterns += [f".{split}{shards}*.tmp" for split in SPLITS]
+        patterns = [records.MANIFEST, REPORT, ".*.tmp"]
         if self._overwrite:
-            patterns += [f"{split}{shards}*" for split in SPLITS]
+            patterns += [f"{split}-?????-of-?????.*" for split in ("train", "test")]
         for pattern in patterns:
             for path in list(self.out.glob(pattern)):
                 path.unlink()
 
-    def _split(self) -> dict[str, list[Sample]]:
-        undecided = [s.identity for s in self._samples if s.split is None]
-        test = pairing.held_out(
-            undecided, fraction=self.settings.test_fraction, seed=self.settings.seed
-        )
-        splits: dict[str, list[Sample]] = defaultdict(list)
-        for sample in self._samples:
-            own = "test" if sample.identity in test else "train"
-            splits[sample.split or own].append(sample)
-        return {
-            split: sorted(splits[split], key=lambda s: (s.identity, s.name))
-            for split in SPLITS
-            if splits[split]
-        }
-
-    def _write_split(
-        self, split: str, samples: list[Sample], progress: tqdm
-    ) -> dict[str, Any]:
-        shards = list(
-            pairing.in_shards(
-                [sample.identity for sample in samples],
-                images_per_shard=self.settings.images_per_shard,
+    def _write_shard(
+        self,
+        shard: Shard,
+        journal: Journal,
+        done: dict[str, Any] | None,
+        progress: tqdm,
+    ) -> tuple[dict[str, Any], Images]:
+        """Writes a shard unless it is done; returns its entry and what is in it."""
+        if done:
+            progress.update(len(shard.samples))
+            self.notes.merge(Notes.from_json(done["notes"]))
+            stored = reading.read_shard(
+                self.out / done["shard"]["file"],
+                count=done["shard"]["images"],
+                size=self.settings.image_size,
             )
+            return done["shard"], Images.of(stored)
+        notes = Notes()
+        chosen: list[records.Record] = []
+        examples = self._examples(shard, chosen, notes, progress)
+        entry = records.write_shard(self.out, shard.stem, examples)
+        journal.finish(shard.stem, {"shard": entry, "notes": notes.as_json()})
+        self.notes.merge(notes)
+        return dict(entry), Images.of(chosen)
+
+    def _examples(
+        self,
+        shard: Shard,
+        chosen: list[records.Record],
+        notes: Notes,
+        progress: tqdm,
+    ) -> Iterator[bytes]:
+        preparation = preparing.Preparation(
+            size=self.settings.image_size,
+            fit=self.settings.fit,
+            person=self.settings.person,
+            min_confidence=self.settings.min_confidence,
+            pose_size=self._pose_size,
         )
-        entries, joints, identities = [], [], set()
-        for number, positions in enumerate(shards):
-            chosen = []
-            for position in positions:
-                if record := self._read(samples[position]):
-                    chosen.append(record)
-                else:
+        with ThreadPoolExecutor(self._workers) as pool:
+            tasks = [
+                pool.submit(
+                    preparing.prepare, sample, self._found.get(sample.name), preparation
+                )
+                for sample in shard.samples
+            ]
+            try:
+                for task in tasks:
+                    record, noted = task.result()
+                    notes.merge(noted)
                     progress.update()
-            stem = f"{split}-{number:05d}-of-{len(shards):05d}"
-            pairs = self._pairs(split, chosen)
-            examples = (self._serialize(record, progress) for record in chosen)
-            entries.append(records.write_shard(self.out, stem, examples, pairs))
-            joints += [int(kp.found(record.pose).sum()) for record in chosen]
-            identities |= {record.identity for record in chosen}
-        with_person = [count for count in joints if count]
-        return {
-            "images": len(joints),
-            "identities": len(identities),
-            "images_without_person": len(joints) - len(with_person),
-            "mean_joints": float(np.mean(with_person)) if with_person else 0.0,
-            "pairs": sum(entry["pairs"] for entry in entries),
-            "shards": entries,
-        }
+                    if record:
+                        chosen.append(record)
+                        yield records.serialize(record)
+            finally:
+                pool.shutdown(cancel_futures=True)
 
-    def _serialize(self, record: records.Record, progress: tqdm) -> bytes:
-        progress.update()
-        return records.serialize(record, size=self.settings.image_size)
-
-    def _read(self, sample: Sample) -> records.Record | None:
-        size = self.settings.image_size
-        try:
-            image, fitted = fitting.fit_jpeg(
-                sample.read(), size, name=sample.name, mode=self.settings.fit
-            )
-        except InputError as error:
-            self.notes.add("unreadable images left out", str(error))
-            return None
-        except OSError as error:
-            self.notes.add("unreadable images left out", f"{sample.name}: {error}")
-            return None
-        pose = self._poses.get(sample.name, kp.missing_pose())
-        if fitted.size != size:
-            came = "{}x{}".format(*fitted.size)
-            how = ", padded to these proportions" * (fitted.padded != fitted.size)
-            self.notes.add(
-                f"images resized from {came} to {size[0]}x{size[1]}{how}", sample.name
-            )
-        return records.Record(
-            sample.name, sample.identity, image, fitting.fit_pose(pose, fitted)
-        )
-
-    def _pairs(self, split: str, chosen: list[records.Record]) -> np.ndarray:
-        rule = self._rules[split]
-        poses = [record.pose for record in chosen]
-        if isinstance(rule, pairing.PairList):
-            return rule.pairs([record.name for record in chosen], poses, self.notes)
-        identities = [record.identity for record in chosen]
-        return pairing.same_identity_pairs(identities, poses, rule=rule)
-
-    def _manifest(self, splits: dict[str, Any]) -> dict[str, Any]:
+    def _manifest(self, splits: dict[str, Any], fingerprint: str) -> dict[str, Any]:
         return {
             "schema_version": records.SCHEMA_VERSION,
             "source": self.settings.source,
             "image_size": list(self.settings.image_size),
-            "settings": asdict(self.settings),
+            "settings": self.settings.as_json(),
+            "fingerprint": fingerprint,
             "versions": report.versions(),
             "notes": dict(self.notes.counts),
             "splits": splits,

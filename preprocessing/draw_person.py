@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from preprocessing import command, files, images, openpose, people
+from preprocessing import command, files, images, people
+from preprocessing.formats import openpose
 
 _OUT = flags.DEFINE_string("out", None, "Folder to write to.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of person, poses and background.")

@@ -8,23 +8,23 @@ import numpy as np
 from preprocessing import images
 from preprocessing import keypoints as kp
 
-MODES = ("pad", "stretch")
+MODES = ("pad", "crop", "stretch")
 
 
 class Fit(NamedTuple):
-    """How a picture was padded before it was resized.
+    """How a picture was padded or cropped before it was resized.
 
     Attributes:
         size: height and width of the picture.
-        top, left: rows and columns added there.
-        padded: height and width with what was added on all sides.
+        top, left: rows and columns added there; negative where they were cut off.
+        framed: height and width with what was added or cut off on all sides.
         new_size: height and width it is resized to.
     """
 
     size: tuple[int, int]
     top: int
     left: int
-    padded: tuple[int, int]
+    framed: tuple[int, int]
     new_size: tuple[int, int]
 
 
@@ -34,37 +34,68 @@ def fit(size: tuple[int, int], new_size: tuple[int, int], *, mode: str = "pad") 
     Args:
         size: of the picture.
         new_size: wanted.
-        mode: `pad`: centred in the smallest frame of the wanted proportions;
-            `stretch`: without a frame, so that proportions may change.
+        mode: `pad`: centred in the smallest frame of the wanted proportions; `crop`:
+            the largest middle part of these proportions; `stretch`: as it is, so that
+            proportions may change.
     """
     height, width = size
     if mode == "stretch":
         return Fit(size, 0, 0, size, new_size)
     wanted = new_size[1] / new_size[0]
-    if width / height < wanted:
-        padded = (height, max(width, round(height * wanted)))
+    narrow = width / height < wanted
+    if narrow == (mode == "pad"):
+        framed = (height, max(1, round(height * wanted)))
     else:
-        padded = (max(height, round(width / wanted)), width)
-    top, left = (padded[0] - height) // 2, (padded[1] - width) // 2
-    return Fit(size, top, left, padded, new_size)
+        framed = (max(1, round(width / wanted)), width)
+    top, left = (framed[0] - height) // 2, (framed[1] - width) // 2
+    return Fit(size, top, left, framed, new_size)
 
 
 def fit_image(image: np.ndarray, fitted: Fit) -> np.ndarray:
-    """Pads uint8 [H, W, 3] by repeating its border and resizes it."""
-    height, width = fitted.size
-    bottom = fitted.padded[0] - height - fitted.top
-    right = fitted.padded[1] - width - fitted.left
-    framed = cv2.copyMakeBorder(
-        image, fitted.top, bottom, fitted.left, right, cv2.BORDER_REPLICATE
-    )
+    """Frames uint8 [H, W, 3] and resizes it; where it is padded, its border repeats."""
+    (height, width), (rows, columns) = fitted.size, fitted.framed
+    inside = image[
+        max(-fitted.top, 0) : max(-fitted.top, 0) + rows,
+        max(-fitted.left, 0) : max(-fitted.left, 0) + columns,
+    ]
+    top, left = max(fitted.top, 0), max(fitted.left, 0)
+    bottom, right = max(rows - height - top, 0), max(columns - width - left, 0)
+    framed = cv2.copyMakeBorder(inside, top, bottom, left, right, cv2.BORDER_REPLICATE)
     return images.resize(framed, fitted.new_size)
 
 
 def fit_pose(pose: np.ndarray, fitted: Fit) -> np.ndarray:
-    """Moves a pose, float32 [18, 3], with the picture that it is of."""
-    moved = pose.copy()
-    moved[:, :2] += (fitted.left, fitted.top)
-    return kp.resize(kp.clean(moved), size=fitted.padded, new_size=fitted.new_size)
+    """Moves a pose, float32 [18, 3], with the picture that it is of.
+
+    Keypoints that a crop cuts off are then not found.
+    """
+    moved = kp.clean(pose)
+    moved[kp.found(moved), :2] += (fitted.left, fitted.top)
+    if fitted.top < 0 or fitted.left < 0:
+        inside = (moved[:, :2] >= -0.5) & (moved[:, :2] < np.array(fitted.framed[::-1]))
+        moved[~inside.all(axis=1)] = 0
+    return kp.resize(moved, size=fitted.framed, new_size=fitted.new_size)
+
+
+def reframe(
+    pose: np.ndarray, size: tuple[int, int], new_size: tuple[int, int]
+) -> np.ndarray:
+    """Moves a pose found in a picture to the same picture of another size.
+
+    The pictures are brought to one height and then centred on one another, so that
+    one may be wider at both sides: DeepFashion's 256x256 images and their 256x176
+    crops are 40 pixels apart.
+
+    Args:
+        pose: float32 [18, 3].
+        size: height and width of the picture that the pose was found in.
+        new_size: height and width of the picture it is wanted for.
+    """
+    scale = new_size[0] / size[0]
+    width = max(1, round(size[1] * scale))
+    moved = kp.resize(kp.clean(pose), size=size, new_size=(new_size[0], width))
+    moved[kp.found(moved), 0] += (new_size[1] - width) / 2
+    return moved
 
 
 def fit_jpeg(

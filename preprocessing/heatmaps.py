@@ -6,6 +6,8 @@ most `radius` is 1, the disc is cut off at the border, and a keypoint that was n
 found leaves its channel empty.
 """
 
+from functools import cache
+
 import numpy as np
 
 from preprocessing import keypoints as kp
@@ -13,17 +15,28 @@ from preprocessing import keypoints as kp
 RADIUS = 4
 
 
-def draw_disc(canvas: np.ndarray, x: float, y: float, *, radius: int = RADIUS) -> None:
-    """Sets a disc to 1 on `canvas` [H, W], in place; its centre is (int(x), int(y))."""
-    height, width = canvas.shape
-    column, row = int(x), int(y)
-    top, bottom = max(row - radius, 0), min(row + radius + 1, height)
-    left, right = max(column - radius, 0), min(column + radius + 1, width)
-    if top >= bottom or left >= right:
-        return
-    rows = np.arange(top, bottom)[:, None] - row
-    columns = np.arange(left, right)[None, :] - column
-    canvas[top:bottom, left:right] |= rows**2 + columns**2 <= radius**2
+def disc_pixels(
+    points: np.ndarray, *, size: tuple[int, int], radius: int = RADIUS
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Finds the pixels of discs around points, as far as they are in the picture.
+
+    Args:
+        points: float [N, 2]: x, y of each centre, which is truncated to (int(x),
+            int(y)).
+        size: height and width of the picture in pixels.
+        radius: of the discs, in pixels.
+
+    Returns:
+        Of each pixel: which disc it belongs to, its row, its column; int64 [M] each.
+    """
+    centres = np.trunc(points).astype(np.int64)
+    near = ((centres >= -radius) & (centres < np.add(size[::-1], radius))).all(axis=1)
+    discs = np.flatnonzero(near)
+    offsets = _offsets(radius)
+    columns, rows = np.moveaxis(centres[discs, None] + offsets, -1, 0)
+    inside = (rows >= 0) & (rows < size[0]) & (columns >= 0) & (columns < size[1])
+    of_disc = np.broadcast_to(discs[:, None], inside.shape)
+    return of_disc[inside], rows[inside], columns[inside]
 
 
 def draw_heatmaps(
@@ -40,7 +53,14 @@ def draw_heatmaps(
         uint8 [height, width, 18] of 0 and 1.
     """
     channels = np.zeros((kp.NUM_KEYPOINTS, *size), np.uint8)
-    for channel, (x, y, confidence) in zip(channels, pose, strict=True):
-        if confidence > 0:
-            draw_disc(channel, x, y, radius=radius)
+    found = np.flatnonzero(kp.found(pose))
+    disc, rows, columns = disc_pixels(pose[found, :2], size=size, radius=radius)
+    channels[found[disc], rows, columns] = 1
     return np.moveaxis(channels, 0, -1)
+
+
+@cache
+def _offsets(radius: int) -> np.ndarray:
+    """Returns x, y of a disc's pixels seen from its centre, int64 [N, 2]."""
+    x, y = np.mgrid[-radius : radius + 1, -radius : radius + 1].reshape(2, -1)
+    return np.stack([x, y], axis=1)[x**2 + y**2 <= radius**2]

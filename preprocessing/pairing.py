@@ -1,16 +1,13 @@
 """Which two images make a pair, and which identities are held out."""
 
-import csv
+import hashlib
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
-from preprocessing.samples import Notes
 
 RULES = ("all", "torso")
 
@@ -44,56 +41,73 @@ def same_identity_pairs(
     return np.array(sorted(pairs), np.int32).reshape(-1, 2)
 
 
-class PairList:
-    """The pairs of a CSV with the columns `from` and `to`.
+def far_apart(
+    pairs: np.ndarray, poses: Sequence[np.ndarray], *, distance: float, height: int
+) -> np.ndarray:
+    """Keeps the pairs whose poses differ.
 
     Args:
-        path: the CSV.
-        key: turns a name into what it is looked up by.
+        pairs: int32 [P, 2], positions among `poses`.
+        poses: float32 [18, 3] of each image.
+        distance: the least allowed mean distance between the keypoints that were
+            found in both images, as a share of the image's height.
+        height: of the images in pixels.
 
-    Raises:
-        InputError: the file cannot be read or lacks a column.
+    Returns:
+        Those of `pairs` that are kept, in the same order. Poses without a common
+        keypoint count as different.
     """
+    if not len(pairs) or distance <= 0:
+        return pairs
+    points = np.stack(poses)
+    source, target = points[pairs[:, 0]], points[pairs[:, 1]]
+    both = kp.found(source) & kp.found(target)
+    apart = np.linalg.norm(source[..., :2] - target[..., :2], axis=-1) * both
+    common = both.sum(axis=1)
+    mean = apart.sum(axis=1) / np.maximum(common, 1) / height
+    return pairs[(mean >= distance) | (common == 0)]
 
-    def __init__(self, path: str | Path, *, key: Callable[[str], str]):
-        self.path = path
-        self._key = key
-        try:
-            with open(path, newline="", encoding="utf-8-sig") as file:
-                reader = csv.DictReader(file)
-                if not {"from", "to"} <= set(reader.fieldnames or ()):
-                    raise InputError(
-                        f"{path}: a list of pairs needs the columns from,to; "
-                        f"got {reader.fieldnames}"
-                    )
-                rows = [(row["from"], row["to"]) for row in reader]
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise InputError(f"{path}: not a CSV text file ({error})") from error
-        if not all(all(row) for row in rows):
-            raise InputError(f"{path}: a row has no name under from or to")
-        self.rows = [(key(source), key(target)) for source, target in rows]
-        self.used = 0
 
-    def pairs(
-        self, names: Sequence[str], poses: Sequence[np.ndarray], notes: Notes
-    ) -> np.ndarray:
-        """Returns the rows whose two images are among `names`, int32 [P, 2]."""
-        position = {self._key(name): index for index, name in enumerate(names)}
-        chosen = []
-        for source, target in self.rows:
-            if source not in position or target not in position:
-                continue
-            self.used += 1
-            pair = position[source], position[target]
-            if source == target:
-                notes.add("listed pairs of an image with itself left out", source)
-            elif all(kp.found(poses[index]).any() for index in pair):
-                chosen.append(pair)
-            else:
-                notes.add("listed pairs without a pose left out", names[pair[0]])
-        return np.array(chosen, np.int32).reshape(-1, 2)
+def capped(
+    pairs: np.ndarray,
+    names: Sequence[str],
+    identities: Sequence[str],
+    *,
+    count: int,
+    seed: int,
+) -> np.ndarray:
+    """Keeps at most `count` pairs of each identity, drawn as `drawn` does."""
+    groups = defaultdict(list)
+    for position, (source, _) in enumerate(pairs.tolist()):
+        groups[identities[source]].append(position)
+    kept = []
+    for positions in groups.values():
+        named = [(names[a], names[b]) for a, b in pairs[positions].tolist()]
+        kept += [positions[i] for i in drawn(named, count=count, seed=seed)]
+    return pairs[sorted(kept)]
+
+
+def drawn(pairs: Sequence[tuple[str, str]], *, count: int, seed: int) -> list[int]:
+    """Draws pairs by their names.
+
+    The same names and seed give the same pairs on every machine, however the images
+    are ordered or cut into shards.
+
+    Args:
+        pairs: names of source and target.
+        count: how many are wanted.
+        seed: of the drawing.
+
+    Returns:
+        The positions of those drawn, in ascending order; all where there are not more.
+    """
+    if len(pairs) <= count:
+        return list(range(len(pairs)))
+    lots = [
+        hashlib.sha256(f"{seed}\n{source}\n{target}".encode()).digest()
+        for source, target in pairs
+    ]
+    return sorted(sorted(range(len(pairs)), key=lots.__getitem__)[:count])
 
 
 def held_out(identities: Sequence[str], *, fraction: float, seed: int) -> set[str]:

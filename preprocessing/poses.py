@@ -1,12 +1,19 @@
-"""Finds the pose of an image in annotation files, whatever form they came in."""
+"""Finds the poses in an image in files of poses, whatever form they came in."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path, PurePosixPath
 
-from preprocessing import annotation_csv, openpose
+from preprocessing.detections import Detection
 from preprocessing.errors import InputError
-from preprocessing.openpose import Detection
+from preprocessing.formats import table
+from preprocessing.formats.collection import Collection, Entry
+from preprocessing.formats.content import shown
+from preprocessing.formats.scales import SCALES
+from preprocessing.formats.table import AUTO, FORMATS, PoseOptions
+
+__all__ = ["FORMATS", "SCALES", "PoseOptions", "Poses", "default_key", "read_one"]
+
+_RECOGNISED = PoseOptions()
 
 
 def default_key(name: str) -> str:
@@ -15,20 +22,36 @@ def default_key(name: str) -> str:
     return str(path.parent / path.stem)
 
 
-class Poses:
-    """Poses by image name, from annotation CSVs and OpenPose JSON files.
-
-    A name is looked up whole (`anna/01.jpg`) and then by its last part (`01.jpg`).
-    JSON files are only read when asked for.
-
-    Args:
-        paths: annotation CSVs, OpenPose JSON files, and folders of either; a folder
-            is searched with all folders in it.
-        key: turns a name into what it is looked up by.
+def read_one(path: str | Path, options: PoseOptions = _RECOGNISED) -> Detection:
+    """Reads a file that holds the poses in one image, in any format.
 
     Raises:
-        InputError: a path is missing or malformed, none holds a pose, or two files
-            hold the pose of one image.
+        InputError: as `formats.table.read`, or it is not of exactly one image.
+    """
+    images = table.read(Path(path), options).images
+    if len(images) != 1:
+        raise InputError(f"{path}: poses of {len(images):,} images, not of one")
+    return next(iter(images.values()))
+
+
+class Poses:
+    """Poses by image name, from files in any of the formats of `formats.table`.
+
+    A name is looked up whole (`anna/01.jpg`) and then by its last part (`01.jpg`).
+    In a folder OpenPose's files are told by their names and only read when asked for,
+    other JSON and CSVs by their content; what is none of the formats, or not the one
+    forced, is passed over, and so are the released code's poses of mirrored images.
+
+    Args:
+        paths: files of poses, and folders of them; a folder is searched with all
+            folders in it.
+        key: turns a name into what it is looked up by.
+        options: what is said of the files rather than recognised.
+
+    Raises:
+        InputError: a path is missing, malformed or of no known format; none holds a
+            pose; two hold the poses of one image, or one those of two images that the
+            key does not tell apart; or a numbered image has no name.
     """
 
     def __init__(
@@ -36,80 +59,55 @@ class Poses:
         paths: Sequence[str | Path],
         *,
         key: Callable[[str], str] = default_key,
+        options: PoseOptions = _RECOGNISED,
     ):
         self._key = key
-        self._table: dict[str, Callable[[], Detection]] = {}
-        self._origin: dict[str, Path] = {}
+        self._entries: dict[str, Entry] = {}
         self._answered: dict[str, str] = {}
-        self.files: list[Path] = []
+        self._collection = Collection(options)
         for path in map(Path, paths):
-            if not path.exists():
-                raise InputError(f"{path}: no such file or folder of poses")
-            self._add(path)
-        if not self._table:
-            raise InputError(
-                f"{', '.join(map(str, paths))}: no poses found; allowed are "
-                f"annotation CSVs and files named <image>{openpose.SUFFIX}"
+            self._collection.add(path)
+        for entry in self._collection.entries():
+            self._enter(entry)
+        if not self._entries:
+            forced = "" if options.format == AUTO else f" in format {options.format}"
+            nothing = (
+                f"{', '.join(map(str, paths))}: no poses found{forced}; allowed are "
+                "annotation CSVs, JSON of OpenPose (<image>_keypoints.json), COCO, "
+                "AlphaPose or MMPose, and all_peaks_dic_*.p"
             )
+            raise InputError("; ".join([nothing, *self.describe()]))
 
     def find(self, name: str) -> Detection | None:
-        """Returns what is known of an image, or None where nothing names it.
+        """Returns what was found in an image, or None where nothing names it.
 
         Raises:
             InputError: the file is malformed, or one pose could be of two images.
         """
-        entry = self._table.get(self._key(name))
-        if entry is None:
-            last = self._key(PurePosixPath(name).name)
-            entry = self._table.get(last)
-            first = self._answered.setdefault(last, name)
-            if entry and first != name:
-                raise InputError(
-                    f"{self._origin[last]}: the pose of {PurePosixPath(name).name} "
-                    f"could be of {first} or of {name}; name images with their folder"
-                )
-        return entry() if entry else None
-
-    def _add(self, path: Path) -> None:
-        if path.is_dir():
-            for csv in sorted(path.rglob("*.csv")):
-                if _is_annotation(csv):
-                    self._add_csv(csv)
-            for json in sorted(path.rglob("*" + openpose.SUFFIX)):
-                self._add_json(json, json.relative_to(path))
-            return
-        if path.suffix.lower() == ".json":
-            self._add_json(path, Path(path.name))
-        else:
-            self._add_csv(path)
-
-    def _add_csv(self, path: Path) -> None:
-        self.files.append(path)
-        for name, pose in annotation_csv.read_csv(path).items():
-            people = int(bool(pose[:, 2].any()))
-            detection = Detection(pose if people else None, people)
-            self._enter(name, path, partial(_same, detection))
-
-    def _add_json(self, path: Path, name: Path) -> None:
-        self.files.append(path)
-        stem = name.as_posix().removesuffix(openpose.SUFFIX)
-        # A suffix keeps the key function from cutting a dot out of the name.
-        self._enter(stem + ".jpg", path, partial(openpose.read_json, path))
-
-    def _enter(self, name: str, path: Path, entry: Callable[[], Detection]) -> None:
         key = self._key(name)
-        first = self._origin.setdefault(key, path)
-        if first != path:
+        if key not in self._entries:
+            last = PurePosixPath(name).name
+            key = self._key(last)
+            first = self._answered.setdefault(key, name)
+            if key in self._entries and first != name:
+                raise InputError(
+                    f"{self._entries[key].path}: the pose of {last} could be of "
+                    f"{first} or of {name}; name images with their folder"
+                )
+        entry = self._entries.get(key)
+        if entry and entry.found is None:
+            entry = entry._replace(found=self._collection.read_waiting(entry.path))
+            self._entries[key] = entry
+        return entry.found if entry else None
+
+    def describe(self) -> list[str]:
+        """Returns lines on what was read so far; see `Collection.describe`."""
+        return self._collection.describe()
+
+    def _enter(self, entry: Entry) -> None:
+        first = self._entries.setdefault(self._key(entry.name), entry)
+        if (first.path, first.name) != (entry.path, entry.name):
             raise InputError(
-                f"{path}: a second pose of {name}; the first is in {first}"
+                f"{entry.path}: a second pose of {shown(entry.name)}; the first, of "
+                f"{shown(first.name)}, is in {first.path}"
             )
-        self._table[key] = entry
-
-
-def _same(detection: Detection) -> Detection:
-    return detection
-
-
-def _is_annotation(path: Path) -> bool:
-    with path.open(encoding="utf-8", errors="replace") as file:
-        return file.readline().replace(" ", "").strip() == annotation_csv.HEADING

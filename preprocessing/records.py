@@ -15,7 +15,6 @@ others. The features of an Example:
     mask              bytes: [H, W] of 0 and 1, packed to bits, zlib
 """
 
-import hashlib
 import json
 import os
 import zlib
@@ -27,7 +26,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from preprocessing import disk, files, heatmaps, masks
+from preprocessing import files, heatmaps, host, masks
 from preprocessing.errors import InputError
 
 SCHEMA_VERSION = 1
@@ -43,17 +42,29 @@ class Record:
         identity: the person.
         image: JPEG bytes.
         pose: float32 [18, 3].
+        heatmaps, mask: drawn from the pose, as `pack_bits` returns them.
     """
 
     name: str
     identity: str
     image: bytes
     pose: np.ndarray
+    heatmaps: bytes
+    mask: bytes
+
+
+def encode(
+    name: str, identity: str, image: bytes, pose: np.ndarray, *, size: tuple[int, int]
+) -> Record:
+    """Returns the record of an image of `size`, its heatmaps and mask drawn."""
+    drawn = np.moveaxis(heatmaps.draw_heatmaps(pose, size=size), -1, 0)
+    mask = masks.draw_mask(pose, size=size)
+    return Record(name, identity, image, pose, pack_bits(drawn), pack_bits(mask))
 
 
 def pack_bits(array: np.ndarray) -> bytes:
     """Packs an array of 0 and 1 to bits and compresses it with zlib."""
-    return zlib.compress(np.packbits(array.astype(bool)).tobytes(), 9)
+    return zlib.compress(np.packbits(array).tobytes())
 
 
 def unpack_bits(content: bytes, shape: tuple[int, ...]) -> np.ndarray:
@@ -72,9 +83,8 @@ def unpack_bits(content: bytes, shape: tuple[int, ...]) -> np.ndarray:
     return np.unpackbits(packed, count=count).reshape(shape)
 
 
-def serialize(record: Record, *, size: tuple[int, int]) -> bytes:
-    """Returns a record as a serialized tf.train.Example, heatmaps and mask drawn."""
-    drawn = np.moveaxis(heatmaps.draw_heatmaps(record.pose, size=size), -1, 0)
+def serialize(record: Record) -> bytes:
+    """Returns a record as a serialized tf.train.Example."""
     features = {
         "name": _bytes(record.name.encode()),
         "identity": _bytes(record.identity.encode()),
@@ -82,53 +92,53 @@ def serialize(record: Record, *, size: tuple[int, int]) -> bytes:
         "keypoints": tf.train.Feature(
             float_list=tf.train.FloatList(value=record.pose.reshape(-1).tolist())
         ),
-        "heatmaps": _bytes(pack_bits(drawn)),
-        "mask": _bytes(pack_bits(masks.draw_mask(record.pose, size=size))),
+        "heatmaps": _bytes(record.heatmaps),
+        "mask": _bytes(record.mask),
     }
     example = tf.train.Example(features=tf.train.Features(feature=features))
     return example.SerializeToString(deterministic=True)
 
 
 def write_shard(
-    directory: Path, stem: str, examples: Iterable[bytes], pairs: np.ndarray
+    directory: Path, stem: str, examples: Iterable[bytes]
 ) -> dict[str, Any]:
-    """Writes a shard and its pair index, each whole or not at all.
+    """Writes a shard, whole or not at all.
 
     Returns:
-        The shard's entry in the manifest: files, counts and checksum.
+        The shard's entry in the manifest: file, count, bytes and checksum.
     """
 
     def write(path: Path) -> None:
-        with disk.writing(shard), tf.io.TFRecordWriter(str(path)) as writer:
+        with host.writing(shard), tf.io.TFRecordWriter(str(path)) as writer:
             for example in examples:
                 writer.write(example)
                 counts.append(len(example))
 
-    def write_pairs(path: Path) -> None:
-        with path.open("wb") as file:
-            np.save(file, pairs.astype(np.int32))
-
     counts: list[int] = []
-    shard, index = directory / f"{stem}.tfrecord", directory / f"{stem}.pairs.npy"
+    shard = directory / f"{stem}.tfrecord"
     files.write_atomically(shard, write)
-    files.write_atomically(index, write_pairs)
     return {
         "file": shard.name,
         "images": len(counts),
         "bytes": os.path.getsize(shard),
-        "sha256": sha256(shard),
-        "pairs_file": index.name,
-        "pairs": len(pairs),
+        "sha256": files.sha256(shard),
     }
 
 
-def sha256(path: Path) -> str:
-    """Returns the checksum of a file as hexadecimal digits."""
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+def write_pairs(directory: Path, stem: str, pairs: np.ndarray) -> dict[str, Any]:
+    """Writes a shard's pair index, whole or not at all.
+
+    Returns:
+        What the shard's entry in the manifest says of it: file and count.
+    """
+
+    def write(path: Path) -> None:
+        with path.open("wb") as file:
+            np.save(file, pairs.astype(np.int32))
+
+    index = directory / f"{stem}.pairs.npy"
+    files.write_atomically(index, write)
+    return {"pairs_file": index.name, "pairs": len(pairs)}
 
 
 def read_manifest(data_dir: str | Path) -> dict[str, Any]:

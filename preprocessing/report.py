@@ -7,27 +7,61 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from preprocessing.pairing import PairList
+from preprocessing import keypoints as kp
+from preprocessing.pair_index import Images, PairIndex
 from preprocessing.samples import Notes
+from preprocessing.settings import Settings
+
+
+def summarize(
+    splits: Sequence[str], entries: Sequence[dict[str, Any]], shards: Sequence[Images]
+) -> dict[str, Any]:
+    """Returns what the manifest says of each split.
+
+    Args:
+        splits: which split each shard belongs to.
+        entries: of the shards.
+        shards: what is in them.
+    """
+    return {
+        split: _summary(
+            [entry for entry, own in zip(entries, splits, strict=True) if own == split],
+            [
+                images
+                for images, own in zip(shards, splits, strict=True)
+                if own == split
+            ],
+        )
+        for split in dict.fromkeys(splits)
+    }
+
+
+def _summary(entries: list[dict[str, Any]], shards: list[Images]) -> dict[str, Any]:
+    joints = [int(kp.found(pose).sum()) for images in shards for pose in images.poses]
+    with_person = [count for count in joints if count]
+    identities = {identity for images in shards for identity in images.identities}
+    return {
+        "images": len(joints),
+        "identities": len(identities),
+        "images_without_person": len(joints) - len(with_person),
+        "mean_joints": float(np.mean(with_person)) if with_person else 0.0,
+        "pairs": sum(entry["pairs"] for entry in entries),
+        "shards": entries,
+    }
 
 
 def describe(
-    source: str,
-    image_size: tuple[int, int],
-    splits: dict[str, Any],
-    pair_lists: Sequence[PairList],
-    notes: Notes,
+    settings: Settings, splits: dict[str, Any], index: PairIndex, notes: Notes
 ) -> str:
     """Returns the report of a data set, several lines.
 
     Args:
-        source: name of the source.
-        image_size: height and width in pixels.
+        settings: of the data set.
         splits: as the manifest holds them.
-        pair_lists: those that the pairs were taken from.
+        index: that chose the pairs.
         notes: of what was passed over.
     """
-    lines = [f"{source}: {image_size[0]}x{image_size[1]}"]
+    lines = [f"{settings.source}: {settings.image_size[0]}x{settings.image_size[1]}"]
     for name, split in splits.items():
         lines.append(
             f"  {name}: {split['images']:,} images of {split['identities']:,} "
@@ -37,12 +71,12 @@ def describe(
             f"{len(split['shards'])} shards"
         )
     used: dict[str, int] = {}
-    for pairs in pair_lists:
-        used[str(pairs.path)] = used.get(str(pairs.path), 0) + pairs.used
-    for pairs in {str(pairs.path): pairs for pairs in pair_lists}.values():
+    for pairs in index.lists:
+        used[pairs.origin] = used.get(pairs.origin, 0) + pairs.used
+    for origin, pairs in {pairs.origin: pairs for pairs in index.lists}.items():
         total = len(pairs.rows)
         lines.append(
-            f"  {pairs.path}: {total - used[str(pairs.path)]:,} of {total:,} rows name "
+            f"  {origin}: {total - used[origin]:,} of {total:,} rows name "
             "no two images of one person here"
         )
     return "\n".join(lines + [f"  {line}" for line in notes.lines()])

@@ -3,8 +3,12 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+_EXAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,8 @@ class Sample:
         read: returns the image file's bytes.
         split: "train" or "test" where the source says so, else None.
         pose: float32 [18, 3] in pixels of the image where the source knows it.
+        group: identities of one group are held out together; "" for the identity.
+        version: changes when the image does; of a file its length and time.
     """
 
     name: str
@@ -24,6 +30,15 @@ class Sample:
     read: Callable[[], bytes]
     split: str | None = None
     pose: np.ndarray | None = None
+    group: str = ""
+    version: str = ""
+
+
+def from_file(path: Path, **fields: Any) -> Sample:
+    """Returns the sample of an image file; `fields` are the others of `Sample`."""
+    status = path.stat()
+    version = f"{status.st_size} {status.st_mtime_ns}"
+    return Sample(read=path.read_bytes, version=version, **fields)
 
 
 @dataclass
@@ -32,14 +47,47 @@ class Notes:
 
     counts: Counter = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    said: list[str] = field(default_factory=list)
+
+    def say(self, line: str) -> None:
+        """Notes a fact that is no count, one line; each is kept once."""
+        if line not in self.said:
+            self.said.append(line)
 
     def add(self, reason: str, name: str) -> None:
-        """Notes that `reason` befell `name`; three names are kept for each reason."""
+        """Notes that `reason` befell `name`; a few names are kept for each reason."""
         self.counts[reason] += 1
-        if len(self.examples[reason]) < 3:
+        if len(self.examples[reason]) < _EXAMPLES:
             self.examples[reason].append(name)
 
+    def merge(self, other: "Notes") -> None:
+        """Takes over what others noted."""
+        for line in other.said:
+            self.say(line)
+        for reason, count in other.counts.items():
+            room = _EXAMPLES - len(self.examples[reason])
+            self.counts[reason] += count
+            self.examples[reason] += other.examples[reason][:room]
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the notes as they come back from a JSON file."""
+        return {
+            "said": list(self.said),
+            "counts": dict(self.counts),
+            "examples": dict(self.examples),
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Notes":
+        """Undoes `as_json`."""
+        examples = defaultdict(list, content["examples"])
+        return cls(Counter(content["counts"]), examples, list(content["said"]))
+
     def lines(self) -> list[str]:
+        """Returns what was said, then what was counted."""
+        return self.said + self.counted()
+
+    def counted(self) -> list[str]:
         """Returns one line for each reason, the most frequent first."""
         return [
             f"{count:,} {reason} (e.g. {', '.join(self.examples[reason])})"

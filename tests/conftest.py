@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from preprocessing.builder import Builder, Settings
+from preprocessing.builder import Builder
+from preprocessing.settings import Settings
 from preprocessing.sources import synthetic
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from preprocessing import openpose
-from preprocessing.builder import Builder, Settings
+from preprocessing.builder import Builder
+from preprocessing.formats import openpose
+from preprocessing.settings import Settings
 from preprocessing.sources import folder
 
 SIZE = (32, 32)
@@ -62,10 +63,12 @@ def people_folder(root, **counts):
     return root
 
 
-def folder_builder(root, out, *, overwrite=False, **settings):
+def folder_builder(root, out, *, overwrite=False, workers=1, **settings):
     """Returns a builder that has collected the folder's images and poses."""
     settings = {"source": "folder", "image_size": SIZE, "test_fraction": 0} | settings
-    builder = Builder(Settings(**settings), out=out, overwrite=overwrite)
+    builder = Builder(
+        Settings(**settings), out=out, overwrite=overwrite, workers=workers
+    )
     builder.collect(folder.samples(root, builder.notes))
     builder.find_poses([root])
     return builder

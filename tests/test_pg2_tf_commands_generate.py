@@ -13,7 +13,8 @@ from pg2_tf_helpers import (
 )
 
 from pg2_tf.inference import PoseTransfer
-from preprocessing import images, openpose
+from preprocessing import images
+from preprocessing.formats import openpose
 
 
 @pytest.fixture(scope="module")

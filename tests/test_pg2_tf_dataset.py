@@ -212,7 +212,7 @@ def test_images_of_another_size_and_a_split_without_pairs_are_refused(broken_dir
 
 def test_images_of_the_records_are_those_drawn(people_dir):
     split = read(people_dir, "test")
-    pixels = images.decode(split.images[0], name="x")
-    by_opencv = cv2.imdecode(np.frombuffer(split.images[0], np.uint8), 1)[..., ::-1]
-    np.testing.assert_array_equal(pixels, by_opencv)
+    pixels = images.decode(split.images[0].numpy(), name="x")
+    raw = np.frombuffer(split.images[0].numpy(), np.uint8)
+    np.testing.assert_array_equal(pixels, cv2.imdecode(raw, 1)[..., ::-1])
     assert pixels.std() > 10

@@ -7,7 +7,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ENTRY_POINTS = {
-    f"pg2_tf.{n}" for n in ("train", "evaluate", "generate", "export", "import_authors")
+    f"pg2_tf.{name}"
+    for name in (
+        *("train", "evaluate", "generate", "export", "import_authors", "benchmark"),
+    )
 }
 # They know networks and numbers, but nothing of files, training or serving.
 PURE = ("config", "losses", "layers", "models", "metrics", "data.ranges")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pg2_tf.data import pipeline, ranges
+from pg2_tf.data import ranges
 from pg2_tf.data.dataset import read_split
 from pg2_tf.data.pipeline import PairSource, network_inputs, training_batches
 from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
@@ -50,7 +50,7 @@ def pairs_of(split, batches):
 
 
 def decoded(split, index):
-    raw = np.frombuffer(split.images[index], np.uint8)
+    raw = np.frombuffer(split.images[index].numpy(), np.uint8)
     return cv2.imdecode(raw, cv2.IMREAD_COLOR)[..., ::-1]
 
 
@@ -172,14 +172,22 @@ def test_missing_keypoints_stay_missing_when_mirrored(split):
             assert any(np.array_equal(new, pose) for pose in allowed)
 
 
-def test_encoded_images_give_the_same_batches_as_decoded_ones(
-    split, source, monkeypatch
-):
-    decoded_ones = take(source, 3, batch_size=8)
-    monkeypatch.setattr(pipeline, "_DECODED_LIMIT", 0)
-    encoded = PairSource(split)
-    assert encoded._images.dtype == tf.string
-    assert equal(decoded_ones, take(encoded, 3, batch_size=8))
+def test_encoded_images_give_the_same_batches_as_decoded_ones(split, source):
+    encoded = PairSource(split, decoded_limit=0)
+    assert source.decoded
+    assert not encoded.decoded
+    assert encoded.num_bytes < source.num_bytes
+    assert equal(take(source, 3, batch_size=8), take(encoded, 3, batch_size=8))
+
+
+def test_only_images_that_stand_in_a_pair_are_decoded(split, source):
+    few = PairSource(dataclasses.replace(split, pairs=split.pairs[[5, 9]]))
+    unused = len(split.names) - len(np.unique(split.pairs[[5, 9]]))
+    saved = unused * 32 * 32 * 3 + (len(split.pairs) - 2) * 8
+    assert few.num_bytes == source.num_bytes - saved
+    expected = source.gather(tf.constant([5, 9]))
+    for name, value in few.gather(tf.constant([0, 1])).items():
+        np.testing.assert_array_equal(value, expected[name])
 
 
 def test_batches_have_static_shapes_and_no_end(source):

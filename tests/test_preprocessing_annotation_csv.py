@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from preprocessing import keypoints as kp
-from preprocessing.annotation_csv import read_csv, write_csv
 from preprocessing.errors import InputError
+from preprocessing.formats.annotation_csv import read_csv, write_csv
 
 HEADING = "name:keypoints_y:keypoints_x"
 Y = [10, 20, 30.5, -1, *range(50, 64)]

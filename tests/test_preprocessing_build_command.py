@@ -60,7 +60,7 @@ def test_the_build_of_synthetic_people(capsys, tmp_path):
     manifest = read_manifest(tmp_path / "data")
     assert manifest["image_size"] == [64, 32]
     assert [s["pairs"] for s in manifest["splits"].values()] == [4, 4]
-    assert "--overwrite" in error_of(capsys, *small, *chosen)
+    assert "--overwrite" in error_of(capsys, *small, *chosen, "--seed=4")
     assert run_build(capsys, *small, *chosen, "--overwrite").status == 0
 
 
@@ -105,3 +105,11 @@ def test_the_build_of_a_folder_with_poses_elsewhere(capsys, tmp_path):
     assert "folder: 256x256" in result.out
     assert "3 images of 1 identities, 0 without a person" in result.out
     assert len(read_images(tmp_path / "data")) == 3
+
+
+def test_an_option_of_another_source_is_refused(capsys, tmp_path):
+    where = ("--source=folder", f"--root={tmp_path}", f"--out={tmp_path}/data")
+    line = error_of(capsys, *where, "--identity=item_colour")
+    assert "--identity is no option of --source=folder; its own are: none" in line
+    line = error_of(capsys, "--source=synthetic", where[2], "--folders=query")
+    assert "its own are: --identities, --images_per_identity, " in line

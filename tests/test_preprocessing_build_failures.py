@@ -13,9 +13,10 @@ from preprocessing_helpers import (
 )
 
 from preprocessing import records
-from preprocessing.builder import Builder, Settings
+from preprocessing.builder import Builder
 from preprocessing.errors import InputError
 from preprocessing.samples import Sample
+from preprocessing.settings import Settings
 
 
 @pytest.fixture

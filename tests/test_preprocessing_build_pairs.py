@@ -15,8 +15,9 @@ from preprocessing_helpers import (
     read_pairs,
 )
 
-from preprocessing.builder import Builder, Settings
+from preprocessing.builder import Builder
 from preprocessing.samples import Sample
+from preprocessing.settings import Settings
 
 
 @pytest.fixture
@@ -130,3 +131,67 @@ def test_the_seed_chooses_who_is_held_out(root, out):
         assert len(people) == 3
         chosen.add(tuple(sorted(people)))
     assert len(chosen) == 3
+
+
+def test_test_pairs_are_drawn_over_all_shards_whatever_their_size(root, tmp_path):
+    people_folder(root, **{f"p{n:02d}": 4 for n in range(12)})
+    settings = {"test_fraction": 0.5, "num_test_pairs": 17, "seed": 2}
+    drawn = []
+    for size in (4, 9, 100):
+        out = tmp_path / f"data{size}"
+        folder_builder(root, out, images_per_shard=size, **settings).write()
+        assert len(read_pairs(out, "train")) == 6 * 12
+        drawn.append(sorted(read_pairs(out, "test")))
+    assert len(drawn[0]) == 17
+    assert drawn[0] == drawn[1] == drawn[2]
+    folder_builder(root, tmp_path / "all", **settings | {"num_test_pairs": 99}).write()
+    assert len(read_pairs(tmp_path / "all", "test")) == 72
+    assert set(drawn[0]) < set(read_pairs(tmp_path / "all", "test"))
+
+
+def test_pairs_are_thinned_by_distance_before_they_are_capped(root, out):
+    for number, x in enumerate((2, 2.5, 12, 20)):
+        add(root, f"anna/{number}.jpg", poses=[pose(x)])
+    people_folder(root, ben=2)
+    far = {"min_pose_distance": 0.2}
+    folder_builder(root, out, **far).write()
+    # 32 pixels high: 9.5 apart is far enough, 8 is too, 6.4 is the limit.
+    ordered = [(0, 2), (0, 3), (1, 2), (1, 3), (2, 0), (2, 1), (2, 3), (3, 0)]
+    ordered += [(3, 1), (3, 2)]
+    expected = [(f"anna/{a}.jpg", f"anna/{b}.jpg") for a, b in ordered]
+    assert read_pairs(out, "train") == expected
+    folder_builder(root, out, **far, max_pairs_per_identity=3, overwrite=True).write()
+    kept = read_pairs(out, "train")
+    assert len(kept) == 3
+    assert set(kept) < set(expected)
+
+
+def test_training_images_of_people_in_the_test_split_are_left_out(out):
+    """Published lists may name one person in both splits; a data set never does."""
+    samples = [
+        Sample(f"{n}{i}.jpg", n, photo, split="test" if i > 2 else "train", pose=pose())
+        for n, count in (("a", 5), ("b", 3), ("c", 3))
+        for i in range(count)
+    ]
+    builder = Builder(Settings("deepfashion", SIZE), out=out)
+    builder.collect(samples)
+    report = builder.write()
+    splits = {(image.identity, image.split) for image in read_images(out)}
+    assert splits == {("a", "test"), ("b", "train"), ("c", "train")}
+    line = "3 training images left out because the test split holds their identity"
+    assert f"{line} (e.g. a0.jpg, a1.jpg, a2.jpg)" in report
+
+
+def test_identities_of_one_group_are_held_out_together(out):
+    samples = [
+        Sample(f"{n}{i}.jpg", f"{n}_{i // 2}", photo, pose=pose(), group=f"{n}")
+        for n in range(10)
+        for i in range(4)
+    ]
+    builder = Builder(Settings("folder", SIZE, test_fraction=0.3), out=out)
+    builder.collect(samples)
+    builder.write()
+    split_of = {image.identity: image.split for image in read_images(out)}
+    assert len(split_of) == 20
+    assert list(split_of.values()).count("test") == 6
+    assert all(split_of[f"{n}_0"] == split_of[f"{n}_1"] for n in range(10))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from preprocessing import keypoints as kp
-from preprocessing.fitting import fit, fit_image, fit_pose
+from preprocessing.fitting import fit, fit_image, fit_pose, reframe
 
 PHOTOS = {
     "tall": (900, 300),
@@ -22,7 +22,7 @@ MODELS = [(128, 64), (256, 256), (64, 128)]
 @pytest.mark.parametrize("size", PHOTOS.values(), ids=PHOTOS.keys())
 def test_a_dot_is_found_at_the_moved_keypoint(size, new_size):
     fitted = fit(size, new_size)
-    scale = new_size[0] / fitted.padded[0]
+    scale = new_size[0] / fitted.framed[0]
     rows, columns = np.mgrid[: size[0], : size[1]]
     for down, across in ((0.3, 0.4), (0.62, 0.71)):
         x, y = round(across * size[1]), round(down * size[0])
@@ -45,7 +45,7 @@ def test_a_dot_is_found_at_the_moved_keypoint(size, new_size):
 @pytest.mark.parametrize("size", PHOTOS.values(), ids=PHOTOS.keys())
 def test_the_whole_photo_is_kept_in_the_middle_and_in_proportion(size, new_size):
     fitted = fit(size, new_size)
-    height, width = fitted.padded
+    height, width = fitted.framed
     assert height >= size[0]
     assert width >= size[1]
     assert height == size[0] or width == size[1]
@@ -100,3 +100,62 @@ def test_the_strangest_photos_fit(size):
     image = fit_image(photo, fit(size, (128, 64)))
     assert image.shape == (128, 64, 3)
     assert (image == 77).all()
+
+
+@pytest.mark.parametrize("new_size", MODELS, ids=str)
+@pytest.mark.parametrize("size", PHOTOS.values(), ids=PHOTOS.keys())
+def test_a_crop_is_the_middle_of_the_photo(size, new_size):
+    fitted = fit(size, new_size, mode="crop")
+    height, width = fitted.framed
+    assert height <= size[0]
+    assert width <= size[1]
+    assert height == size[0] or width == size[1]
+    assert abs(height / new_size[0] - width / new_size[1]) * min(new_size) <= 0.5
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    photo = np.stack([rows // 4, columns // 4, 0 * rows], axis=2).astype(np.uint8)
+    image = fit_image(photo, fitted)
+    assert image.shape == (*new_size, 3)
+    middle = image[new_size[0] // 2, new_size[1] // 2]
+    np.testing.assert_allclose(middle, (size[0] // 8, size[1] // 8, 0), atol=2)
+    pose = kp.missing_pose()
+    pose[3] = ((size[1] - 1) / 2, (size[0] - 1) / 2, 1)
+    expected = ((new_size[1] - 1) / 2, (new_size[0] - 1) / 2)
+    # Of an odd number of rows, one side loses one more.
+    atol = 1 + new_size[0] / height / 2
+    np.testing.assert_allclose(fit_pose(pose, fitted)[3, :2], expected, atol=atol)
+
+
+def test_what_a_crop_cuts_off_is_not_found():
+    pose = kp.missing_pose()
+    pose[:4] = [(39, 10, 1), (40, 10, 1), (215, 10, 1), (216, 10, 1)]
+    moved = fit_pose(pose, fit((256, 256), (256, 176), mode="crop"))
+    assert moved[:4].tolist() == [[0, 0, 0], [0, 10, 1], [175, 10, 1], [0, 0, 0]]
+
+
+def test_padding_keeps_keypoints_outside_the_photo():
+    pose = kp.missing_pose()
+    pose[5] = (-3, 50, 1)
+    moved = fit_pose(pose, fit((128, 60), (128, 64)))
+    assert moved[5].tolist() == [-1, 50, 1]
+
+
+@pytest.mark.parametrize(
+    ("size", "new_size", "place", "moved"),
+    [
+        # DeepFashion's images and their crops.
+        ((256, 256), (256, 176), (128, 90), (88, 90)),
+        ((256, 176), (256, 256), (88, 90), (128, 90)),
+        # The same proportions, at twice the size: pixel centres are whole numbers.
+        ((128, 64), (256, 128), (10, 20), (20.5, 40.5)),
+        # Its high-resolution images, of which 256x256 were made with a frame.
+        ((256, 256), (1101, 750), (127.5, 127.5), (374.5, 550)),
+        ((128, 64), (128, 64), (10, 20), (10, 20)),
+    ],
+)
+def test_a_pose_of_the_same_picture_at_another_size(size, new_size, place, moved):
+    pose = kp.missing_pose()
+    pose[8] = (*place, 0.5)
+    result = reframe(pose, size, new_size)
+    np.testing.assert_allclose(result[8], (*moved, 0.5), atol=0.3)
+    assert not result[np.arange(18) != 8].any()
+    assert pose[8].tolist() == [*place, 0.5]

@@ -5,8 +5,10 @@ import itertools
 import cv2
 import numpy as np
 import pytest
+from preprocessing_people_helpers import MAGENTA, dressed, is_near, standing
 
 from preprocessing import keypoints as kp
+from preprocessing import people
 from preprocessing.heatmaps import draw_heatmaps
 
 SIDES = [(2, 5), (3, 6), (4, 7), (8, 11), (9, 12), (10, 13), (14, 15), (16, 17)]
@@ -107,3 +109,23 @@ def test_red_and_blue_arms_are_where_the_flipped_pose_says():
     # Both arms differ in height, so an exchange of channels alone is noticed too.
     assert flipped[right, 1] == 71
     assert flipped[left, 1] == 90
+
+
+@pytest.mark.parametrize("facing", ["front", "back"])
+@pytest.mark.parametrize("size", [(128, 64), (256, 256)])
+def test_wrists_of_a_drawn_person_are_where_the_colours_are(facing, size):
+    """The person's right arm is red, the left one blue; one hangs, one is raised."""
+    person = dressed(pattern="halves", sleeve=2.0, colours=(RED, BLUE, BLUE))
+    body_pose = standing(facing, right_arm=(45, 0, 45, 0), left_arm=(110, 0, 130, 0))
+    image, pose = people.draw(person, body_pose, size=size, background=MAGENTA)
+    flipped = kp.flip(pose, width=size[1])
+    # In the mirror it is the left arm that is red.
+    for picture, points, right, left in (
+        (image, pose, RED, BLUE),
+        (image[:, ::-1], flipped, BLUE, RED),
+    ):
+        channels = draw_heatmaps(points, size=size)
+        for side, own, other in (("right", right, left), ("left", left, right)):
+            wrist = picture[channels[..., kp.INDEX[f"{side}_wrist"]] == 1]
+            assert is_near(wrist, own).sum() >= 4
+            assert not is_near(wrist, other).any()

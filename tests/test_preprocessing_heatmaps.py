@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from preprocessing import keypoints as kp
-from preprocessing.heatmaps import draw_disc, draw_heatmaps
+from preprocessing.heatmaps import disc_pixels, draw_heatmaps
 from preprocessing.masks import LIMBS, draw_mask
 
 SIZES = [(128, 64), (256, 256)]
@@ -111,16 +111,15 @@ def test_a_disc_has_49_pixels_and_is_cut_at_the_border(place, count):
     "place", [(-5, 10), (10, -5), (68, 10), (10, 132), (1e8, -1e8)]
 )
 def test_a_place_too_far_outside_draws_nothing(place):
-    canvas = np.zeros((128, 64), np.uint8)
-    draw_disc(canvas, *place)
-    assert not canvas.any()
+    discs, rows, columns = disc_pixels(np.float64([place]), size=(128, 64))
+    assert len(discs) == len(rows) == len(columns) == 0
 
 
 def test_a_place_outside_may_reach_in():
-    canvas = np.zeros((128, 64), np.uint8)
-    draw_disc(canvas, -4, 10)
-    draw_disc(canvas, 67, 127)
-    assert np.argwhere(canvas).tolist() == [[10, 0], [127, 63]]
+    places = np.float64([(-4, 10), (500, 10), (67, 127)])
+    discs, rows, columns = disc_pixels(places, size=(128, 64))
+    pixels = zip(discs.tolist(), rows.tolist(), columns.tolist(), strict=True)
+    assert list(pixels) == [(0, 10, 0), (2, 127, 63)]
 
 
 def test_missing_joints_leave_their_channel_empty():

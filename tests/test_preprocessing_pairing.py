@@ -1,4 +1,4 @@
-"""Pairs, the held-out split and the cut into shards, against brute force."""
+"""Pairs and their thinning, the held-out split, the cut into shards."""
 
 import itertools
 import random
@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 
 from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
-from preprocessing.pairing import PairList, held_out, in_shards, same_identity_pairs
-from preprocessing.poses import default_key
-from preprocessing.samples import Notes
+from preprocessing.pairing import (
+    capped,
+    drawn,
+    far_apart,
+    held_out,
+    in_shards,
+    same_identity_pairs,
+)
 
 
 def random_poses(rng, count):
@@ -119,83 +123,66 @@ def test_no_images_make_no_shards():
     assert list(in_shards([], images_per_shard=3)) == []
 
 
-NAMES = ["anna/1.jpg", "anna/2.jpg", "ben/1.jpg"]
-POSES = np.ones((3, 18, 3), np.float32)
+def pose_of(x, joints=18):
+    """Returns a pose whose first joints were found, all at one x."""
+    pose = kp.missing_pose()
+    pose[:joints] = (x, 10, 1)
+    return pose
 
 
-def pair_list(path, *rows, heading="from,to"):
-    path.write_text("\n".join([heading, *rows]) + "\n")
-    return PairList(path, key=default_key)
+def test_pairs_of_near_poses_are_left_out():
+    poses = [pose_of(10), pose_of(13), pose_of(30, joints=5), pose_of(0, joints=0)]
+    poses[3][10] = (11, 10, 1)
+    pairs = np.array([(0, 1), (1, 2), (0, 2), (2, 3), (0, 3)], np.int32)
+    keep = lambda distance: far_apart(  # noqa: E731
+        pairs, poses, distance=distance, height=100
+    ).tolist()
+    assert keep(0) == pairs.tolist()
+    # 3 pixels of 100 apart; 17 and 20 over the joints that both have.
+    assert keep(0.01) == pairs.tolist()
+    assert keep(0.03) == [[0, 1], [1, 2], [0, 2], [2, 3]]
+    assert keep(0.031) == [[1, 2], [0, 2], [2, 3]]
+    assert keep(0.18) == [[0, 2], [2, 3]]
+    # Without a common joint they differ.
+    assert keep(5) == [[2, 3]]
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "pairs.csv"
+def named_pairs(people, each):
+    names = [f"{p}/{n}.jpg" for p in range(people) for n in range(each)]
+    identities = [name.split("/")[0] for name in names]
+    poses = np.ones((len(names), 18, 3), np.float32)
+    return names, identities, same_identity_pairs(identities, poses, rule="all")
 
 
-def test_listed_pairs_keep_their_order_and_direction(path):
-    rows = ["ben/1.jpg,anna/2.jpg", "anna/1.jpg,anna/2.jpg", "anna/2.jpg,anna/1.jpg"]
-    listed = pair_list(path, *rows)
-    pairs = listed.pairs(NAMES, POSES, Notes())
-    assert pairs.dtype == np.int32
-    assert pairs.tolist() == [[2, 1], [0, 1], [1, 0]]
-    assert (listed.used, len(listed.rows)) == (3, 3)
+def test_a_cap_for_each_identity():
+    names, identities, pairs = named_pairs(people=4, each=4)
+    kept = capped(pairs, names, identities, count=5, seed=3)
+    assert len(pairs) == 48
+    counts = np.bincount([int(identities[source]) for source, _ in kept])
+    assert counts.tolist() == [5] * 4
+    rows = kept.tolist()
+    assert rows == sorted(rows)
+    assert {tuple(row) for row in rows} <= {tuple(row) for row in pairs.tolist()}
+    other = capped(pairs, names, identities, count=5, seed=4).tolist()
+    assert rows != other
+    every = capped(pairs, names, identities, count=12, seed=3)
+    assert every.tolist() == pairs.tolist()
 
 
-def test_listed_names_may_have_another_suffix_and_columns_another_order(path):
-    listed = pair_list(path, "7,anna/2.png,anna/1", heading="score,to,from")
-    assert listed.pairs(NAMES, POSES, Notes()).tolist() == [[0, 1]]
+def test_drawn_pairs_depend_on_names_and_seed_alone():
+    names, _, pairs = named_pairs(people=5, each=5)
+    rows = [(names[a], names[b]) for a, b in pairs.tolist()]
+    shuffled = random.Random(1).sample(rows, len(rows))
+    first = {rows[i] for i in drawn(rows, count=30, seed=7)}
+    assert len(first) == 30
+    assert {shuffled[i] for i in drawn(shuffled, count=30, seed=7)} == first
+    assert {rows[i] for i in drawn(rows, count=30, seed=8)} != first
+    # Fewer of them are a part of more.
+    assert {rows[i] for i in drawn(rows, count=10, seed=7)} < first
+    assert drawn(rows, count=100, seed=7) == list(range(100))
+    assert drawn(rows, count=30, seed=7) == sorted(drawn(rows, count=30, seed=7))
 
 
-def test_listed_names_that_are_not_there_are_counted(path):
-    rows = ["anna/1.jpg,anna/2.jpg", "anna/1.jpg,cleo/1.jpg", "cleo/1.jpg,anna/1.jpg"]
-    listed = pair_list(path, *rows, "", "x.jpg,y.jpg")
-    assert listed.pairs(NAMES[:2], POSES[:2], Notes()).tolist() == [[0, 1]]
-    assert (listed.used, len(listed.rows)) == (1, 4)
-    # Shard by shard, what was used adds up.
-    assert listed.pairs(NAMES[2:], POSES[2:], Notes()).shape == (0, 2)
-    assert listed.used == 1
-
-
-def test_listed_pairs_without_a_pose_are_left_out_and_noted(path):
-    listed = pair_list(path, "anna/1.jpg,anna/2.jpg", "ben/1.jpg,anna/2.jpg")
-    notes = Notes()
-    poses = [kp.missing_pose(), *POSES[1:]]
-    assert listed.pairs(NAMES, poses, notes).tolist() == [[2, 1]]
-    assert notes.counts == {"listed pairs without a pose left out": 1}
-    assert listed.used == 2
-
-
-@pytest.mark.parametrize("heading", ["from", "to", "source,target", "From,To", ""])
-def test_a_missing_column_is_refused_by_name(path, heading):
-    with pytest.raises(InputError, match=r"pairs\.csv: .*from,to"):
-        pair_list(path, "a.jpg,b.jpg", heading=heading)
-
-
-@pytest.mark.parametrize("row", ["a.jpg", "a.jpg,", ",b.jpg"])
-def test_a_row_with_one_name_is_refused(path, row):
-    with pytest.raises(InputError, match=r"pairs\.csv: "):
-        pair_list(path, "a.jpg,b.jpg", row)
-
-
-@pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff\xe0", b"from,to\n\xff,\xfe\n"])
-def test_what_is_no_text_is_refused_by_name(path, content):
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"pairs\.csv: "):
-        PairList(path, key=default_key)
-
-
-def test_a_missing_file_and_a_folder_are_refused_by_name(tmp_path):
-    for path in (tmp_path / "none.csv", tmp_path):
-        with pytest.raises(InputError, match=str(path)):
-            PairList(path, key=default_key)
-
-
-def test_a_listed_pair_of_an_image_with_itself_is_left_out_and_counted(tmp_path):
-    path = tmp_path / "pairs.csv"
-    path.write_text("from,to\na.jpg,a.jpg\na.jpg,b.jpg\n")
-    notes = Notes()
-    poses = [np.ones((18, 3), np.float32)] * 2
-    pairs = PairList(path, key=default_key).pairs(["a.jpg", "b.jpg"], poses, notes)
-    assert pairs.tolist() == [[0, 1]]
-    assert notes.counts["listed pairs of an image with itself left out"] == 1
+def test_drawn_pairs_stay_what_they_were_published_as():
+    rows = [(f"{n}.jpg", f"{n + 1}.jpg") for n in range(20)]
+    assert drawn(rows, count=6, seed=0) == [1, 4, 5, 10, 12, 18]

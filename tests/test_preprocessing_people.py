@@ -1,18 +1,14 @@
 """Drawn people: exact keypoints, sides, occlusion, and looks that stay the same."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from preprocessing_people_helpers import BLUE, MAGENTA, RED, dressed, is_near, standing
 
 from preprocessing import keypoints, people
 from preprocessing.keypoints import INDEX
 
-MAGENTA = people.Background(kind="plain", colours=((255, 0, 255),))
-HANGING = (20.0, 0.0, 20.0, 0.0)
 UP = (150.0, 0.0, 171.0, 0.0)
 RAISED = (5.0, 70.0, 5.0, 75.0)
-RED, BLUE = (210, 30, 30), (30, 60, 200)
 FACE = [INDEX[name] for name in ("nose", "right_eye", "left_eye")]
 
 
@@ -20,36 +16,6 @@ def random_parts(seed, *, facing=None):
     rng = np.random.default_rng(seed)
     person = people.random_person(rng)
     return person, people.random_body_pose(rng, facing=facing)
-
-
-def dressed(seed=0, **upper):
-    """Returns a person in plain red with short sleeves and with nothing over it."""
-    person = people.random_person(np.random.default_rng(seed))
-    garment = {"colours": (RED, BLUE, BLUE), "pattern": "plain", "sleeve": 0.5}
-    garment |= {"plain_sleeves": False, "length": 1.1, "tucked": False} | upper
-    upper = replace(person.upper, **garment)
-    return replace(
-        person, upper=upper, hair_style="crop", belt=None, backpack=None, bag=None
-    )
-
-
-def standing(facing, **angles):
-    pose = people.BodyPose(
-        facing=facing,
-        yaw=people.FACINGS[facing],
-        twist=0,
-        lean=0,
-        sway=0,
-        head_yaw=0,
-        head_tilt=0,
-        right_arm=HANGING,
-        left_arm=HANGING,
-        right_leg=(4, 0, 0),
-        left_leg=(4, 0, 0),
-        height=0.86,
-        shift=(0, 0),
-    )
-    return replace(pose, **angles)
 
 
 def pixel(image, place):
@@ -158,6 +124,25 @@ def test_side_views(facing, near, far, sign):
     assert distance(pixel(image, (shoulder + elbow) / 2), BLUE) < 25
     shoulder, elbow = (pose[INDEX[f"{far}_{name}"]] for name in ("shoulder", "elbow"))
     assert distance(pixel(image, (shoulder + 3 * elbow) / 4), RED) < 40
+
+
+def test_an_arm_before_the_torso_covers_it():
+    """Blue sleeves, red body: some forearms lie wholly between shoulders and hips."""
+    person, overlaps = dressed(plain_sleeves=True, sleeve=2.0), 0
+    corners = list(keypoints.TORSO)
+    for seed in range(40):
+        _, body_pose = random_parts(seed, facing="front")
+        image, pose = people.draw(
+            person, body_pose, size=(256, 256), background=MAGENTA
+        )
+        low, high = pose[corners, :2].min(axis=0), pose[corners, :2].max(axis=0)
+        for side in ("right", "left"):
+            forearm = pose[[INDEX[f"{side}_{name}"] for name in ("elbow", "wrist")], :2]
+            middle = forearm.mean(axis=0)
+            if ((low < middle) & (middle < high)).all():
+                covers = is_near(pixel(image, middle), BLUE)
+                overlaps += bool(covers)
+    assert overlaps >= 5
 
 
 @pytest.mark.parametrize(("facing", "sign"), [("right", 1), ("left", -1)])

@@ -1,11 +1,13 @@
 """Looking up the pose of an image in CSVs, JSON files and folders of both."""
 
+import json
+
 import numpy as np
 import pytest
 
-from preprocessing import annotation_csv, openpose
 from preprocessing.errors import InputError
-from preprocessing.poses import Poses, default_key
+from preprocessing.formats import annotation_csv, openpose
+from preprocessing.poses import PoseOptions, Poses, default_key, read_one
 
 
 def pose_at(x):
@@ -27,9 +29,27 @@ def write_csv(path, **xs):
     return path
 
 
+def write_results(path, **xs):
+    """Writes a list of results of `name=x`, as AlphaPose would."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    results = [
+        {"image_id": f"{name}.jpg", "score": 1, "keypoints": [x, 5, 1] * 17}
+        for name, x in xs.items()
+    ]
+    path.write_text(json.dumps(results))
+    return path
+
+
+def write_mmpose(path, x):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    person = {"keypoints": [[x, 5]] * 17, "keypoint_scores": [0.5] * 17}
+    path.write_text(json.dumps([person]))
+    return path
+
+
 def x_of(poses, name):
     detection = poses.find(name)
-    return None if detection is None else detection.pose[0, 0]
+    return None if detection is None else detection.people[0, 0, 0]
 
 
 def test_a_csv(tmp_path):
@@ -82,21 +102,51 @@ def test_several_files_and_folders_together(tmp_path):
     assert [x_of(poses, name) for name in names] == [1, 2, 3, 4]
 
 
+def test_a_folder_of_json_of_all_formats(tmp_path):
+    write_json(tmp_path / "anna" / "01_keypoints.json", 1)
+    write_results(tmp_path / "alphapose-results.json", ben=2, cleo=3)
+    write_mmpose(tmp_path / "mmpose" / "dora" / "01.json", 4)
+    write_mmpose(tmp_path / "photo.v2.json", 5)
+    poses = Poses([tmp_path])
+    names = ("anna/01.jpg", "x/ben.png", "cleo.jpg", "mmpose/dora/01.jpg")
+    assert [x_of(poses, name) for name in names] == [1, 2, 3, 4]
+    assert x_of(poses, "photo.v2.jpg") == 5
+    assert poses.find("photo.jpg") is None
+
+
 def test_in_folders_other_csv_and_json_files_are_passed_over(tmp_path):
     write_csv(tmp_path / "a.csv", anna=1)
     (tmp_path / "pairs.csv").write_text("from,to\nanna.jpg,ben.jpg\n")
     (tmp_path / "empty.csv").write_bytes(b"")
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\0\x89")
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "dangling.csv").symlink_to(tmp_path / "none")
     (tmp_path / "package.json").write_text("{}")
+    (tmp_path / "broken.json").write_text("[")
+    (tmp_path / "people.json").write_text('{"people": ["anna", "ben"]}')
+    (tmp_path / "folder.json").mkdir()
     poses = Poses([tmp_path])
-    assert poses.files == [tmp_path / "a.csv"]
     assert x_of(poses, "anna.jpg") == 1
+    assert poses.describe() == [
+        "poses of 1 image from 1 file: annotation CSV, COCO-18, pixels",
+        "3 JSON files passed over: no poses (e.g. broken.json)",
+    ]
+
+
+def test_a_csv_in_a_folder_needs_no_heading(tmp_path):
+    path = write_csv(tmp_path / "a.csv", anna=1)
+    path.write_text(path.read_text().split("\n", 1)[1])
+    assert x_of(Poses([tmp_path]), "anna.jpg") == 1
 
 
 def test_a_file_that_is_named_is_not_passed_over(tmp_path):
     path = tmp_path / "pairs.csv"
     path.write_text("from,to\nanna.jpg,ben.jpg\n")
     with pytest.raises(InputError, match=r"pairs\.csv, row 1"):
+        Poses([path])
+    path = tmp_path / "options.json"
+    path.write_text('{"gpu": 0}')
+    with pytest.raises(InputError, match=r"options\.json: no OpenPose JSON or MMP"):
         Poses([path])
 
 
@@ -106,7 +156,7 @@ def test_nobody_in_an_image_is_not_the_same_as_no_annotation(tmp_path):
     (tmp_path / "empty2_keypoints.json").write_text('{"people": []}')
     poses = Poses([tmp_path])
     for name in ("empty.jpg", "empty2.jpg"):
-        assert poses.find(name) == (None, 0)
+        assert poses.find(name).people.shape == (0, 18, 3)
     assert poses.find("other.jpg") is None
 
 
@@ -117,6 +167,26 @@ def test_a_malformed_json_is_refused_when_it_is_asked_for(tmp_path):
     assert x_of(poses, "anna.jpg") == 1
     with pytest.raises(InputError, match=r"ben_keypoints\.json"):
         poses.find("ben.jpg")
+
+
+def test_a_file_named_as_of_one_image_may_not_hold_others(tmp_path):
+    write_results(tmp_path / "person_keypoints.json", anna=1)
+    poses = Poses([tmp_path])
+    assert poses.find("anna.jpg") is None
+    assert poses.describe() == [
+        "1 JSON file passed over: of other images (e.g. person_keypoints.json)"
+    ]
+    with pytest.raises(InputError, match=r"person_keypoints\.json: named as of one im"):
+        poses.find("person.jpg")
+
+
+def test_an_openpose_file_is_read_once_and_when_asked_for(tmp_path):
+    path = write_json(tmp_path / "anna_keypoints.json", 1)
+    poses = Poses([tmp_path])
+    write_json(path, 2)
+    assert x_of(poses, "anna.jpg") == 2
+    path.unlink()
+    assert x_of(poses, "anna.jpg") == 2
 
 
 def test_two_files_with_the_pose_of_one_image_are_refused_by_name(tmp_path):
@@ -130,17 +200,30 @@ def test_two_files_with_the_pose_of_one_image_are_refused_by_name(tmp_path):
         Poses(csvs)
 
 
+def test_two_images_that_the_key_does_not_tell_apart_are_refused(tmp_path):
+    path = write_csv(tmp_path / "a.csv", anna=1)
+    path.write_text(path.read_text() + path.read_text().replace(".jpg", ".png"))
+    with pytest.raises(InputError, match=r"a\.csv: .*'anna\.png'.*'anna\.jpg'"):
+        Poses([path])
+
+
 def test_the_same_file_twice_is_no_contradiction(tmp_path):
     write_csv(tmp_path / "a.csv", anna=1)
-    assert x_of(Poses([tmp_path, tmp_path / "a.csv"]), "anna.jpg") == 1
+    poses = Poses([tmp_path, tmp_path / "a.csv"])
+    assert x_of(poses, "anna.jpg") == 1
+    assert poses.describe()[0].startswith("poses of 1 image from 1 file: ")
 
 
 def test_nothing_found_is_refused_and_names_where_was_looked(tmp_path):
     with pytest.raises(InputError, match=r"none: no such file"):
         Poses([tmp_path / "none"])
     (tmp_path / "photo.jpg").write_bytes(b"")
-    with pytest.raises(InputError, match=rf"{tmp_path}: no poses found.*_keypoints"):
+    (tmp_path / "options.json").write_text("{}")
+    looked = rf"{tmp_path}: no poses found; .*_keypoints.*; 1 JSON file passed over"
+    with pytest.raises(InputError, match=looked):
         Poses([tmp_path])
+    with pytest.raises(InputError, match="no poses found in format mmpose"):
+        Poses([tmp_path], options=PoseOptions(format="mmpose"))
 
 
 @pytest.mark.parametrize(
@@ -170,3 +253,77 @@ def test_excels_byte_order_mark_is_no_part_of_the_heading(tmp_path):
     annotation_csv.write_csv(annotations, {"01.jpg": pose_at(3)})
     annotations.write_bytes(b"\xef\xbb\xbf" + annotations.read_bytes())
     assert x_of(Poses([annotations]), "01.jpg") == 3
+
+
+def test_what_was_read_is_told_by_format_order_and_scale(tmp_path):
+    write_csv(tmp_path / "a.csv", anna=1, ben=2)
+    write_csv(tmp_path / "b.csv", cleo=3)
+    write_results(tmp_path / "results.json", dora=4)
+    for person in ("ella", "finn", "gus"):
+        write_json(tmp_path / f"{person}_keypoints.json", 5)
+    poses = Poses([tmp_path])
+    for name in ("ella.jpg", "finn.jpg", "ella.jpg"):
+        poses.find(name)
+    assert poses.describe() == [
+        "poses of 3 images from 2 files: annotation CSV, COCO-18, pixels",
+        "poses of 2 images from 2 files: OpenPose JSON, COCO-18, pixels",
+        "poses of 1 image from 1 file: AlphaPose JSON, COCO-17, pixels",
+        "1 JSON file passed over: of other images (e.g. gus_keypoints.json)",
+    ]
+
+
+def test_a_forced_format_chooses_files_in_a_folder(tmp_path):
+    write_csv(tmp_path / "a.csv", anna=1)
+    write_json(tmp_path / "anna_keypoints.json", 2)
+    write_results(tmp_path / "results.json", anna=3)
+    write_mmpose(tmp_path / "anna.json", 4)
+    for x, format in enumerate(["csv", "openpose", "alphapose", "mmpose"], start=1):
+        poses = Poses([tmp_path], options=PoseOptions(format=format))
+        assert x_of(poses, "anna.jpg") == x, format
+    with pytest.raises(InputError, match=r"a second pose of 'anna\.jpg'"):
+        Poses([tmp_path])
+
+
+def test_a_forced_format_is_told_with_what_was_passed_over(tmp_path):
+    write_mmpose(tmp_path / "anna.json", 4)
+    write_results(tmp_path / "results.json", anna=3)
+    poses = Poses([tmp_path], options=PoseOptions(format="mmpose"))
+    assert poses.describe()[1] == (
+        "1 JSON file passed over: not in format mmpose (e.g. results.json)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"format": "yolo"}, r"format of poses: 'yolo'; allowed are auto, openpose, m"),
+        ({"order": "coco19"}, "order of poses: 'coco19'; allowed are auto, coco18"),
+        ({"scale": "feet"}, "scale of poses: 'feet'; allowed are auto, pixels, norm"),
+    ],
+)
+def test_options_that_there_are_not_are_refused(options, reason):
+    with pytest.raises(InputError, match=reason):
+        PoseOptions(**options)
+
+
+def test_one_image_of_any_format(tmp_path):
+    paths = [
+        write_json(tmp_path / "a_keypoints.json", 1),
+        write_results(tmp_path / "b.json", anna=2),
+        write_mmpose(tmp_path / "c.json", 3),
+        write_csv(tmp_path / "d.csv", anna=4),
+    ]
+    found = [read_one(path) for path in paths]
+    assert [detection.people[0, 0, 0] for detection in found] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("names", [{}, {"anna": 1, "ben": 2}])
+def test_several_images_are_not_one(tmp_path, names):
+    path = write_results(tmp_path / "results.json", **names)
+    path.write_text(
+        path.read_text().replace("[]", '{"images": [{"file_name": "a", "id": 1}]}')
+    )
+    with pytest.raises(
+        InputError, match=rf"results\.json: poses of {len(names)} images"
+    ):
+        read_one(path)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from preprocessing_helpers import read_images, read_manifest, read_pairs
 
-from preprocessing.builder import Builder, Settings
-from preprocessing.openpose import read_json
+from preprocessing.builder import Builder
+from preprocessing.poses import read_one
+from preprocessing.settings import Settings
 from preprocessing.sources.table import SOURCES
 
 
@@ -118,7 +119,7 @@ def test_real_openpose_json_beside_photos_of_ones_own(shared, tmp_path):
     assert len(read_pairs(out, "train")) == 30
     for image in stored:
         beside = image.name.split("/")[-1].replace(".jpg", "_keypoints.json")
-        pose = read_json(folder / beside).pose
+        (pose,) = read_one(folder / beside).people
         seen = pose[:, 2] > 0
         expected = (pose[seen, :2] + 0.5) / 2 - 0.5
         np.testing.assert_allclose(image.keypoints[seen, :2], expected, atol=1e-4)

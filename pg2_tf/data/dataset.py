@@ -1,14 +1,20 @@
 """A data set's split, read from TFRecord shards into memory."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from preprocessing import records
+from preprocessing import keypoints as kp
+from preprocessing import reading, records
 from preprocessing.errors import InputError
+
+# Images that are in memory twice while they are read.
+_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -18,18 +24,19 @@ class Split:
     Attributes:
         image_size: height and width in pixels.
         names, identities: of the images, M of each.
-        images: JPEG bytes of each, object array [M].
+        images: JPEG bytes of each, string variable [M].
         keypoints: float32 [M, 18, 3].
-        masks: uint8 [M, ceil(H * W / 8)], bits packed as by `numpy.packbits`.
+        masks: uint8 variable [M, ceil(H * W / 8)], bits packed as by
+            `numpy.packbits`.
         pairs: int32 [P, 2], source and target among the images.
     """
 
     image_size: tuple[int, int]
     names: list[str]
     identities: list[str]
-    images: np.ndarray
+    images: tf.Variable
     keypoints: np.ndarray
-    masks: np.ndarray
+    masks: tf.Variable
     pairs: np.ndarray
 
 
@@ -62,75 +69,61 @@ def read_split(
         )
     if not manifest["splits"][split]["pairs"]:
         raise InputError(f"{data_dir}: the {split} split has no pairs")
-    parsed: list[dict[str, Any]] = []
+    shards = manifest["splits"][split]["shards"]
+    count = sum(shard["images"] for shard in shards)
+    images = rows(count, (), tf.string)
+    masks = rows(count, ((size[0] * size[1] + 7) // 8,), tf.uint8)
+    keypoints = np.empty((count, kp.NUM_KEYPOINTS, 3), np.float32)
+    names: list[str] = []
+    identities: list[str] = []
     pairs = []
-    for shard in manifest["splits"][split]["shards"]:
-        pairs.append(_read_pairs(data_dir / shard["pairs_file"], shard) + len(parsed))
-        parsed += _read_shard(data_dir / shard["file"], shard["images"], size)
+    for shard in shards:
+        index = reading.read_pairs(
+            data_dir / shard["pairs_file"],
+            count=shard["pairs"],
+            num_images=shard["images"],
+        )
+        pairs.append(index + np.int32(len(names)))
+        stored = reading.read_shard(
+            data_dir / shard["file"], count=shard["images"], size=size
+        )
+        for some in _batches(stored, _AT_ONCE):
+            write_rows(images, len(names), [image.image for image in some])
+            write_rows(
+                masks, len(names), [np.packbits(image.unpack_mask()) for image in some]
+            )
+            keypoints[len(names) : len(names) + len(some)] = [i.pose for i in some]
+            names += [image.name for image in some]
+            identities += [image.identity for image in some]
     return Split(
         image_size=size,
-        names=[example["name"].decode() for example in parsed],
-        identities=[example["identity"].decode() for example in parsed],
-        images=np.array([example["image"] for example in parsed], object),
-        keypoints=np.stack([example["keypoints"] for example in parsed]),
-        masks=np.stack([example["mask"] for example in parsed]),
-        pairs=np.concatenate(pairs).astype(np.int32),
+        names=names,
+        identities=identities,
+        images=images,
+        keypoints=keypoints,
+        masks=masks,
+        pairs=np.concatenate(pairs),
     )
 
 
-def _read_shard(path: Path, count: int, size: tuple[int, int]) -> list[dict[str, Any]]:
-    examples: list[bytes] = []
-    try:
-        for content in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-            examples.append(content)
-    except tf.errors.NotFoundError as error:
-        raise InputError(f"{path}: no such shard, though the manifest names it") from (
-            error
-        )
-    except tf.errors.DataLossError as error:
-        raise InputError(
-            f"{path}: damaged at record {len(examples)}; build the data set again"
-        ) from error
-    if len(examples) != count:
-        raise InputError(
-            f"{path}: {len(examples)} records, the manifest says {count}; build the "
-            "data set again"
-        )
-    return [
-        _parse(path, number, content, size) for number, content in enumerate(examples)
-    ]
+def rows(count: int, shape: tuple[int, ...], dtype: tf.DType) -> tf.Variable:
+    """Returns room in the CPU's memory for `count` rows of `shape`.
+
+    Filled with `write_rows` it is in memory once; a tensor joined from parts is there
+    twice for a moment, and that is when memory runs out.
+    """
+    with tf.device("CPU"):
+        return tf.Variable(tf.zeros((count, *shape), dtype), trainable=False)
 
 
-def _parse(
-    path: Path, number: int, content: bytes, size: tuple[int, int]
-) -> dict[str, Any]:
-    example = tf.train.Example()
-    try:
-        example.ParseFromString(content)
-        feature = example.features.feature
-        values = {
-            key: feature[key].bytes_list.value[0]
-            for key in ("name", "identity", "image", "mask")
-        }
-        keypoints = np.array(feature["keypoints"].float_list.value, np.float32)
-        mask = records.unpack_bits(values["mask"], size)
-        return {
-            **values,
-            "keypoints": keypoints.reshape(18, 3),
-            "mask": np.packbits(mask),
-        }
-    except Exception as error:
-        # Protocol buffers, zlib and numpy each raise their own kinds here.
-        raise InputError(f"{path}: record {number} is damaged ({error})") from error
+def write_rows(variable: tf.Variable, start: int, values: Any) -> None:
+    """Writes rows, from row `start` on."""
+    values = tf.convert_to_tensor(values, variable.dtype)
+    places = tf.range(start, start + len(values))
+    variable.scatter_update(tf.IndexedSlices(values, places))
 
 
-def _read_pairs(path: Path, shard: dict[str, Any]) -> np.ndarray:
-    try:
-        pairs = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: unreadable pair index ({error})") from error
-    if pairs.shape != (shard["pairs"], 2) or pairs.dtype != np.int32:
-        raise InputError(f"{path}: {pairs.dtype}{list(pairs.shape)} is no pair index")
-    if pairs.size and not 0 <= pairs.min() <= pairs.max() < shard["images"]:
-        raise InputError(f"{path}: a pair points outside its shard")
-    return pairs
+def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -10,43 +10,61 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from pg2_tf.data import ranges
+from pg2_tf.data import dataset, ranges
 from pg2_tf.data.dataset import Split
 from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
 from preprocessing import keypoints as kp
 
 # Decoded images are kept where they fit in this many bytes, encoded ones else.
-_DECODED_LIMIT = 2 << 30
+DECODED_LIMIT = 2 << 30
+_DECODED_AT_ONCE = 64
+# The eight bits of every byte; looking them up is faster than shifting.
+_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
 
 
 class PairSource:
     """Gathers batches of pairs from a split that is kept in memory.
 
-    Images are kept decoded where they fit in 2 GiB, else they are decoded as they
-    are needed.
+    Images are kept decoded where they fit, else they are decoded as they are needed.
 
     Args:
         split: with its images.
+        decoded_limit: how many bytes decoded images may take.
     """
 
-    def __init__(self, split: Split):
-        self.split = split
-        height, width = split.image_size
-        # Only images that stand in a pair are kept.
-        used, positions = np.unique(split.pairs, return_inverse=True)
-        self._pairs = tf.constant(positions.reshape(-1, 2).astype(np.int32))
-        self._keypoints = tf.constant(split.keypoints[used])
-        self._masks = tf.constant(split.masks[used])
-        encoded = tf.constant(split.images[used])
-        self._decoded = len(used) * height * width * 3 <= _DECODED_LIMIT
-        # As a function, it decodes on all cores.
-        decode = tf.function(self._decode)
-        self._images = decode(encoded) if self._decoded else encoded
+    def __init__(self, split: Split, *, decoded_limit: int = DECODED_LIMIT):
+        self._size = split.image_size
+        # Only images that stand in a pair are decoded.
+        used = np.flatnonzero(np.bincount(split.pairs.ravel()))
+        self.decoded = used.size * int(np.prod(self._size)) * 3 <= decoded_limit
+        # Where there is a GPU, it is the CPU that gathers all the same.
+        with tf.device("CPU"):
+            self._pairs = tf.constant(split.pairs)
+            self._keypoints = tf.constant(split.keypoints)
+            self._masks = split.masks
+            self._images = split.images
+            if self.decoded:
+                self._images = self._decode_all(split.images, used)
+                places = np.zeros(len(split.names), np.int32)
+                places[used] = np.arange(used.size)
+                self._places = tf.constant(places)
+
+    @property
+    def num_bytes(self) -> int:
+        """How many bytes are kept: images as they are kept, masks, keypoints, pairs."""
+        if self.decoded:
+            images = self._images.shape.num_elements()
+        else:
+            images = int(tf.reduce_sum(tf.strings.length(self._images)))
+        others = (self._pairs, self._keypoints, self._masks)
+        return images + sum(
+            tensor.shape.num_elements() * tensor.dtype.size for tensor in others
+        )
 
     @property
     def num_pairs(self) -> int:
         """How many pairs there are."""
-        return len(self.split.pairs)
+        return len(self._pairs)
 
     def gather(self, pairs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the pairs at the positions int64 [B].
@@ -60,30 +78,46 @@ class PairSource:
             "source": self._image(chosen[:, 0]),
             "target": self._image(chosen[:, 1]),
             "keypoints": tf.gather(self._keypoints, chosen[:, 1]),
-            "mask": self._unpack(tf.gather(self._masks, chosen[:, 1])),
+            "mask": unpack(tf.gather(self._masks, chosen[:, 1]), self._size),
         }
 
     def _image(self, positions: tf.Tensor) -> tf.Tensor:
-        images = tf.gather(self._images, positions)
-        return images if self._decoded else self._decode(images)
+        if self.decoded:
+            return tf.gather(self._images, tf.gather(self._places, positions))
+        return decode(tf.gather(self._images, positions), self._size)
 
-    def _decode(self, encoded: tf.Tensor) -> tf.Tensor:
-        images = tf.map_fn(
-            # As OpenCV decodes; TensorFlow's default is off by up to 15 grey levels.
-            lambda content: tf.io.decode_jpeg(
-                content, channels=3, dct_method="INTEGER_ACCURATE"
-            ),
-            encoded,
-            fn_output_signature=tf.TensorSpec((*self.split.image_size, 3), tf.uint8),
+    def _decode_all(self, encoded: tf.Variable, used: np.ndarray) -> tf.Variable:
+        # As a function, it decodes on all cores.
+        decode_some = tf.function(
+            lambda some: decode(some, self._size),
+            input_signature=[tf.TensorSpec([None], tf.string)],
         )
-        return tf.ensure_shape(images, (None, *self.split.image_size, 3))
+        images = dataset.rows(used.size, (*self._size, 3), tf.uint8)
+        for start in range(0, used.size, _DECODED_AT_ONCE):
+            chosen = used[start : start + _DECODED_AT_ONCE]
+            dataset.write_rows(images, start, decode_some(tf.gather(encoded, chosen)))
+        return images
 
-    def _unpack(self, packed: tf.Tensor) -> tf.Tensor:
-        height, width = self.split.image_size
-        shifts = tf.constant([7, 6, 5, 4, 3, 2, 1, 0], tf.uint8)
-        bits = tf.bitwise.right_shift(packed[..., None], shifts) & 1
-        flat = tf.reshape(bits, (tf.shape(packed)[0], -1))[:, : height * width]
-        return tf.reshape(flat, (-1, height, width, 1))
+
+def decode(encoded: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """Decodes JPEG images of `size`, string [B], to uint8 [B, H, W, 3]."""
+    images = tf.map_fn(
+        # As OpenCV decodes; TensorFlow's default is off by up to 15 grey levels.
+        lambda content: tf.io.decode_jpeg(
+            content, channels=3, dct_method="INTEGER_ACCURATE"
+        ),
+        encoded,
+        fn_output_signature=tf.TensorSpec((*size, 3), tf.uint8),
+    )
+    return tf.ensure_shape(images, (None, *size, 3))
+
+
+def unpack(packed: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """Unpacks masks from bits, uint8 [B, ceil(H * W / 8)], to uint8 [B, H, W, 1]."""
+    height, width = size
+    bits = tf.gather(_BITS, tf.cast(packed, tf.int32))
+    flat = tf.reshape(bits, (tf.shape(packed)[0], -1))[:, : height * width]
+    return tf.reshape(flat, (-1, height, width, 1))
 
 
 def training_batches(
@@ -113,7 +147,7 @@ def training_batches(
     def batch(number: tf.Tensor) -> dict[str, tf.Tensor]:
         positions = number * batch_size + tf.range(batch_size, dtype=tf.int64)
         pairs = source.gather(_shuffled(positions, source.num_pairs, seed))
-        return _flip(pairs, positions, seed) if flip else pairs
+        return mirror(pairs, positions, seed) if flip else pairs
 
     def step(number: tf.Tensor) -> Any:
         if not own_batch:
@@ -166,18 +200,24 @@ def _shuffled(positions: tf.Tensor, count: int, seed: int) -> tf.Tensor:
     return tf.cast(shuffled, tf.int64)
 
 
-def _flip(
+def mirror(
     batch: dict[str, tf.Tensor], positions: tf.Tensor, seed: int
 ) -> dict[str, tf.Tensor]:
-    """Mirrors half of the pairs; see `preprocessing.keypoints.flip`."""
+    """Mirrors half of the pairs; see `preprocessing.keypoints.flip`.
+
+    Args:
+        batch: of `PairSource.gather`.
+        positions: of the pairs in the sequence, int64 [B]; they and the seed decide
+            which pairs are mirrored.
+        seed: of the sequence.
+    """
     draws = tf.random.stateless_uniform(
         tf.shape(positions), seed=tf.stack([tf.cast(seed, tf.int64), positions[0]])
     )
     chosen = draws < 0.5
     images = {
-        key: tf.where(
-            chosen[:, None, None, None], tf.reverse(batch[key], [2]), batch[key]
-        )
+        # This one chooses image by image, `tf.where` pixel by pixel: far slower.
+        key: tf.compat.v1.where(chosen, tf.reverse(batch[key], [2]), batch[key])
         for key in ("source", "target", "mask")
     }
     width = batch["source"].shape[2]

@@ -11,7 +11,7 @@ from pg2_tf.data import ranges
 from pg2_tf.inference import PoseTransfer
 from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
 from pg2_tf.models.pg2 import generate
-from preprocessing import disk
+from preprocessing import host
 
 
 class ServedModel(tf.Module):
@@ -111,7 +111,7 @@ def export_saved_model(
     # Not a number: a server that watches the folder passes it over.
     temporary = folder / f".{version}.{os.getpid()}.tmp"
     try:
-        with disk.writing(place):
+        with host.writing(place):
             tf.saved_model.save(served, str(temporary), signatures=served.signatures())
         if place.exists():
             shutil.rmtree(place)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from pg2_tf.models.pg2 import Networks
 from pg2_tf.run_folder import StageFolder, load_weights, step_of, weights_of
-from preprocessing import disk
+from preprocessing import host
 
 _KEEP = 3
 
@@ -61,5 +61,5 @@ class Checkpoints:
         Raises:
             OSError: the disk is full.
         """
-        with disk.writing(self._folder.checkpoint_dir):
+        with host.writing(self._folder.checkpoint_dir):
             return self._manager.save(checkpoint_number=step)

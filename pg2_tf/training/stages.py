@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pg2_tf import pictures, presets
+from pg2_tf import presets
 from pg2_tf.config import RunConfig, TrainConfig
 from pg2_tf.data import dataset, pipeline, ranges
 from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
@@ -27,7 +27,7 @@ from pg2_tf.training.checkpoints import Checkpoints
 from pg2_tf.training.log import Log
 from pg2_tf.training.stage1 import Stage1Trainer
 from pg2_tf.training.stage2 import Stage2Trainer
-from preprocessing import records
+from preprocessing import pictures, records
 from preprocessing.errors import InputError
 
 _LOSSES = {

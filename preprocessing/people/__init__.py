@@ -11,10 +11,11 @@ from preprocessing.people.backgrounds import (
     paint_background,
     random_background,
 )
-from preprocessing.people.body import draw_person
+from preprocessing.people.body import draw_person, draw_shadow
 from preprocessing.people.looks import Person
+from preprocessing.people.occluders import Occluder, random_occluder, stand_before
 from preprocessing.people.poses import FACINGS, BodyPose, random_body_pose
-from preprocessing.people.shapes import Canvas
+from preprocessing.people.shapes import Canvas, changed
 from preprocessing.people.skeleton import body_keypoints, place_in_picture, pose_body
 from preprocessing.people.wardrobe import random_person
 
@@ -22,12 +23,14 @@ __all__ = [
     "FACINGS",
     "Background",
     "BodyPose",
+    "Occluder",
     "Person",
     "draw",
     "locate",
     "paint_background",
     "random_background",
     "random_body_pose",
+    "random_occluder",
     "random_person",
 ]
 
@@ -38,6 +41,7 @@ def draw(
     *,
     size: tuple[int, int],
     background: Background,
+    occluder: Occluder | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws a person in a pose before a background.
 
@@ -46,11 +50,12 @@ def draw(
         body_pose: The pose, and its place in the picture.
         size: Height and width of the picture in pixels.
         background: What is behind the person.
+        occluder: What stands in front of the person, if anything.
 
     Returns:
         The picture, uint8 [height, width, 3] RGB, and its keypoints, float32
         [18, 3]: the exact joints with confidence 1, also where the body itself
-        covers them; those of the face that point away are zeros.
+        or the occluder covers them; those of the face that point away are zeros.
     """
     skeleton = pose_body(person.proportions, body_pose)
     scale, origin = place_in_picture(skeleton, body_pose, size=size)
@@ -60,7 +65,11 @@ def draw(
         scale=scale,
         origin=origin,
     )
+    draw_shadow(canvas, skeleton)
+    ground = canvas.image.copy()
     draw_person(canvas, person, skeleton)
+    if occluder is not None:
+        stand_before(canvas.image, changed(canvas.image, ground), occluder)
     image = cv2.resize(canvas.image, (size[1], size[0]), interpolation=cv2.INTER_AREA)
     return image, body_keypoints(skeleton, scale=scale, origin=origin)
 

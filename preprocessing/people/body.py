@@ -19,11 +19,10 @@ _SLEEVE_STRIPES = 4
 
 
 def draw_person(canvas: Canvas, person: Person, skeleton: Skeleton) -> None:
-    """Draws the whole person on the canvas."""
+    """Draws the whole person on the canvas, without the shadow."""
     front = skeleton.chest[2, 2] < 0
     face = skeleton.head[2, 2] < 0.1
     bag_is_far = skeleton.hips[2, 0] > 0.3
-    _draw_shadow(canvas, skeleton)
     _draw_arms(canvas, person, skeleton, layer=2)
     if bag_is_far:
         draw_bag(canvas, person, skeleton)
@@ -57,7 +56,8 @@ def draw_person(canvas: Canvas, person: Person, skeleton: Skeleton) -> None:
     _draw_arms(canvas, person, skeleton, layer=0)
 
 
-def _draw_shadow(canvas, skeleton):
+def draw_shadow(canvas: Canvas, skeleton: Skeleton) -> None:
+    """Draws the shadow on the ground between the feet."""
     feet = np.array(
         [
             canvas.at(skeleton.joints[f"{side}_{part}"])

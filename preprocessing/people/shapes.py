@@ -63,6 +63,21 @@ class Canvas:
         size = round(max(radius * self.unit, 0.5) * ones)
         cv2.circle(self.image, middle, size, colour, -1, cv2.LINE_8, _FRACTION_BITS)
 
+    def ring(
+        self, centre: np.ndarray, radius: float, width: float, colour: Colour
+    ) -> None:
+        """Draws a circle's line; `radius` to its middle and `width` in body heights."""
+        ones = 1 << _FRACTION_BITS
+        cv2.circle(
+            self.image,
+            [round(float(value) * ones) for value in centre],
+            round(radius * self.unit * ones),
+            colour,
+            max(round(width * self.unit), 1),
+            cv2.LINE_8,
+            _FRACTION_BITS,
+        )
+
     def line(
         self, start: np.ndarray, end: np.ndarray, width: float, colour: Colour
     ) -> None:
@@ -196,6 +211,11 @@ class Canvas:
         top, bottom = np.clip([low[1], high[1] + 1], 0, height).astype(int)
         ys, xs = np.mgrid[top:bottom, left:right]
         return ys.ravel(), xs.ravel()
+
+
+def changed(image: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Returns where two pictures, uint8 [h, w, 3], differ, bool [h, w]."""
+    return cv2.inRange(cv2.absdiff(image, before), (0, 0, 0), (0, 0, 0)) == 0
 
 
 def _across(start: np.ndarray, end: np.ndarray) -> np.ndarray:

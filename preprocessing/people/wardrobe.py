@@ -1,5 +1,8 @@
 """Random persons: their bodies, hair and clothes."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from preprocessing.people.backgrounds import Colour
@@ -58,27 +61,27 @@ _SHOES = (0, 0, 1, 1, 2, 16, 6, 4, 15)
 
 def random_person(rng: np.random.Generator) -> Person:
     """Returns a person with random looks; all randomness is from `rng`."""
-    style = _pick(rng, HAIR_STYLES)
+    style = pick(rng, HAIR_STYLES)
     short = style in ("crop", "short")
     lower = _random_lower(rng, skirts=not short)
     upper = _random_upper(rng, lower=lower)
     bag_kind = rng.choice(3, p=(0.74, 0.13, 0.13))
-    bag = _tinted(rng, _pick(rng, _CLOTHES))
+    bag = tinted(rng, pick(rng, _CLOTHES))
     bare = lower.kind != "trousers"
     return Person(
         proportions=_random_proportions(rng),
-        skin=_tinted(rng, _pick(rng, _SKINS), spread=5),
-        hair=_tinted(rng, _pick(rng, _HAIRS), spread=6),
+        skin=tinted(rng, pick(rng, _SKINS), spread=5),
+        hair=tinted(rng, pick(rng, _HAIRS), spread=6),
         hair_style=style,
         beard=bool(short and rng.uniform() < 0.3),
-        hat=_maybe(rng, _pick(rng, _CLOTHES), share=0.1),
+        hat=_maybe(rng, pick(rng, _CLOTHES), share=0.1),
         upper=upper,
         lower=lower,
-        belt=_maybe(rng, _pick(rng, _CLOTHES), share=0.5 if upper.tucked else 0),
+        belt=_maybe(rng, pick(rng, _CLOTHES), share=0.5 if upper.tucked else 0),
         legwear=_maybe(rng, (40, 36, 42), share=0.25 if bare and not short else 0),
-        shoes=_tinted(rng, _CLOTHES[_pick(rng, _SHOES)]),
-        sole=_pick(rng, ((238, 238, 234), (54, 46, 42))),
-        shaft=_pick(rng, (0.0, 0.0, 0.12, 0.55)) if bare else 0.0,
+        shoes=tinted(rng, _CLOTHES[pick(rng, _SHOES)]),
+        sole=pick(rng, ((238, 238, 234), (54, 46, 42))),
+        shaft=pick(rng, (0.0, 0.0, 0.12, 0.55)) if bare else 0.0,
         backpack=bag if bag_kind == 1 else None,
         bag=bag if bag_kind == 2 else None,
     )
@@ -100,9 +103,9 @@ def _random_upper(rng: np.random.Generator, *, lower: Lower) -> Upper:
     pattern = PATTERNS[rng.choice(len(PATTERNS), p=_PATTERN_WEIGHTS)]
     colours = _three_colours(rng)
     sleeve = _SLEEVES[rng.choice(len(_SLEEVES), p=_SLEEVE_WEIGHTS)]
-    length, tucked = _pick(rng, (1.08, 1.14, 1.2)), False
+    length, tucked = pick(rng, (1.08, 1.14, 1.2)), False
     if pattern == "open jacket":
-        length, sleeve = _pick(rng, (1.1, 1.15, 1.45)), 2.0
+        length, sleeve = pick(rng, (1.1, 1.15, 1.45)), 2.0
     elif rng.uniform() < (0.6 if lower.kind == "skirt" else 0.3):
         length, tucked = 1.0, True
     elif rng.uniform() < 0.12:
@@ -122,35 +125,37 @@ def _random_lower(rng: np.random.Generator, *, skirts: bool) -> Lower:
     kind = ("trousers", "shorts", "skirt")[rng.choice(3, p=weights)]
     colours = _three_colours(rng)
     if kind != "skirt":
-        colours = (_tinted(rng, _CLOTHES[_pick(rng, _TROUSERS)]), *colours[1:])
+        colours = (tinted(rng, _CLOTHES[pick(rng, _TROUSERS)]), *colours[1:])
     return Lower(
         kind=kind,
         colours=colours,
-        pattern=_pick(rng, ("plain", "plain", "pinstripes", "checks", "dots", "hem")),
-        length=_pick(rng, _LOWER_LENGTHS[kind]),
+        pattern=pick(rng, ("plain", "plain", "pinstripes", "checks", "dots", "hem")),
+        length=pick(rng, _LOWER_LENGTHS[kind]),
         width=float(rng.uniform(0.95, 1.3)),
     )
 
 
 def _three_colours(rng: np.random.Generator) -> tuple[Colour, Colour, Colour]:
     """Returns three clothes' colours that are far from one another."""
-    chosen = [_pick(rng, _CLOTHES)]
+    chosen = [pick(rng, _CLOTHES)]
     while len(chosen) < 3:
-        colour = _pick(rng, _CLOTHES)
+        colour = pick(rng, _CLOTHES)
         if min(np.abs(np.subtract(colour, other)).sum() for other in chosen) > 150:
             chosen.append(colour)
-    return tuple(_tinted(rng, colour) for colour in chosen)
+    first, second, third = (tinted(rng, colour) for colour in chosen)
+    return first, second, third
 
 
-def _pick(rng, choices):
+def pick(rng: np.random.Generator, choices: Sequence[Any]) -> Any:
+    """Returns one of the choices."""
     return choices[int(rng.integers(len(choices)))]
 
 
-def _maybe(rng, colour, *, share):
-    return _tinted(rng, colour) if rng.uniform() < share else None
-
-
-def _tinted(rng, colour, *, spread=9):
+def tinted(rng: np.random.Generator, colour: Colour, *, spread: int = 9) -> Colour:
     """Returns the colour, each channel changed by at most `spread`."""
     changed = np.clip(colour + rng.integers(-spread, spread + 1, 3), 0, 255)
     return tuple(int(channel) for channel in changed)
+
+
+def _maybe(rng, colour, *, share):
+    return tinted(rng, colour) if rng.uniform() < share else None

@@ -7,8 +7,8 @@ for each image, an entry in `preprocessing/sources/table.py`, and a test.
 from collections.abc import Iterator
 from pathlib import Path
 
-from preprocessing.images import SUFFIXES
-from preprocessing.samples import Notes, Sample
+from preprocessing.samples import Notes, Sample, from_file
+from preprocessing.sources.walking import image_files
 
 
 def samples(root: Path, notes: Notes) -> Iterator[Sample]:
@@ -17,12 +17,13 @@ def samples(root: Path, notes: Notes) -> Iterator[Sample]:
     Args:
         root: holds the persons' folders.
         notes: takes what is left out.
+
+    Raises:
+        InputError: a folder cannot be read.
     """
-    for path in sorted(root.rglob("*")):
-        if path.suffix.lower() not in SUFFIXES:
-            continue
+    for path in image_files(root, notes):
         name = path.relative_to(root)
         if len(name.parts) == 1:
             notes.add("images outside a person's folder passed over", path.name)
             continue
-        yield Sample(name=name.as_posix(), identity=name.parts[0], read=path.read_bytes)
+        yield from_file(path, name=name.as_posix(), identity=name.parts[0])

@@ -1,45 +1,96 @@
 """Market-1501 (Zheng et al., ICCV 2015), in the folders its owners ship.
 
-`bounding_box_train` is the training split; `bounding_box_test` the test split.
+`bounding_box_train` is the training split, `bounding_box_test` and `query` the test
+split; `gt_bbox` holds the boxes drawn by hand, of the identities of both.
 `0002_c1s1_000451_03.jpg` = identity, camera and sequence, frame, box.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from preprocessing.errors import InputError
-from preprocessing.samples import Notes, Sample
+from preprocessing.samples import Notes, Sample, from_file
 
-FOLDERS = {"bounding_box_train": "train", "bounding_box_test": "test"}
+DETECTED = ("bounding_box_train", "bounding_box_test")
+DRAWN = "gt_bbox"
+_SPLITS = {"bounding_box_train": "train", "bounding_box_test": "test", "query": "test"}
+FOLDERS = (*_SPLITS, DRAWN)
 _NAME = re.compile(r"(-1|\d{4})_c\ds\d_\d{6}_\d\d\.jpg$")
 _NOBODY = {"-1": "junk boxes left out", "0000": "distractor boxes left out"}
+_SHOWN = 5
 
 
-def samples(root: Path, notes: Notes) -> Iterator[Sample]:
+def samples(
+    root: Path, notes: Notes, *, folders: Sequence[str] = DETECTED
+) -> Iterator[Sample]:
     """Yields the boxes that show one of the data set's identities.
 
     Args:
         root: the folder that holds `bounding_box_train` or `bounding_box_test`.
         notes: takes what is left out.
+        folders: of `FOLDERS`, those to read; one of the usual two may be missing. The
+            split of a box in `gt_bbox` is where its identity stands else; it is left
+            open if that is nowhere in `root`.
 
     Raises:
-        InputError: neither folder is there.
+        InputError: a folder is not there, or none that can be read.
     """
-    present = [folder for folder in FOLDERS if (root / folder).is_dir()]
-    if not present:
-        raise InputError(f"{root}: holds neither of {', '.join(FOLDERS)}")
-    for folder in present:
+    splits: dict[str, str] = {}
+    if DRAWN in folders:
+        splits = _splits_of_identities(root)
+    seen: set[str] = set()
+    for folder in _present(root, folders):
         for path in sorted((root / folder).iterdir()):
             match = _NAME.match(path.name)
             if not match:
                 notes.add("files with other names passed over", path.name)
             elif match[1] in _NOBODY:
                 notes.add(_NOBODY[match[1]], path.name)
+            elif path.name in seen:
+                notes.add("boxes that stand in two folders taken once", path.name)
             else:
-                yield Sample(
-                    name=path.name,
-                    identity=match[1],
-                    read=path.read_bytes,
-                    split=FOLDERS[folder],
-                )
+                seen.add(path.name)
+                split = _SPLITS.get(folder, splits.get(match[1]))
+                yield from_file(path, name=path.name, identity=match[1], split=split)
+
+
+def _splits_of_identities(root: Path) -> dict[str, str]:
+    # The last to be entered counts: an identity of the training split stays there.
+    return {
+        match[1]: _SPLITS[folder]
+        for folder in reversed(_SPLITS)
+        if (root / folder).is_dir()
+        for path in (root / folder).iterdir()
+        if (match := _NAME.match(path.name))
+    }
+
+
+def _present(root: Path, folders: Sequence[str]) -> list[str]:
+    """Returns those of `folders` that are in `root`."""
+    for folder in folders:
+        if folder == "gt_query":
+            raise InputError(
+                "folders=gt_query: holds MATLAB files that say which boxes a query is "
+                f"compared with, no images; allowed are {', '.join(FOLDERS)}"
+            )
+        if folder not in FOLDERS:
+            raise InputError(f"folders={folder}: allowed are {', '.join(FOLDERS)}")
+    present = [folder for folder in folders if (root / folder).is_dir()]
+    absent = [folder for folder in folders if folder not in present]
+    if not present or (absent and tuple(folders) != DETECTED):
+        raise InputError(
+            f"{root}: holds no folder {' or '.join(absent)}; {_found_instead(root)}"
+        )
+    return present
+
+
+def _found_instead(root: Path) -> str:
+    """Says where the data set's folders are, or what is there instead."""
+    below = sorted(path for path in root.iterdir() if path.is_dir())
+    for folder in (*below, root.resolve().parent):
+        if any((folder / name).is_dir() for name in FOLDERS):
+            return f"{folder} holds the data set's folders: give that as --root"
+    names = sorted(path.name for path in root.iterdir())
+    shown = ", ".join(names[:_SHOWN]) or "nothing"
+    return f"it holds {shown}" + ", ..." * (len(names) > _SHOWN)

@@ -11,11 +11,12 @@ from preprocessing.samples import Sample
 
 def samples(
     *,
-    identities: int,
-    images_per_identity: int,
+    identities: int = 200,
+    images_per_identity: int = 12,
     size: tuple[int, int],
     seed: int,
     missing: float = 0.0,
+    occlusion: float = 0.0,
     same_background: bool = False,
 ) -> Iterator[Sample]:
     """Yields drawn people; the same arguments give the same bytes.
@@ -27,6 +28,8 @@ def samples(
         seed: of everything random.
         missing: the share of keypoints that are withheld, as an estimator would
             miss them, from 0 to 1.
+        occlusion: the share of images in which something stands in front of the
+            person, from 0 to 1; keypoints behind it stay exact.
         same_background: whether all images of a person have one background, as in a
             studio, or each its own, as under street cameras.
     """
@@ -38,12 +41,15 @@ def samples(
             rng = np.random.default_rng([seed, identity, index, 2])
             body_pose = people.random_body_pose(rng)
             street = people.random_background(rng)
+            front = np.random.default_rng([seed, identity, index, 4])
+            hidden = front.random() < occlusion
             draw = partial(
                 people.draw,
                 person,
                 body_pose,
                 size=size,
                 background=studio if same_background else street,
+                occluder=people.random_occluder(front) if hidden else None,
             )
             pose = people.locate(person, body_pose, size=size)
             pose[rng.random(len(pose)) < missing] = 0

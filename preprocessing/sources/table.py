@@ -1,31 +1,78 @@
-"""The data sets that `preprocessing.build` can read from files."""
+"""The data sets that `preprocessing.build` can read, and those it draws."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from preprocessing import poses
-from preprocessing.samples import Notes, Sample
-from preprocessing.sources import deepfashion, folder, market1501
+from preprocessing.samples import Sample
+from preprocessing.sources import authors, deepfashion, folder, market1501, synthetic
 
 
 class Source(NamedTuple):
     """How a data set is read.
 
     Attributes:
-        samples: yields its images.
-        size: height and width of its images as the paper uses them, in pixels.
+        samples: yields its images; called with the folder and the notes (drawn ones
+            with `size` and `seed`), and with those of `options` that were given.
+        size: height and width of its images as the paper uses them, in pixels, or a
+            function that finds them from the folder.
+        options: names of the keywords that `samples` takes besides.
+        drawn: whether there is no folder, because the images are drawn.
+        own_poses: whether the source itself knows the poses.
+        listed_pairs: returns the pairs that lie with the images, from the folder.
         key: what the name of an image is looked up by in annotations and pairs.
+        pose_size: says from all poses, float32 [P, 18, 3] of each image, which height
+            and width the images had that they were found in; None: those at hand.
     """
 
-    samples: Callable[[Path, Notes], Iterator[Sample]]
-    size: tuple[int, int]
+    samples: Callable[..., Iterator[Sample]]
+    size: tuple[int, int] | Callable[[Path], tuple[int, int]]
+    options: tuple[str, ...] = ()
+    drawn: bool = False
+    own_poses: bool = False
+    listed_pairs: Callable[[Path], list[tuple[str, str]]] | None = None
     key: Callable[[str], str] = poses.default_key
+    pose_size: Callable[[Sequence[np.ndarray]], tuple[int, int] | None] | None = None
+
+    def default_size(self, root: Path | None) -> tuple[int, int]:
+        """Returns height and width of its images; `root` is None for drawn ones."""
+        if isinstance(self.size, tuple):
+            return self.size
+        if root is None:
+            raise ValueError("the size of the images depends on a folder")
+        return self.size(root)
 
 
 SOURCES = {
-    "market1501": Source(market1501.samples, (128, 64)),
-    "deepfashion": Source(deepfashion.samples, (256, 256), deepfashion.key),
+    "market1501": Source(market1501.samples, (128, 64), options=("folders",)),
+    "deepfashion": Source(
+        deepfashion.samples,
+        (256, 256),
+        options=("identity", "split", "lists"),
+        key=deepfashion.key,
+        pose_size=deepfashion.pose_size,
+    ),
     "folder": Source(folder.samples, (256, 256)),
+    "authors": Source(
+        authors.samples,
+        authors.image_size,
+        own_poses=True,
+        listed_pairs=authors.listed_pairs,
+    ),
+    "synthetic": Source(
+        synthetic.samples,
+        (128, 64),
+        options=(
+            "identities",
+            "images_per_identity",
+            "missing",
+            "occlusion",
+            "same_background",
+        ),
+        drawn=True,
+        own_poses=True,
+    ),
 }
-SYNTHETIC = "synthetic"

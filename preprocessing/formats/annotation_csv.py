@@ -13,8 +13,27 @@ import numpy as np
 from preprocessing import files
 from preprocessing import keypoints as kp
 from preprocessing.errors import InputError
+from preprocessing.formats import content
+from preprocessing.formats.people import Parsed, Person
 
 HEADING = "name:keypoints_y:keypoints_x"
+_LONGEST_ROW = 10_000
+
+
+def matches(path: Path) -> bool:
+    """True if a file begins like an annotation file, with its heading or a row."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            line = file.readline(_LONGEST_ROW).strip()
+        return line.replace(" ", "") == HEADING or bool(_row(str(path), line))
+    except (OSError, InputError):
+        return False
+
+
+def parse(path: Path) -> Parsed:
+    """Reads an annotation file as `read_csv` does."""
+    poses = read_csv(path)
+    return Parsed({name: [Person(str(path), pose)] for name, pose in poses.items()})
 
 
 def read_csv(path: str | Path) -> dict[str, np.ndarray]:
@@ -28,9 +47,7 @@ def read_csv(path: str | Path) -> dict[str, np.ndarray]:
             the file and the row.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        lines = content.read_bytes(Path(path)).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a text file ({error.reason})") from error
     poses: dict[str, np.ndarray] = {}

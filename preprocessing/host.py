@@ -1,4 +1,4 @@
-"""A full disk, as TensorFlow reports it, told like any other."""
+"""TensorFlow as a guest of this machine: its disk, and GPUs it has no use for."""
 
 import errno
 import os
@@ -21,3 +21,8 @@ def writing(path: str | Path) -> Iterator[None]:
     except tf.errors.ResourceExhaustedError as error:
         full = errno.ENOSPC
         raise OSError(full, os.strerror(full), str(path)) from error
+
+
+def hide_gpus() -> None:
+    """Keeps TensorFlow off the GPUs, which it would otherwise take up just to read."""
+    tf.config.set_visible_devices([], "GPU")

@@ -1,0 +1,87 @@
+r"""Finds the pose in each image with MoveNet, and writes it as OpenPose would.
+
+    python -m preprocessing.estimate_pose --images=photos --out=poses
+
+writes `poses/anna/01_keypoints.json` for `photos/anna/01.jpg`. The model, 3 MB, is
+fetched once. The same command again goes on where it was interrupted.
+"""
+
+import os
+import time
+from pathlib import Path
+
+from absl import flags
+
+from preprocessing import command, files
+from preprocessing.errors import InputError
+from preprocessing.estimation import download, folder
+from preprocessing.estimation.movenet import MIN_CONFIDENCE, PoseEstimator
+from preprocessing.poses import read_one
+from preprocessing.samples import Notes
+
+_IMAGES = flags.DEFINE_string(
+    "images", None, "An image, or a folder of images with all folders in it."
+)
+_OUT = flags.DEFINE_string("out", None, "Folder to write to.")
+_MODEL = flags.DEFINE_string(
+    "model",
+    None,
+    "A MoveNet SinglePose model (.tflite). Default: Lightning int8, fetched once.",
+)
+_CACHE_DIR = flags.DEFINE_string(
+    "cache_dir",
+    None,
+    "Folder that keeps the fetched model. Default: $XDG_CACHE_HOME/pg2_tf or "
+    "~/.cache/pg2_tf.",
+)
+_MIN_CONFIDENCE = flags.DEFINE_float(
+    "min_confidence",
+    MIN_CONFIDENCE,
+    "Keypoints that are less sure were not found.",
+    lower_bound=0,
+    upper_bound=1,
+)
+_WORKERS = flags.DEFINE_integer(
+    "workers",
+    os.cpu_count() or 1,
+    "How many images are worked on at once; the poses do not depend on it.",
+    lower_bound=1,
+)
+_OVERWRITE = command.define_overwrite()
+
+
+def main() -> None:
+    """Checks the flags, estimates what is not there yet, and reports."""
+    place = Path(command.required("images", _IMAGES.value))
+    out = Path(command.required("out", _OUT.value))
+    started, notes = time.monotonic(), Notes()
+    jobs = folder.plan(place, out, notes)
+    kept = [job for job in jobs if not _OVERWRITE.value and job.json.exists()]
+    people = sum(len(read_one(job.json).people) > 0 for job in kept)
+    left = sorted(set(jobs) - set(kept))
+    if left:
+        estimators = _estimators(min(_WORKERS.value, len(left)))
+        people += folder.estimate(left, estimators, notes=notes)
+    if kept:
+        notes.say(f"{len(kept):,} were there already and kept (--overwrite: again)")
+    if not people:
+        raise InputError(
+            f"--images={place}: 0 of {len(jobs):,} images have a person"
+            + "".join(f"; {line}" for line in notes.lines())
+        )
+    print(f"{out}: {people:,} of {len(jobs):,} images have a person")
+    print(*notes.lines(), f"done in {time.monotonic() - started:.1f} s", sep="\n")
+
+
+def _estimators(count: int) -> list[PoseEstimator]:
+    cache = Path(_CACHE_DIR.value) if _CACHE_DIR.value else download.default_cache()
+    path = Path(_MODEL.value) if _MODEL.value else download.fetch(cache)
+    estimators = [
+        PoseEstimator(path, min_confidence=_MIN_CONFIDENCE.value) for _ in range(count)
+    ]
+    print(f"model: {path}, SHA-256 {files.sha256(path)}")
+    return estimators
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,120 @@
+"""Which pose of which person an image gets, and where in the image it lands."""
+
+import json
+
+import numpy as np
+import pytest
+from preprocessing_helpers import (
+    add,
+    folder_builder,
+    people_folder,
+    photo,
+    pose,
+    read_images,
+)
+
+from preprocessing.builder import Builder
+from preprocessing.formats import annotation_csv
+from preprocessing.samples import Sample
+from preprocessing.settings import Settings
+
+
+@pytest.fixture
+def root(tmp_path):
+    return people_folder(tmp_path / "photos", anna=1)
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "data"
+
+
+def stored_pose(out, name):
+    return next(image for image in read_images(out) if image.name == name).keypoints
+
+
+def crowd():
+    """Returns three people: a sure one, a large one, one in the middle."""
+    sure, large, central = pose(2), pose(2), pose(2)
+    sure[:, 2] = 0.9
+    large[:, :2] = np.linspace((1, 1), (30, 20), 18)
+    central[:, :2] = np.linspace((14, 13), (17, 18), 18)
+    return {"confident": sure, "largest": large, "central": central}
+
+
+@pytest.mark.parametrize(
+    ("person", "said"),
+    [
+        ("confident", "the most confident"),
+        ("largest", "the largest"),
+        ("central", "the one nearest the centre"),
+    ],
+)
+def test_who_is_meant_where_there_are_several(root, out, person, said):
+    people = crowd()
+    add(root, "anna/crowd.jpg", photo(5), poses=people.values())
+    report = folder_builder(root, out, person=person).write()
+    np.testing.assert_allclose(stored_pose(out, "anna/crowd.jpg"), people[person])
+    assert f"1 images with several people: {said} was taken" in report
+
+
+def test_shares_of_the_image_become_pixels(root, out):
+    places = np.linspace((0.1, 0.2), (0.8, 0.9), 18)
+    values = np.concatenate([places, np.full((18, 1), 0.5)], axis=1)
+    path = add(root, "anna/shares.jpg", photo(5, size=(64, 32)))
+    people = [{"pose_keypoints_2d": values.reshape(-1).tolist()}]
+    beside = path.with_name("shares_keypoints.json")
+    beside.write_text(json.dumps({"people": people}))
+    folder_builder(root, out).write()
+    # 64 rows of 32 are padded to 64x64, with 16 columns at either side, and halved.
+    expected = (places * (32, 64) + (16, 0)) / 2 - 0.5
+    stored = stored_pose(out, "anna/shares.jpg")
+    np.testing.assert_allclose(stored[:, :2], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("options", [{"pose_size": (64, 64)}, {}])
+def test_poses_found_in_images_of_another_size(root, out, options):
+    add(root, "anna/half.jpg", photo(5), poses=[pose(20)])
+    folder_builder(root, out, **options).write()
+    expected = pose(20)
+    if options:
+        expected[:, :2] = (expected[:, :2] + 0.5) / 2 - 0.5
+    np.testing.assert_allclose(
+        stored_pose(out, "anna/half.jpg"), expected, rtol=1e-5, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("width", [176, 256])
+@pytest.mark.parametrize("found_in", [176, 256])
+def test_deepfashion_keypoints_of_crops_are_moved(tmp_path, out, width, found_in):
+    """Whichever of both the images are, and whichever the poses were found in."""
+    places = np.stack([np.linspace((70, 20), (106, 240), 18)] * 60)
+    places[..., 0] += np.linspace(-20, 20, 60)[:, None]
+    names = [f"fashionWOMENTeesid{n // 2:08d}01_{n % 2}front.jpg" for n in range(60)]
+    content = photo(1, size=(256, width))
+    samples = [Sample(name, name[14:27], lambda: content) for name in names]
+    shift = ((found_in - 176) // 2, 0)
+    annotated = {
+        name: np.concatenate([place + shift, np.ones((18, 1))], axis=1)
+        for name, place in zip(names, places, strict=True)
+    }
+    annotation_csv.write_csv(tmp_path / "poses.csv", annotated)
+    settings = Settings("deepfashion", (256, width), test_fraction=0)
+    builder = Builder(settings, out=out)
+    builder.collect(samples)
+    builder.find_poses([tmp_path / "poses.csv"])
+    assert f"found in images of 256x{found_in}" in builder.write()
+    stored = {image.name: image.keypoints[:, :2] for image in read_images(out)}
+    moved = np.stack([stored[name] for name in names])
+    expected = places + np.array([(width - 176) / 2, 0])
+    np.testing.assert_allclose(moved, expected, atol=1e-3)
+
+
+def test_keypoints_of_little_confidence_are_not_found(root, out):
+    doubtful = pose()
+    doubtful[:, 2] = np.linspace(0.05, 0.9, 18)
+    add(root, "anna/doubtful.jpg", photo(5), poses=[doubtful])
+    folder_builder(root, out, min_confidence=0.3).write()
+    stored = stored_pose(out, "anna/doubtful.jpg")
+    assert np.flatnonzero(stored[:, 2]).tolist() == list(range(5, 18))
+    np.testing.assert_allclose(stored[5:], doubtful[5:], rtol=1e-6)

@@ -1,0 +1,112 @@
+"""The model is fetched once, whole and as published, or not at all."""
+
+import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from preprocessing import files
+from preprocessing.errors import InputError
+from preprocessing.estimation import download
+
+CONTENT = b"a model" * 1000
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves the model whole, cut off, or not at all."""
+
+    def do_GET(self):
+        """Answers a request and counts it."""
+        self.server.asked.append(self.path)
+        if self.path == "/missing":
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        self.wfile.write(CONTENT[: 100 if self.path == "/cut" else None])
+
+    def log_message(self, *arguments):
+        """Says nothing."""
+
+
+@pytest.fixture
+def server():
+    """A server of this machine; `asked` lists what was asked for."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.asked = []
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        yield server
+        server.shutdown()
+
+
+def url(server, path):
+    return f"http://127.0.0.1:{server.server_port}{path}"
+
+
+def refused(cache, **options):
+    """Returns the line that says why nothing was fetched."""
+    with pytest.raises(InputError) as error:
+        download.fetch(cache, **options)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_fetched_once_and_then_kept(server, tmp_path):
+    cache = tmp_path / "new" / "cache"
+    for _ in range(2):
+        path = download.fetch(cache, url=url(server, "/model"), sha256=SHA256)
+        assert path == cache / "movenet_singlepose_lightning_int8_4.tflite"
+        assert path.read_bytes() == CONTENT
+        assert files.sha256(path) == SHA256
+    assert server.asked == ["/model"]
+    assert list(cache.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [("/missing", "404"), ("/cut", "100 bytes read, 6900 more expected")],
+)
+def test_what_does_not_come_whole_is_not_kept(server, tmp_path, path, reason):
+    line = refused(tmp_path, url=url(server, path), sha256=SHA256)
+    assert line.startswith(f"{url(server, path)}: cannot be fetched (")
+    assert reason in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_file_than_the_published_one_is_not_kept(server, tmp_path):
+    line = refused(tmp_path, url=url(server, "/model"), sha256="0" * 64)
+    assert f"(7,000 bytes) has the SHA-256 {SHA256}, not {'0' * 64}" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_network_it_says_what_to_download_and_where_to_put_it(tmp_path):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as closed:
+        place = url(closed, "/model")
+    line = refused(tmp_path, url=place, sha256=SHA256)
+    assert line.startswith(f"{place}: cannot be fetched (")
+    assert f"download it to {tmp_path / download.NAME} yourself" in line
+    assert "--model" in line
+
+
+def test_a_damaged_copy_is_named_and_left_to_its_owner(server, tmp_path):
+    copy = tmp_path / download.NAME
+    copy.write_bytes(CONTENT[:-1])
+    line = refused(tmp_path, url=url(server, "/model"), sha256=SHA256)
+    assert line.startswith(f"{copy}: its SHA-256 is ")
+    assert server.asked == []
+    assert copy.read_bytes() == CONTENT[:-1]
+
+
+def test_the_cache_is_where_the_system_keeps_caches(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert download.default_cache() == tmp_path / ".cache" / "pg2_tf"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    assert download.default_cache() == tmp_path / "caches" / "pg2_tf"
+
+
+def test_the_known_checksum_is_that_of_the_model(shared):
+    assert files.sha256(shared / "models" / download.NAME) == download.SHA256
