@@ -10,6 +10,7 @@ import pytest
 from preprocessing_helpers import read_images, read_manifest, read_pairs
 
 from preprocessing.builder import Builder
+from preprocessing.checking import find_problems
 from preprocessing.poses import read_one
 from preprocessing.settings import Settings
 from preprocessing.sources.table import SOURCES
@@ -50,6 +51,7 @@ def test_market1501_test_split(market):
     assert "434 images of 50 identities, 13 without a person" in report
     assert "3,118 ordered same-identity pairs" in report
     assert "13 images in which no person was found" in report
+    assert find_problems(out) == []
 
 
 def test_market1501_pairs_are_the_published_ones(market):
