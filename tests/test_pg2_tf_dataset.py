@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from conftest import build_people
 
+from pg2_tf.data import dataset
 from pg2_tf.data.dataset import read_split
 from preprocessing import images
 from preprocessing.errors import InputError
@@ -120,6 +121,15 @@ def test_shard_that_lost_whole_records_is_reported(broken_dir):
     path.write_bytes(content[: record_starts(content)[3]])
     message = rf"{path.name}: 3 records, the manifest says {entry['images']}"
     with pytest.raises(InputError, match=message):
+        read(broken_dir)
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_shard_with_records_too_many_is_reported(broken_dir, monkeypatch, number):
+    monkeypatch.setattr(dataset, "_AT_ONCE", 4)
+    path = broken_dir / shard_of(broken_dir, number=number)["file"]
+    path.write_bytes(path.read_bytes() * 2)
+    with pytest.raises(InputError, match=rf"{path.name}: 12 records, the manifest"):
         read(broken_dir)
 
 

@@ -215,14 +215,16 @@ def mirror(
         tf.shape(positions), seed=tf.stack([tf.cast(seed, tf.int64), positions[0]])
     )
     chosen = draws < 0.5
-    images = {
-        # This one chooses image by image, `tf.where` pixel by pixel: far slower.
-        key: tf.compat.v1.where(chosen, tf.reverse(batch[key], [2]), batch[key])
-        for key in ("source", "target", "mask")
-    }
+    side = tf.cast(chosen, tf.int32)
+    places = tf.dynamic_partition(tf.range(tf.size(side)), side, 2)
+    images = {}
+    for key in ("source", "target", "mask"):
+        # Taken apart, so that only what is mirrored is turned.
+        kept, mirrored = tf.dynamic_partition(batch[key], side, 2)
+        images[key] = tf.dynamic_stitch(places, [kept, tf.reverse(mirrored, [2])])
     width = batch["source"].shape[2]
-    mirrored = tf.gather(batch["keypoints"], kp.MIRROR, axis=1)
-    x, y, confidence = tf.unstack(mirrored, axis=2)
+    swapped = tf.gather(batch["keypoints"], kp.MIRROR, axis=1)
+    x, y, confidence = tf.unstack(swapped, axis=2)
     # As `int(x)` does, so that a keypoint stays in its pixel.
     x = width - 1 - tf.cast(tf.cast(x, tf.int32), tf.float32)
     mirrored = tf.stack([tf.where(confidence > 0, x, 0.0), y, confidence], axis=2)

@@ -1,0 +1,115 @@
+r"""Measures what this machine does in a second, beside the project's goals.
+
+    python -m pg2_tf.benchmark --what=preprocess,input
+
+draws people and measures on them; other data with
+
+    python -m pg2_tf.benchmark --what=preprocess,input --source=market1501 \
+        --root=Market-1501 --poses=market-annotation-train.csv
+    python -m pg2_tf.benchmark --what=input --data_dir=data/market1501
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from absl import flags
+
+from pg2_tf.benchmarks import data, machine, report
+from pg2_tf.benchmarks.measurement import Options
+from pg2_tf.benchmarks.table import BENCHMARKS
+from preprocessing import command, files
+from preprocessing.errors import InputError
+
+_WHAT = flags.DEFINE_list(
+    "what", list(BENCHMARKS), f"What is measured: {', '.join(BENCHMARKS)}."
+)
+_OUT = flags.DEFINE_string("out", "benchmark", "Folder of the results.")
+_CORES = flags.DEFINE_integer(
+    "cores",
+    2,
+    "How many cores are used, where the system lets a process choose; the goals are "
+    "for 2. 0 for all.",
+    lower_bound=0,
+)
+_SECONDS = flags.DEFINE_float(
+    "seconds", 5.0, "How long what has no end is measured.", lower_bound=0.01
+)
+_NUM_IMAGES = flags.DEFINE_integer(
+    "num_images",
+    4000,
+    "How many files of drawn people, at 128x64 and at 256x256 each.",
+    lower_bound=32,
+    upper_bound=50_000,
+)
+_QUICK = flags.DEFINE_boolean(
+    "quick", False, "Few images and a moment: shows that it runs, no more."
+)
+_SOURCE = flags.DEFINE_enum(
+    "source", None, data.MEASURED_SOURCES, "What the images in --root are."
+)
+_ROOT = flags.DEFINE_string(
+    "root", None, "Folder of images. Default: people are drawn."
+)
+_POSES = flags.DEFINE_list(
+    "poses", [], "Their poses, as for preprocessing.build. Default: those in --root."
+)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir",
+    None,
+    "For input: a data set made by preprocessing.build. Default: the one that is "
+    "built here.",
+)
+
+
+def main() -> None:
+    """Checks the flags, measures, prints and writes benchmark.json."""
+    names = _names()
+    with tempfile.TemporaryDirectory(prefix="pg2_tf_benchmark_") as folder:
+        options = _options(Path(folder))
+        described = machine.describe(options.cores)
+        print(report.describe_machine(described))
+        measured = {}
+        for name in names:
+            print(f"{name}: measuring ...", file=sys.stderr)
+            measured[name] = BENCHMARKS[name](options)
+            print(report.describe(name, measured[name]), flush=True)
+    path = Path(_OUT.value) / "benchmark.json"
+    benchmarks = {name: report.as_json(cases) for name, cases in measured.items()}
+    files.write_json(path, {"machine": described, "benchmarks": benchmarks})
+    print(f"\n{path}")
+
+
+def _names() -> list[str]:
+    for name in _WHAT.value:
+        if name not in BENCHMARKS:
+            raise InputError(f"--what={name}: allowed are {', '.join(BENCHMARKS)}")
+    if not _WHAT.value:
+        raise InputError(
+            f"--what: nothing to measure; there is {', '.join(BENCHMARKS)}"
+        )
+    # In the table's order: later ones use the data sets of earlier ones.
+    return [name for name in BENCHMARKS if name in _WHAT.value]
+
+
+def _options(folder: Path) -> Options:
+    if bool(_SOURCE.value) != bool(_ROOT.value):
+        raise InputError("--root and --source are needed together, or neither")
+    if _POSES.value and not _ROOT.value:
+        raise InputError("--poses is of the images in --root, which was not given")
+    if _DATA_DIR.value and "input" not in _WHAT.value:
+        raise InputError("--data_dir is for --what=input")
+    return Options(
+        folder=folder,
+        cores=_CORES.value or None,
+        seconds=0.1 if _QUICK.value else _SECONDS.value,
+        num_images=48 if _QUICK.value else _NUM_IMAGES.value,
+        source=_SOURCE.value,
+        root=command.existing_folder("root", _ROOT.value) if _ROOT.value else None,
+        poses=tuple(_POSES.value),
+        data_dir=Path(_DATA_DIR.value) if _DATA_DIR.value else None,
+    )
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,1 @@
+"""What this machine does in a second, and what bounds it; see `pg2_tf.benchmark`."""

@@ -1,0 +1,135 @@
+"""Data sets to measure on: image files, drawn or given, and what is built from them."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import cycle, islice
+from pathlib import Path
+from typing import NamedTuple
+
+from pg2_tf.benchmarks import isolated
+from pg2_tf.benchmarks.measurement import Options
+from preprocessing import files, records
+from preprocessing.builder import Builder
+from preprocessing.formats import annotation_csv
+from preprocessing.samples import Sample
+from preprocessing.settings import Settings
+from preprocessing.sources import synthetic
+from preprocessing.sources.table import SOURCES
+
+# Their goals are known, and their files are named as those of drawn people here.
+MEASURED_SOURCES = ("market1501", "deepfashion")
+_IMAGES_PER_PERSON = 8
+_DRAWN_PEOPLE = 12
+_DRAWINGS_PER_PERSON = 4
+
+
+class Photos(NamedTuple):
+    """Image files, and where their poses are.
+
+    Attributes:
+        source: what `preprocessing.build` calls them.
+        root: their folder.
+        poses: files of poses; those in `root` where there are none.
+        image_size: height and width that they are brought to.
+        on: what they are, in words.
+    """
+
+    source: str
+    root: Path
+    poses: tuple[str, ...]
+    image_size: tuple[int, int]
+    on: str
+
+
+def photos(options: Options) -> list[Photos]:
+    """Returns the image files to measure on; draws them where none are given."""
+    if options.source and options.root:
+        size = SOURCES[options.source].default_size(options.root)
+        on = f"the files in {options.root}"
+        return [Photos(options.source, options.root, options.poses, size, on)]
+    return [_drawn(options, source) for source in MEASURED_SOURCES]
+
+
+def stages(
+    photos: Photos,
+    out: Path,
+    *,
+    workers: int,
+    change: Callable[[Iterator[Sample]], Iterator[Sample]] = iter,
+) -> dict[str, Callable[[], object]]:
+    """Returns the stages of building a data set at `out`, by name and in order.
+
+    Args:
+        photos: to build it from.
+        out: replaced where it is there.
+        workers: how many images are prepared at once.
+        change: turns the samples of the source into those to take.
+    """
+    settings = Settings(source=photos.source, image_size=photos.image_size)
+    builder = Builder(settings, out=out, overwrite=True, workers=workers)
+    samples = partial(SOURCES[photos.source].samples, photos.root, builder.notes)
+    return {
+        "list files": lambda: builder.collect(change(samples())),
+        "find poses": lambda: builder.find_poses(photos.poses or [photos.root]),
+        "write shards": builder.write,
+    }
+
+
+def place(options: Options, photos: Photos) -> Path:
+    """Returns where the data set built from image files lies."""
+    return options.folder / f"{photos.source}-data"
+
+
+def data_sets(options: Options) -> list[Path]:
+    """Returns the data sets to measure on; builds those that are not there yet."""
+    if options.data_dir:
+        return [options.data_dir]
+    places = []
+    for some in photos(options):
+        out = place(options, some)
+        if not (out / records.MANIFEST).exists():
+            isolated.call(_build, some, out, cores=options.cores)
+        places.append(out)
+    return places
+
+
+def _build(photos: Photos, out: Path) -> None:
+    for stage in stages(photos, out, workers=isolated.usable_cores()).values():
+        stage()
+
+
+def _drawn(options: Options, source: str) -> Photos:
+    """Writes drawn people as the source's files; few drawings, many names."""
+    root = options.folder / source
+    size = SOURCES[source].default_size(root)
+    count = options.num_images
+    drawn = min(count, _DRAWN_PEOPLE * _DRAWINGS_PER_PERSON)
+    on = f"{count:,} JPEG files of {drawn} different drawings, just written"
+    csv = root / "annotation.csv"
+    if not csv.exists():
+        samples = synthetic.samples(
+            identities=_DRAWN_PEOPLE,
+            images_per_identity=_DRAWINGS_PER_PERSON,
+            size=size,
+            seed=0,
+        )
+        drawings = [(s.read(), s.pose) for s in samples if s.pose is not None]
+        poses = {}
+        for number, (image, pose) in enumerate(islice(cycle(drawings), count)):
+            path = root / _NAMES[source](*divmod(number, _IMAGES_PER_PERSON))
+            files.write_bytes(path, image)
+            poses[path.name] = pose
+        annotation_csv.write_csv(csv, poses)
+    return Photos(source, root, (str(csv),), size, on)
+
+
+def _market_name(person: int, number: int) -> str:
+    folder = "bounding_box_test" if person % 10 == 9 else "bounding_box_train"
+    return f"{folder}/{person + 1:04d}_c1s1_{number:06d}_00.jpg"
+
+
+def _deepfashion_name(person: int, number: int) -> str:
+    return f"fashionWOMENDressesid{person + 1:08d}01_{number + 1}front.jpg"
+
+
+_NAMES = {"market1501": _market_name, "deepfashion": _deepfashion_name}

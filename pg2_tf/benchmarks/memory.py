@@ -1,0 +1,49 @@
+"""How much memory something takes at its peak."""
+
+import os
+import threading
+from pathlib import Path
+from types import TracebackType
+
+_STATM = Path("/proc/self/statm")
+_EVERY_SECONDS = 0.005
+
+
+class PeakMemory:
+    """Watches this process's resident memory while a `with` block runs.
+
+    Attributes:
+        megabytes: by how many (of 10^6 bytes) the peak lay above the start; None
+            where the system does not say (it has no /proc).
+    """
+
+    def __init__(self) -> None:
+        self.megabytes: float | None = None
+        self._done = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "PeakMemory":
+        if _STATM.exists():
+            self._start = self._peak = _resident()
+            self._watcher.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._watcher.is_alive():
+            self._done.set()
+            self._watcher.join()
+            self.megabytes = (max(self._peak, _resident()) - self._start) / 1e6
+
+    def _watch(self) -> None:
+        while not self._done.wait(_EVERY_SECONDS):
+            self._peak = max(self._peak, _resident())
+
+
+def _resident() -> int:
+    pages = int(_STATM.read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

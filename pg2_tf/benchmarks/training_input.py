@@ -1,0 +1,169 @@
+"""How fast training gets its batches, how much memory that takes, and why."""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from pg2_tf.benchmarks import data, isolated
+from pg2_tf.benchmarks.measurement import Figure, Goal, Measurement, Options
+from pg2_tf.benchmarks.memory import PeakMemory
+from pg2_tf.data import dataset, pipeline
+from pg2_tf.data.dataset import Split
+from pg2_tf.data.pipeline import PairSource
+from preprocessing import images, records
+from preprocessing import keypoints as kp
+
+# Pairs a second on two cores, and the paper's batch size.
+_GOALS = {(128, 64): Goal(2500), (256, 256): Goal(400)}
+_BATCH_SIZES = {(128, 64): 16, (256, 256): 8}
+_MEMORY_GOAL = Goal(1.5, at_most=True)
+_WARM_UP = 20
+_CALLS = 5
+
+
+class _Speed(NamedTuple):
+    pairs_per_second: float
+    cores_busy: float
+
+
+def run(options: Options) -> list[Measurement]:
+    """Measures each data set with its images kept decoded, and kept encoded."""
+    return [
+        isolated.call(measure, data_dir, decoded, options.seconds, cores=options.cores)
+        for data_dir in data.data_sets(options)
+        for decoded in (True, False)
+    ]
+
+
+def measure(data_dir: Path, decoded: bool, seconds: float) -> Measurement:
+    """Takes training batches of a data set for some seconds.
+
+    Args:
+        data_dir: of the data set.
+        decoded: whether images are kept decoded, or decoded when needed.
+        seconds: how long, after a warm-up.
+    """
+    size = tuple(records.read_manifest(data_dir)["image_size"])
+    batch_size = _BATCH_SIZES.get(size, 16)
+    limit = sys.maxsize if decoded else 0
+    # What batches take, however little the data, is no part of the data.
+    with PeakMemory() as little:
+        few = PairSource(_two_images(size), decoded_limit=limit)
+        _speed(few, batch_size, seconds / 10)
+    with PeakMemory() as memory:
+        started = time.perf_counter()
+        split = dataset.read_split(data_dir, "train", image_size=size)
+        source = PairSource(split, decoded_limit=limit)
+        ready = time.perf_counter() - started
+        num_images = len(split.names)
+        pairs = split.pairs[:: -(-len(split.pairs) // batch_size)]
+        encoded = tf.gather(split.images, pairs.ravel())
+        packed = tf.gather(split.masks, pairs[:, 1])
+        del split
+        speed = _speed(source, batch_size, seconds)
+    kept = source.num_bytes
+    ratio = None if memory.megabytes is None else memory.megabytes * 1e6 / kept
+    costs = _costs(source, encoded, packed, size=size, seconds=seconds / 20)
+    figures = [
+        Figure("speed", speed.pairs_per_second, "pairs/s", _GOALS.get(size)),
+        Figure("cores busy", speed.cores_busy),
+        Figure("read and ready after", ready, "s"),
+        Figure("data kept", kept / 1e6, "MB"),
+        Figure("batches of two images before", little.megabytes, "MB"),
+        Figure("peak memory over that", memory.megabytes, "MB"),
+        Figure("peak memory / data kept", ratio, "", _MEMORY_GOAL),
+        *(
+            Figure(f"processor time: {name}", 1e3 * cost / len(pairs), "ms/pair")
+            for name, cost in costs.items()
+        ),
+    ]
+    how = "decoded" if decoded else "encoded"
+    return Measurement(
+        f"{size[0]}x{size[1]}, images kept {how}, batch {batch_size}",
+        f"{num_images:,} images, {source.num_pairs:,} pairs of {data_dir.name}",
+        figures,
+        _bound(costs, len(pairs)),
+    )
+
+
+def _two_images(size: tuple[int, int]) -> Split:
+    """Returns a split of two black images."""
+    black = images.encode_jpeg(np.zeros((*size, 3), np.uint8))
+    encoded = dataset.rows(2, (), tf.string)
+    dataset.write_rows(encoded, 0, [black, black])
+    return Split(
+        image_size=size,
+        names=["0", "1"],
+        identities=["0", "0"],
+        images=encoded,
+        keypoints=np.zeros((2, kp.NUM_KEYPOINTS, 3), np.float32),
+        masks=dataset.rows(2, ((size[0] * size[1] + 7) // 8,), tf.uint8),
+        pairs=np.array([[0, 1], [1, 0]], np.int32),
+    )
+
+
+def _speed(source: PairSource, batch_size: int, seconds: float) -> _Speed:
+    batches = iter(pipeline.training_batches(source, batch_size=batch_size, seed=0))
+    for _ in range(_WARM_UP):
+        next(batches)
+    started, worked, count = time.perf_counter(), time.process_time(), 0
+    while (elapsed := time.perf_counter() - started) < seconds or not count:
+        next(batches)
+        count += 1
+    busy = time.process_time() - worked
+    return _Speed(count * batch_size / elapsed, busy / elapsed)
+
+
+def _costs(
+    source: PairSource,
+    encoded: tf.Tensor,
+    packed: tf.Tensor,
+    *,
+    size: tuple[int, int],
+    seconds: float,
+) -> dict[str, float]:
+    """Returns the processor seconds that each part of making a batch takes alone.
+
+    Args:
+        source: of pairs.
+        encoded: JPEG bytes of the sources and targets of a batch, string [2B].
+        packed: its packed masks, uint8 [B, ...].
+        size: height and width of the images.
+        seconds: how long each part is repeated.
+    """
+    positions = tf.range(len(packed), dtype=tf.int64)
+    batch = source.gather(positions)
+    parts = {
+        "unpack masks": lambda: pipeline.unpack(packed, size),
+        "mirror": lambda: pipeline.mirror(batch, positions, 0),
+        "gather": lambda: source.gather(positions),
+    }
+    if not source.decoded:
+        parts["decode"] = lambda: pipeline.decode(encoded, size)
+    costs = {name: _cost(part, seconds) for name, part in parts.items()}
+    # Gathering decodes and unpacks too; what is left is the copying.
+    costs["gather"] -= costs["unpack masks"] + costs.get("decode", 0)
+    return {**costs, "gather": max(costs["gather"], 0)}
+
+
+def _cost(part: Callable[[], object], seconds: float) -> float:
+    compiled = tf.function(part)
+    compiled()
+    started, worked, calls = time.perf_counter(), time.process_time(), 0
+    while calls < _CALLS or time.perf_counter() - started < seconds:
+        compiled()
+        calls += 1
+    return (time.process_time() - worked) / calls
+
+
+def _bound(costs: dict[str, float], num_pairs: int) -> str:
+    largest, total = max(costs, key=costs.__getitem__), sum(costs.values())
+    return (
+        f"{largest} ({costs[largest] / total:.0%} of the "
+        f"{1e3 * total / num_pairs:.2f} ms of processor time that a pair needs)"
+    )

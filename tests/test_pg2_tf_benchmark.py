@@ -1,0 +1,247 @@
+"""The benchmark runs, says everything it measured, and refuses what it cannot use.
+
+Nothing here depends on how fast a machine is.
+"""
+
+import json
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+from pg2_tf_helpers import command_error, run_command
+
+from pg2_tf.benchmarks import (
+    data,
+    isolated,
+    machine,
+    memory,
+    preprocess,
+    report,
+    training_input,
+)
+from pg2_tf.benchmarks.measurement import Figure, Goal, Measurement, Options
+from pg2_tf.benchmarks.stopwatch import Stopwatch
+from pg2_tf.data.dataset import read_split
+from preprocessing import command
+from preprocessing.errors import InputError
+
+MODULE = "pg2_tf.benchmark"
+HAS_PROC = memory._STATM.exists()
+CAN_BE_ZERO = {
+    "peak memory / data kept",
+    "processor time: gather",
+    "processor time: pairs, report, the rest",
+}
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Spares the seconds that TensorFlow needs to start in another process."""
+    monkeypatch.setattr(
+        isolated, "call", lambda function, *arguments, cores: function(*arguments)
+    )
+
+
+def values(measurement):
+    return {figure.name: figure.value for figure in measurement.figures}
+
+
+def assert_positive(measurement):
+    for figure in measurement.figures:
+        if figure.unit == "MB" and figure.name != "data kept":
+            assert (figure.value is None) == (not HAS_PROC), figure
+        elif figure.name not in CAN_BE_ZERO:
+            assert figure.value > 0, figure
+
+
+@pytest.mark.parametrize(
+    ("source", "size"),
+    [("market1501", (128, 64)), ("deepfashion", (256, 256))],
+)
+def test_drawn_files_become_a_data_set_and_every_step_is_timed(tmp_path, source, size):
+    options = Options(folder=tmp_path, num_images=96)
+    drawn = next(some for some in data.photos(options) if some.source == source)
+    out = data.place(options, drawn)
+    measured = preprocess.measure(drawn, out, tmp_path / "steps")
+    assert_positive(measured)
+    assert values(measured)["images"] == 96
+    assert "96 JPEG files of 48 different drawings" in measured.on
+    for step in (
+        "read the cached file",
+        "decode",
+        "draw heatmaps",
+        "draw mask",
+        "serialize",
+    ):
+        assert f"processor time: {step}" in values(measured)
+    assert "% of the time" in measured.bound
+    split = read_split(out, "train", image_size=size)
+    assert len(split.pairs)
+    assert (split.keypoints[..., 2] > 0).any(axis=1).all()
+
+
+@pytest.mark.parametrize("decoded", [True, False])
+def test_input_is_measured_with_its_parts_and_its_memory(people_dir, decoded):
+    measured = training_input.measure(people_dir, decoded, 0.05)
+    assert_positive(measured)
+    found = values(measured)
+    assert ("processor time: decode" in found) == (not decoded)
+    assert {"processor time: mirror", "processor time: unpack masks"} <= set(found)
+    split = read_split(people_dir, "train", image_size=(32, 32))
+    pixels = len(split.names) * 32 * 32 * 3
+    assert (found["data kept"] * 1e6 > pixels) == decoded
+    assert ("decoded" if decoded else "encoded") in measured.case
+
+
+def test_command_measures_both_and_keeps_every_figure(capsys, tmp_path, in_process):
+    result = run_command(capsys, MODULE, "--quick", f"--out={tmp_path}")
+    assert result.status == 0, result.err
+    content = json.loads((tmp_path / "benchmark.json").read_text())
+    assert content["machine"]["versions"]["tensorflow"]
+    assert content["machine"]["cores_used"] > 0
+    cases = content["benchmarks"]
+    assert len(cases["preprocess"]) == 2
+    assert len(cases["input"]) == 4
+    for name, measurements in cases.items():
+        for case in measurements:
+            assert f"{name}: {case['case']}" in result.out
+            assert f"bound by {case['bound']}" in result.out
+            speed = case["figures"][0]
+            assert speed["name"] == "speed"
+            assert speed["goal"]["value"] > 0
+            for figure in case["figures"]:
+                assert figure["name"] in result.out
+    assert "goal: at least 2,500" in result.out
+    assert result.out.splitlines()[-1] == str(tmp_path / "benchmark.json")
+
+
+def test_given_data_set_is_measured_in_place_of_drawn_people(
+    capsys, tmp_path, people_dir, in_process
+):
+    flags = ["--what=input", f"--data_dir={people_dir}", "--quick", f"--out={tmp_path}"]
+    result = run_command(capsys, MODULE, *flags)
+    assert result.status == 0, result.err
+    cases = json.loads((tmp_path / "benchmark.json").read_text())["benchmarks"]
+    assert set(cases) == {"input"}
+    assert [case["case"][:5] for case in cases["input"]] == ["32x32", "32x32"]
+    # The project has no goal for this size.
+    assert cases["input"][0]["figures"][0]["goal"] is None
+
+
+def test_given_files_are_measured_in_place_of_drawn_people(
+    capsys, tmp_path, in_process
+):
+    drawn = data.photos(Options(folder=tmp_path, num_images=64))[0]
+    flags = ["--what=preprocess", f"--source={drawn.source}", f"--root={drawn.root}"]
+    result = run_command(capsys, MODULE, *flags, "--quick", f"--out={tmp_path}")
+    assert result.status == 0, result.err
+    cases = json.loads((tmp_path / "benchmark.json").read_text())["benchmarks"]
+    assert [case["on"] for case in cases["preprocess"]] == [
+        f"the files in {drawn.root}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--what=speed"], "--what=speed: allowed are preprocess, input"),
+        (["--what="], "--what: nothing to measure"),
+        (["--root=."], "--root and --source are needed together"),
+        (["--source=market1501"], "--root and --source are needed together"),
+        (["--poses=a.csv"], "--poses is of the images in --root"),
+        (["--source=market1501", "--root=nowhere"], "--root=nowhere: no such folder"),
+        (["--what=preprocess", "--data_dir=x"], "--data_dir is for --what=input"),
+        (["--what=input", "--data_dir=nowhere"], "nowhere/manifest.json: no such file"),
+        (["stray"], "stray: not a flag"),
+    ],
+)
+def test_unusable_flags_are_one_line(capsys, tmp_path, in_process, flags, message):
+    error = command_error(capsys, MODULE, *flags, "--quick", f"--out={tmp_path}")
+    assert message in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_function_runs_in_another_process_on_the_cores_allowed():
+    assert isolated.call(os.getpid, cores=None) != os.getpid()
+    here = isolated.usable_cores()
+    there = isolated.call(isolated.usable_cores, cores=1)
+    assert there == (1 if hasattr(os, "sched_setaffinity") else here)
+    assert isolated.usable_cores() == here
+
+
+def test_bad_input_and_an_early_end_of_the_process_are_one_line():
+    with pytest.raises(InputError, match=r"--size=x: expected HEIGHTxWIDTH"):
+        isolated.call(command.parse_size, "size", "x", cores=None)
+    with pytest.raises(InputError, match="ended early"):
+        isolated.call(os.abort, cores=None)
+
+
+@pytest.mark.skipif(not HAS_PROC, reason="the system does not say")
+def test_peak_memory_counts_what_is_gone_again():
+    with memory.PeakMemory() as watched:
+        block = np.ones(60_000_000, np.uint8)
+        time.sleep(0.2)  # Lets the watcher look, on a busy machine too.
+        del block
+        np.ones(1000)
+    assert 55 < watched.megabytes < 120
+
+
+def test_what_the_system_does_not_say_is_not_measured(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "_STATM", tmp_path / "none")
+    with memory.PeakMemory() as watched:
+        pass
+    assert watched.megabytes is None
+    figure = Figure("peak memory", watched.megabytes, "MB", Goal(1.5, at_most=True))
+    measured = Measurement("a case", "something", [figure], "nothing")
+    text = report.describe("memory", [measured])
+    assert "not measured MB" in text
+    assert "goal: at most 1.50" in text
+    assert "MISSED" not in text
+    assert report.as_json([measured])[0]["figures"][0]["value"] is None
+
+
+@pytest.mark.parametrize(
+    ("value", "goal", "verdict"),
+    [
+        (601.4, Goal(600), "601 images/s    goal: at least 600, met"),
+        (599.0, Goal(600), "599 images/s    goal: at least 600, MISSED"),
+        (1.31, Goal(1.5, at_most=True), "goal: at most 1.50, met"),
+        (1.62, Goal(1.5, at_most=True), "goal: at most 1.50, MISSED"),
+    ],
+)
+def test_report_says_whether_goals_are_met(value, goal, verdict):
+    measured = Measurement("a", "b", [Figure("c", value, "images/s", goal)], "d")
+    assert verdict in report.describe("x", [measured])
+
+
+def test_machine_is_described_with_its_versions():
+    described = machine.describe(1)
+    assert described["processor"]
+    assert described["cores_used"] <= described["cores"]
+    text = report.describe_machine(described)
+    assert described["processor"] in text
+    assert f"tensorflow {described['versions']['tensorflow']}" in text
+
+
+def test_stopwatch_counts_each_step_for_itself():
+    watch = Stopwatch()
+
+    def busy(seconds):
+        end = time.thread_time() + seconds
+        while time.thread_time() < end:
+            pass
+
+    def outer():
+        busy(0.01)
+        inner(0.03)
+
+    inner = watch.timed("inner", busy)
+    watch.timed("outer", outer)()
+    worker = threading.Thread(target=watch.timed("other", busy), args=(0.01,))
+    worker.start()
+    worker.join()
+    assert watch.seconds["inner"] >= 0.03
+    assert 0.01 <= watch.seconds["outer"] < 0.03
+    assert watch.seconds["other"] >= 0.01
