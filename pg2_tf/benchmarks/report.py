@@ -47,7 +47,7 @@ def as_json(measurements: Sequence[Measurement]) -> list[dict[str, Any]]:
 def _line(figure: Figure) -> str:
     value = "not measured" if figure.value is None else _number(figure.value)
     goal = f"   {_verdict(figure.goal, figure.value)}" if figure.goal else ""
-    return f"  {figure.name:<36}{value:>12} {figure.unit:<9}{goal}".rstrip()
+    return f"  {figure.name:<40}{value:>12} {figure.unit:<9}{goal}".rstrip()
 
 
 def _verdict(goal: Goal, value: float | None) -> str:

@@ -17,7 +17,7 @@ from preprocessing import keypoints as kp
 
 # Decoded images are kept where they fit in this many bytes, encoded ones else.
 DECODED_LIMIT = 2 << 30
-_DECODED_AT_ONCE = 64
+_DECODED_AT_ONCE = 32
 # The eight bits of every byte; looking them up is faster than shifting.
 _BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
 
