@@ -102,6 +102,8 @@ class TrainConfig:
         flip: whether half of the pairs are mirrored.
         precision: `float32`, or `bfloat16`: layers compute in it, weights stay
             float32.
+        accumulate: in how many parts a device takes its share of a batch, one after
+            the other, to need less memory.
         seed: of weights, order and flips.
     """
 
@@ -115,12 +117,18 @@ class TrainConfig:
     l1_weight: float = 10.0
     flip: bool = True
     precision: str = "float32"
+    accumulate: int = 1
     seed: int = 0
+
+    @property
+    def is_open_ended(self) -> bool:
+        """Whether more steps leave the ones before as they are: no rate falls to 0."""
+        return self.schedule == "constant"
 
     def __post_init__(self):
         _one_of("precision", self.precision, PRECISIONS)
         _one_of("schedule", self.schedule, SCHEDULES)
-        for name in ("steps", "batch_size"):
+        for name in ("steps", "batch_size", "accumulate"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)}: must be at least 1")
 

@@ -153,12 +153,12 @@ class StageFolder:
         there = self.options()
         if there and self.checkpoints():
             # Options that an older version did not know have their defaults.
-            known = asdict(TrainConfig(**there["training"]))
+            known = TrainConfig(**there["training"])
             free = ["data.folder"]
-            if known["schedule"] == "constant":
+            if known.is_open_ended:
                 free.append("training.steps")
             for key, old, new in _differences(
-                {"training": known, "data": there["data"]},
+                {"training": asdict(known), "data": there["data"]},
                 {key: options[key] for key in ("training", "data")},
             ):
                 if key in free:

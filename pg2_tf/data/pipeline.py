@@ -142,12 +142,14 @@ def network_inputs(batch: dict[str, Any], draw: PoseHeatmaps) -> dict[str, Any]:
         draw: the layer that draws heatmaps.
 
     Returns:
-        `source`, `target` float32 [B, H, W, 3] in [-1, 1], `heatmaps` float32
-        [B, H, W, 18] of -1 and +1, `mask` float32 [B, H, W, 1] of 0 and 1.
+        `source`, `target` float32 [B, H, W, 3] in [-1, 1], `keypoints` as they were,
+        `heatmaps` float32 [B, H, W, 18] of -1 and +1, `mask` float32 [B, H, W, 1] of
+        0 and 1.
     """
     return {
         "source": ranges.to_signed(batch["source"]),
         "target": ranges.to_signed(batch["target"]),
+        "keypoints": batch["keypoints"],
         "heatmaps": draw(batch["keypoints"]),
         "mask": ops.cast(batch["mask"], "float32"),
     }

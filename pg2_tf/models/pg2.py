@@ -41,13 +41,17 @@ def build_networks(
     )
 
 
-def generate(networks: Networks, source: Any, heatmaps: Any) -> dict[str, Any]:
+def generate(
+    networks: Networks, source: Any, heatmaps: Any, *, keypoints: Any = None
+) -> dict[str, Any]:
     """Runs the generators.
 
     Args:
         networks: of stage 1 or 2.
         source: float32 [B, H, W, 3] in [-1, 1].
         heatmaps: of the target pose, float32 [B, H, W, 18] of -1 and +1.
+        keypoints: of the target pose, float32 [B, 18, 3]: x, y in pixels, confidence;
+            needed by a G1 that takes them in place of heatmaps.
 
     Returns:
         `coarse`, and with stage 2's networks `difference` and `refined`, float32

@@ -19,6 +19,9 @@ class Stage1Trainer(keras.Model):
         generator1: G1.
     """
 
+    loss_names = ("masked_l1",)
+    own_batch = False
+
     def __init__(self, generator1: keras.Model, **kwargs: Any):
         super().__init__(**kwargs)
         self.generator1 = generator1

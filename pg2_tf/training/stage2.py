@@ -25,6 +25,8 @@ class Stage2Trainer(keras.Model):
         l1_weight: lambda of equation 4.
     """
 
+    loss_names = ("generator", "masked_l1", "adversarial", "discriminator")
+
     def __init__(
         self,
         generator1: keras.Model,
@@ -52,6 +54,11 @@ class Stage2Trainer(keras.Model):
         """Sets the optimizers of G2 and D."""
         super().compile(optimizer=generator_optimizer, **kwargs)
         self.discriminator_optimizer = discriminator_optimizer
+
+    @property
+    def own_batch(self) -> bool:
+        """Whether a step takes a batch for G2 and one for D."""
+        return self.adversary.own_batch
 
     @property
     def metrics(self) -> list:

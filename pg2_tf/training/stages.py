@@ -5,35 +5,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from pg2_tf import pictures, presets
+from pg2_tf import pictures
 from pg2_tf.config import RunConfig, TrainConfig
 from pg2_tf.data import dataset, pipeline, ranges
 from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
-from pg2_tf.models.pg2 import Networks, build_networks, generate
+from pg2_tf.models.pg2 import Networks, generate
 from pg2_tf.run_folder import (
     RunFolder,
     StageFolder,
     describe_data,
-    load_weights,
     package_versions,
-    step_of,
 )
-from pg2_tf.training import loop
+from pg2_tf.training import building, loop
 from pg2_tf.training.checkpoints import Checkpoints
 from pg2_tf.training.log import Log
-from pg2_tf.training.stage1 import Stage1Trainer
-from pg2_tf.training.stage2 import Stage2Trainer
 from preprocessing import records
 from preprocessing.errors import InputError
 
-_LOSSES = {
-    1: ("masked_l1",),
-    2: ("generator", "masked_l1", "adversarial", "discriminator"),
-}
 _NUM_SAMPLES = 8
 
 
@@ -67,13 +58,11 @@ def train_stage(
     size = config.model.image_size
     source = pipeline.PairSource(dataset.read_split(data_dir, "train", image_size=size))
     stage = _claim(folder, config, training, data_dir)
-    adversary = presets.adversary(config)
     with strategy.scope():
-        networks = _networks(folder, config, training)
-        trainer, optimizers = _trainer(networks, training, adversary)
+        networks, trainer, optimizers = building.build(config, training, folder=folder)
         draw = PoseHeatmaps(size)
         stepper = loop.Stepper(
-            trainer, partial(_prepare, draw=draw), names=_LOSSES[training.stage]
+            trainer, partial(_prepare, draw=draw), names=trainer.loss_names
         )
         batches = partial(
             pipeline.training_batches,
@@ -81,7 +70,7 @@ def train_stage(
             batch_size=training.batch_size,
             seed=training.seed,
             flip=training.flip,
-            own_batch=training.stage == 2 and adversary.own_batch,
+            own_batch=trainer.own_batch,
         )
         return loop.run(
             stepper,
@@ -119,10 +108,11 @@ def _prepare(batch: Any, *, draw: PoseHeatmaps) -> Any:
 
 
 def _check_replicas(training: TrainConfig, replicas: int) -> None:
-    if training.batch_size % replicas:
+    if training.batch_size % (replicas * training.accumulate):
+        parts = f", each in {training.accumulate} parts"
         raise InputError(
             f"batch_size {training.batch_size}: must be a multiple of the {replicas} "
-            "devices"
+            f"devices{parts * (training.accumulate > 1)}"
         )
 
 
@@ -132,62 +122,6 @@ def _check_stage1(folder: RunFolder, stage: int) -> None:
             f"{folder.path}: has no stage 1, on which stage 2 builds; train it first: "
             f"python -m pg2_tf.train --stage=1 --run_dir={folder.path} ..."
         )
-
-
-def _networks(folder: RunFolder, config: RunConfig, training: TrainConfig) -> Networks:
-    networks = build_networks(
-        config.model,
-        stage=training.stage,
-        precision=training.precision,
-        seed=training.seed + training.stage - 1,
-    )
-    if training.stage == 2:
-        stage1 = folder.stage(1)
-        path = load_weights(Networks(networks.generator1), stage1)
-        options = stage1.options()
-        planned = f" of {options['training']['steps']:,}" if options else ""
-        print(f"stage 1: {stage1.path}, step {step_of(path):,}{planned}")
-    return networks
-
-
-def _trainer(
-    networks: Networks, training: TrainConfig, adversary: Any
-) -> tuple[keras.Model, dict[str, keras.optimizers.Optimizer]]:
-    def adam(network: keras.Model) -> keras.optimizers.Optimizer:
-        optimizer = keras.optimizers.Adam(
-            _learning_rate(training),
-            training.beta_1,
-            training.beta_2,
-            epsilon=1e-8,  # TensorFlow 1's; Keras has 1e-7.
-            # Checkpoints hold it; Keras would number it by process.
-            name="adam",
-        )
-        optimizer.build(network.trainable_variables)
-        return optimizer
-
-    if training.stage == 1:
-        optimizer = adam(networks.generator1)
-        stage1 = Stage1Trainer(networks.generator1)
-        stage1.compile(optimizer=optimizer)
-        return stage1, {"generator1_optimizer": optimizer}
-    stage2 = Stage2Trainer(*networks, adversary=adversary, l1_weight=training.l1_weight)
-    generator_optimizer = adam(networks.generator2)
-    discriminator_optimizer = adam(networks.discriminator)
-    stage2.compile(
-        generator_optimizer=generator_optimizer,
-        discriminator_optimizer=discriminator_optimizer,
-    )
-    return stage2, {
-        "generator2_optimizer": generator_optimizer,
-        "discriminator_optimizer": discriminator_optimizer,
-    }
-
-
-def _learning_rate(training: TrainConfig) -> Any:
-    rate = training.learning_rate
-    if training.schedule == "constant":
-        return rate
-    return keras.optimizers.schedules.CosineDecay(rate, training.steps)
 
 
 def _samples(
@@ -200,7 +134,14 @@ def _samples(
     chosen = np.linspace(0, len(split.pairs) - 1, _NUM_SAMPLES).astype(int)
     batch = pipeline.PairSource(split).gather(tf.constant(chosen))
     inputs = pipeline.network_inputs(batch, draw)
-    make = tf.function(lambda: generate(networks, inputs["source"], inputs["heatmaps"]))
+    make = tf.function(
+        lambda: generate(
+            networks,
+            inputs["source"],
+            inputs["heatmaps"],
+            keypoints=inputs["keypoints"],
+        )
+    )
 
     def samples() -> np.ndarray:
         made = make()
