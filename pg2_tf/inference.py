@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from pg2_tf.checkpoint_files import step_of
 from pg2_tf.config import RunConfig
 from pg2_tf.data import ranges
 from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
 from pg2_tf.models.pg2 import Networks, build_networks, generate
-from pg2_tf.run_folder import RunFolder, load_weights, step_of
+from pg2_tf.run_folder import RunFolder, load_weights
 
 
 class PoseTransfer:

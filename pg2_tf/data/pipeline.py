@@ -134,6 +134,27 @@ def training_batches(
     )
 
 
+def pairs_of_step(
+    source: PairSource,
+    step: int,
+    *,
+    batch_size: int,
+    seed: int,
+    own_batch: bool = False,
+) -> list[tuple[str, str]]:
+    """Returns the names of the pairs that a step takes, source and target image.
+
+    Args:
+        source, batch_size, seed, own_batch: as of `training_batches`.
+        step: counted from 1.
+    """
+    size = batch_size * (2 if own_batch else 1)
+    positions = tf.range(size * (step - 1), size * step, dtype=tf.int64)
+    chosen = _shuffled(positions, source.num_pairs, seed).numpy()
+    names = source.split.names
+    return [(names[a], names[b]) for a, b in source.split.pairs[chosen]]
+
+
 def network_inputs(batch: dict[str, Any], draw: PoseHeatmaps) -> dict[str, Any]:
     """Turns a gathered batch into what the trainers take, on the device.
 

@@ -5,9 +5,10 @@ from typing import NamedTuple
 import keras
 
 from pg2_tf import presets
+from pg2_tf.checkpoint_files import step_of
 from pg2_tf.config import RunConfig, TrainConfig
 from pg2_tf.models.pg2 import Networks, build_networks
-from pg2_tf.run_folder import RunFolder, load_weights, step_of
+from pg2_tf.run_folder import RunFolder, load_weights
 from pg2_tf.training.stage1 import Stage1Trainer
 from pg2_tf.training.stage2 import Stage2Trainer
 

@@ -1,5 +1,6 @@
 """Trains a stage: puts data, networks, trainer, run folder and loop together."""
 
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -8,11 +9,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pg2_tf import pictures
+from pg2_tf import evaluation
 from pg2_tf.config import RunConfig, TrainConfig
-from pg2_tf.data import dataset, pipeline, ranges
+from pg2_tf.data import dataset, pipeline
+from pg2_tf.inference import PoseTransfer
 from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
-from pg2_tf.models.pg2 import Networks, generate
 from pg2_tf.run_folder import (
     RunFolder,
     StageFolder,
@@ -20,8 +21,12 @@ from pg2_tf.run_folder import (
     package_versions,
 )
 from pg2_tf.training import building, loop
-from pg2_tf.training.checkpoints import Checkpoints
+from pg2_tf.training.checkpoints import KEEP, Checkpoints
+from pg2_tf.training.duties import Schedule, Tools
+from pg2_tf.training.lock import locked
 from pg2_tf.training.log import Log
+from pg2_tf.training.stepper import Stepper
+from pg2_tf.training.validation import FixedPairs
 from preprocessing import records
 from preprocessing.errors import InputError
 
@@ -34,8 +39,11 @@ def train_stage(
     training: TrainConfig,
     *,
     data_dir: Path,
-    schedule: loop.Schedule,
+    schedule: Schedule,
     strategy: tf.distribute.Strategy,
+    keep: int = KEEP,
+    num_validation_pairs: int = 64,
+    writes: bool = True,
 ) -> int:
     """Trains a stage, from the start or from where it stopped.
 
@@ -46,50 +54,76 @@ def train_stage(
         data_dir: of the data set.
         schedule: how often what is done.
         strategy: over the devices.
+        keep: how many of the last checkpoints are kept.
+        num_validation_pairs: of the test split, drawn once and for all.
+        writes: whether this process writes the run folder, or another that trains
+            with it.
 
     Returns:
         The step reached, less than `training.steps` where it was asked to end.
 
     Raises:
-        InputError: data set, run folder or batch size do not fit.
+        InputError: data set, run folder or batch size do not fit; another training is
+            at work in the folder; a loss is not finite; the disk has no room.
     """
     _check_replicas(training, strategy.num_replicas_in_sync)
     _check_stage1(folder, training.stage)
     size = config.model.image_size
     source = pipeline.PairSource(dataset.read_split(data_dir, "train", image_size=size))
-    stage = _claim(folder, config, training, data_dir)
-    with strategy.scope():
+    stage = folder.stage(training.stage)
+    with locked(stage.path) if writes else nullcontext(), strategy.scope():
+        if writes:
+            _claim(folder, stage, config, training, data_dir)
         networks, trainer, optimizers = building.build(config, training, folder=folder)
-        draw = PoseHeatmaps(size)
-        stepper = loop.Stepper(
-            trainer, partial(_prepare, draw=draw), names=trainer.loss_names
+        stepper = Stepper(
+            trainer,
+            partial(_prepare, draw=PoseHeatmaps(size)),
+            names=trainer.loss_names,
         )
-        batches = partial(
-            pipeline.training_batches,
-            source,
-            batch_size=training.batch_size,
-            seed=training.seed,
-            flip=training.flip,
-            own_batch=trainer.own_batch,
+        order = {
+            "batch_size": training.batch_size,
+            "seed": training.seed,
+            "own_batch": trainer.own_batch,
+        }
+        model = PoseTransfer(networks, config, stage=training.stage, step=0)
+        shown, scored = _fixed_pairs(
+            data_dir, size, num_validation_pairs if schedule.validate_every else 0
         )
         return loop.run(
             stepper,
             lambda start: strategy.experimental_distribute_dataset(
-                batches(start=start)
+                pipeline.training_batches(
+                    source, start=start, flip=training.flip, **order
+                )
+            ),
+            Tools(
+                checkpoints=Checkpoints(
+                    stage,
+                    networks,
+                    optimizers,
+                    stepper.window,
+                    keep=keep,
+                    writes=writes,
+                ),
+                open_log=lambda start: Log(stage.path, start=start, writes=writes),
+                draw_samples=partial(shown.draw, model),
+                validate=partial(scored.score, model) if scored else None,
+                pairs_of=partial(pipeline.pairs_of_step, source, **order),
             ),
             steps=training.steps,
             schedule=schedule,
-            checkpoints=Checkpoints(stage, networks, optimizers, stepper.window),
-            open_log=lambda start: Log(stage.path, start=start),
-            draw_samples=_samples(networks, data_dir, size, draw),
+            shows=writes,
         )
 
 
 def _claim(
-    folder: RunFolder, config: RunConfig, training: TrainConfig, data_dir: Path
-) -> StageFolder:
+    folder: RunFolder,
+    stage: StageFolder,
+    config: RunConfig,
+    training: TrainConfig,
+    data_dir: Path,
+) -> None:
     folder.claim(config)
-    stage = folder.stage(training.stage)
     stage.claim(
         {
             "training": asdict(training),
@@ -97,7 +131,6 @@ def _claim(
             "versions": package_versions(),
         }
     )
-    return stage
 
 
 def _prepare(batch: Any, *, draw: PoseHeatmaps) -> Any:
@@ -124,34 +157,19 @@ def _check_stage1(folder: RunFolder, stage: int) -> None:
         )
 
 
-def _samples(
-    networks: Networks, data_dir: Path, size: tuple[int, int], draw: PoseHeatmaps
-) -> Any:
-    """Returns a function that draws what the networks make of some fixed pairs."""
+def _fixed_pairs(
+    data_dir: Path, size: tuple[int, int], num_validation_pairs: int
+) -> tuple[FixedPairs, FixedPairs | None]:
+    """Returns the pairs of the sample sheets and, with a test split, of validation."""
     test = records.read_manifest(data_dir)["splits"].get("test", {"pairs": 0})
     name = "test" if test["pairs"] else "train"
     split = dataset.read_split(data_dir, name, image_size=size)
-    chosen = np.linspace(0, len(split.pairs) - 1, _NUM_SAMPLES).astype(int)
-    batch = pipeline.PairSource(split).gather(tf.constant(chosen))
-    inputs = pipeline.network_inputs(batch, draw)
-    make = tf.function(
-        lambda: generate(
-            networks,
-            inputs["source"],
-            inputs["heatmaps"],
-            keypoints=inputs["keypoints"],
-        )
-    )
-
-    def samples() -> np.ndarray:
-        made = make()
-        others = {
-            name: ranges.to_pixels(made[name]).numpy()
-            for name in ("coarse", "refined")
-            if name in made
-        }
-        others["target"] = batch["target"].numpy()
-        source, poses = batch["source"].numpy(), batch["keypoints"].numpy()
-        return pictures.pose_sheet(source, poses, others)
-
-    return samples
+    count = len(split.pairs)
+    shown = np.linspace(0, count - 1, _NUM_SAMPLES).astype(int).tolist()
+    if not num_validation_pairs:
+        return FixedPairs(split, shown), None
+    if name == "train":
+        print(f"{data_dir}: has no test pairs, so there is no validation")
+        return FixedPairs(split, shown), None
+    drawn = evaluation.draw_pairs(num_validation_pairs, num_pairs=count, seed=0)
+    return FixedPairs(split, shown), FixedPairs(split, drawn)

@@ -1,0 +1,81 @@
+"""Takes training steps and keeps count of their losses on the device."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+class Stepper:
+    """Takes training steps under a strategy and sums up their losses.
+
+    The trainer's optimizers must be built already: no variable may come into being
+    inside a step.
+
+    Args:
+        trainer: compiled, with its `train_step`.
+        prepare: turns what the data set yields into what `train_step` takes; runs on
+            each device.
+        names: of the losses that `train_step` returns.
+    """
+
+    def __init__(
+        self,
+        trainer: keras.Model,
+        prepare: Callable[[Any], Any],
+        *,
+        names: tuple[str, ...],
+    ):
+        self._names = names
+        strategy = tf.distribute.get_strategy()
+        self.window = tf.Variable(tf.zeros([len(names) + 1]), trainable=False)
+        # Steps since the last check, how many of them from the first on had finite
+        # losses, and the losses of the step after those, else of the last.
+        self._watch = tf.Variable(tf.zeros([len(names) + 2]), trainable=False)
+
+        @tf.function(autograph=False)
+        def step(batch):
+            values = strategy.run(lambda b: trainer.train_step(prepare(b)), (batch,))
+            means = tf.stack(
+                [
+                    strategy.reduce(tf.distribute.ReduceOp.MEAN, values[name], None)
+                    for name in names
+                ]
+            )
+            self.window.assign_add(tf.concat([means, [1.0]], 0))
+            self._watch.assign(_watched(self._watch, means))
+
+        self._step = step
+
+    def step(self, batch: Any) -> None:
+        """Takes one step."""
+        self._step(batch)
+
+    def take_means(self) -> dict[str, float]:
+        """Returns the mean losses since the last call, by name, and starts anew."""
+        *sums, count = self.window.numpy().tolist()
+        self.window.assign(tf.zeros_like(self.window))
+        return {
+            name: total / count for name, total in zip(self._names, sums, strict=True)
+        }
+
+    def check(self) -> tuple[int, dict[str, float]]:
+        """Tells whether all losses since the last call are finite.
+
+        Returns:
+            How many steps ago, the last included, the first came whose losses are not,
+            0 if all are; and the losses of that step, else of the last, by name.
+        """
+        taken, finite, *losses = self._watch.numpy().tolist()
+        self._watch.assign(tf.zeros_like(self._watch))
+        return int(taken - finite), dict(zip(self._names, losses, strict=True))
+
+
+def _watched(watch: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
+    taken, finite = watch[0], watch[1]
+    so_far = tf.equal(taken, finite)
+    now = tf.reduce_all(tf.math.is_finite(losses))
+    finite += tf.cast(so_far & now, finite.dtype)
+    kept = tf.where(so_far, losses, watch[2:])
+    return tf.concat([[taken + 1, finite], kept], 0)
