@@ -192,6 +192,18 @@ class TrainConfig:
         """Whether more steps leave the ones before as they are: no rate falls to 0."""
         return self.schedule in ("constant", "step")
 
+    @property
+    def trained_generators(self) -> tuple[str, ...]:
+        """The generators that the stage trains."""
+        if self.stage == 1:
+            return ("generator1",)
+        return ("generator1",) * self.finetune_generator1 + ("generator2",)
+
+    @property
+    def averaged(self) -> tuple[str, ...]:
+        """The generators whose weights have a moving average."""
+        return self.trained_generators if self.ema else ()
+
     def __post_init__(self):
         _one_of("precision", self.precision, PRECISIONS)
         _one_of("schedule", self.schedule, SCHEDULES)

@@ -15,6 +15,7 @@ stage1/, stage2/
 import hashlib
 import importlib.metadata
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from preprocessing.errors import InputError
 
 CONFIG = "config.json"
 BEST = "best.json"
+WEIGHTS = ("auto", "last", "ema", "best")
 _PACKAGES = ("pg2-tf", "tensorflow", "keras", "numpy", "opencv-python-headless")
 
 
@@ -142,6 +144,11 @@ class StageFolder:
         """Returns the options of the training, or None where there was none."""
         return _read_json(self.path / "options.json")
 
+    def averaged(self) -> tuple[str, ...]:
+        """Returns the networks whose moving averages the checkpoints hold too."""
+        options = self.options()
+        return TrainConfig(**options["training"]).averaged if options else ()
+
     def claim(self, options: dict[str, Any]) -> None:
         """Keeps the options of a training, or checks that they are the same.
 
@@ -191,23 +198,50 @@ class StageFolder:
         raise InputError(f"{self.checkpoint_dir}: has no readable checkpoint")
 
 
-def weights_of(networks: Networks) -> dict[str, Any]:
-    """Returns the weights of networks as checkpoints hold them, by network and path."""
+def weights_of(networks: Networks, *, averaged: Sequence[str] = ()) -> dict[str, Any]:
+    """Returns the weights of networks as checkpoints hold them, by network and path.
+
+    Args:
+        networks: with the weights.
+        averaged: the names of those that stand for the moving averages.
+    """
     return {
-        name: {weight.path: weight.value for weight in network.weights}
+        average_name(name) if name in averaged else name: {
+            weight.path: weight.value for weight in network.weights
+        }
         for name, network in networks._asdict().items()
         if network is not None
     }
 
 
-def load_weights(networks: Networks, stage: StageFolder, *, best: bool = False) -> str:
-    """Loads the newest weights of a stage, or the best; returns the checkpoint's path.
+def average_name(network: str) -> str:
+    """Returns what checkpoints call the moving average of a network's weights."""
+    return f"{network}_average"
+
+
+def load_weights(
+    networks: Networks, stage: StageFolder, *, weights: str = "auto"
+) -> str:
+    """Loads weights of a stage; returns the checkpoint's path.
+
+    Args:
+        networks: to load them into.
+        stage: that they are of.
+        weights: `last`: as the newest checkpoint has them; `ema`: their moving
+            averages there; `auto`: `ema` where the stage was trained with it, else
+            `last`; `best`: those of the best validation, which are averages likewise.
 
     Raises:
-        InputError: the stage has no readable checkpoint of these networks.
+        InputError: the stage has no readable checkpoint of these networks, or none of
+            these weights.
     """
-    checkpoint = tf.train.Checkpoint(**weights_of(networks))
-    if not best:
+    averaged = stage.averaged() if weights in ("auto", "ema") else ()
+    if weights == "ema" and not averaged:
+        raise InputError(
+            f"{stage.path}: was trained without --ema; there are no others"
+        )
+    checkpoint = tf.train.Checkpoint(**weights_of(networks, averaged=averaged))
+    if weights != "best":
         return stage.restore(checkpoint, partial=True)
     scores = stage.best()
     if scores:

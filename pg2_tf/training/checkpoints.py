@@ -24,8 +24,9 @@ class Checkpoints:
     Args:
         folder: of the stage.
         networks: being trained.
-        optimizers: theirs, by name, built.
+        state: theirs, by name: optimizers, built, and moving averages.
         window: sums of losses since the last line of the log.
+        generating: the networks that are validated, and kept apart as the best.
         keep: how many of the last checkpoints are kept.
         writes: whether this process writes, or another that trains with it.
     """
@@ -34,9 +35,10 @@ class Checkpoints:
         self,
         folder: StageFolder,
         networks: Networks,
-        optimizers: Mapping[str, keras.optimizers.Optimizer],
+        state: Mapping[str, keras.optimizers.Optimizer | keras.Model],
         window: tf.Variable,
         *,
+        generating: Networks,
         keep: int = KEEP,
         writes: bool = True,
     ):
@@ -44,12 +46,12 @@ class Checkpoints:
         self._networks = networks
         self._keep = keep
         self._writes = writes
-        self._weights = weights_of(networks)
+        self._weights = weights_of(generating)
         self._state: dict[str, Any] = {
-            **self._weights,
+            **weights_of(networks),
             **{
                 name: {variable.path: variable.value for variable in of.variables}
-                for name, of in optimizers.items()
+                for name, of in state.items()
             },
             "window": window,
         }
@@ -64,7 +66,7 @@ class Checkpoints:
         if paths and checkpoint_files.step_of(paths[0]) > 0:
             return checkpoint_files.step_of(self._folder.restore(self._checkpoint))
         if paths:
-            load_weights(self._networks, self._folder)
+            load_weights(self._networks, self._folder, weights="last")
         if self._writes:
             # Of a training that left no checkpoint, maybe with other options.
             shutil.rmtree(self._folder.best_dir, ignore_errors=True)

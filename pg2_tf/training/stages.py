@@ -74,18 +74,18 @@ def train_stage(
     with locked(stage.path) if writes else nullcontext(), strategy.scope():
         if writes:
             _claim(folder, stage, config, training, data_dir)
-        networks, trainer, optimizers = building.build(config, training, folder=folder)
+        built = building.build(config, training, folder=folder)
         stepper = Stepper(
-            trainer,
+            built.trainer,
             partial(_prepare, draw=PoseHeatmaps(size)),
-            names=trainer.loss_names,
+            names=built.trainer.loss_names,
         )
         order = {
             "batch_size": training.batch_size,
             "seed": training.seed,
-            "own_batch": trainer.own_batch,
+            "own_batch": built.trainer.own_batch,
         }
-        model = PoseTransfer(networks, config, stage=training.stage, step=0)
+        model = PoseTransfer(built.generating, config, stage=training.stage, step=0)
         shown, scored = _fixed_pairs(
             data_dir, size, num_validation_pairs if schedule.validate_every else 0
         )
@@ -99,9 +99,10 @@ def train_stage(
             Tools(
                 checkpoints=Checkpoints(
                     stage,
-                    networks,
-                    optimizers,
+                    built.networks,
+                    built.state,
                     stepper.window,
+                    generating=built.generating,
                     keep=keep,
                     writes=writes,
                 ),
