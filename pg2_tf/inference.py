@@ -29,7 +29,9 @@ class PoseTransfer:
         self.stage = stage
         self.step = step
         self._draw = PoseHeatmaps(config.model.image_size)
-        self._run = tf.function(self._generate, reduce_retracing=True)
+        self._run = tf.function(
+            self._generate, reduce_retracing=True, autograph=False
+        )
 
     @classmethod
     def load(
