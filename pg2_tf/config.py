@@ -246,8 +246,10 @@ class RunConfig:
         return VARIANTS[self.variant]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the configuration as plain data."""
-        return asdict(self)
+        """Returns the configuration as plain data, what matters most first."""
+        content = asdict(self)
+        model = content.pop("model")
+        return {**content, "model": model}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "RunConfig":

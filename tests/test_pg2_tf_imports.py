@@ -3,8 +3,6 @@
 import ast
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 ENTRY_POINTS = {
     f"pg2_tf.{n}" for n in ("train", "evaluate", "generate", "export", "import_authors")
