@@ -24,7 +24,7 @@ from pg2_tf.config import (
     RunConfig,
     TrainConfig,
 )
-from pg2_tf.devices import resolve_precision
+from pg2_tf.devices import make_deterministic, resolve_precision
 from pg2_tf.run_folder import RunFolder
 from pg2_tf.training.duties import Schedule
 from pg2_tf.training.stages import train_stage
@@ -146,6 +146,21 @@ _SCHEDULE = {
         flags.DEFINE_integer("checkpoint_every", 500, "Steps.", lower_bound=1),
     )
 }
+_KEEP = flags.DEFINE_integer(
+    "keep", 3, "How many of the last checkpoints are kept.", lower_bound=1
+)
+_NUM_VALIDATION_PAIRS = flags.DEFINE_integer(
+    "num_validation_pairs",
+    64,
+    "Pairs of the test split, always the same, that --validate_every scores.",
+    lower_bound=1,
+)
+_DETERMINISTIC = flags.DEFINE_boolean(
+    "deterministic",
+    None,
+    "The same weights bit for bit, run after run, on the same machine. Default: yes on "
+    "CPUs, where it costs nothing, and no on GPUs.",
+)
 _DRY_RUN = flags.DEFINE_boolean("dry_run", False, "Show the options and stop.")
 
 
@@ -166,6 +181,7 @@ def main() -> None:
         _show(training, _preset(config).stage(training.stage))
     if _DRY_RUN.value:
         return
+    make_deterministic(_DETERMINISTIC.value)
     strategy = tf.distribute.MirroredStrategy()
     for training in trainings:
         if not _train(folder, config, training, data_dir, strategy):
@@ -199,6 +215,8 @@ def _train(
         data_dir=data_dir,
         schedule=Schedule(**{key: flag.value for key, flag in _SCHEDULE.items()}),
         strategy=strategy,
+        keep=_KEEP.value,
+        num_validation_pairs=_NUM_VALIDATION_PAIRS.value,
     )
     place = folder.stage(training.stage).path
     if reached < training.steps:

@@ -160,8 +160,15 @@ def train(
     profile="paper",
     variant=DEFAULT_VARIANT,
     every=_SCHEDULE,
+    more=None,
     **changes,
 ):
+    """Trains a tiny stage.
+
+    Args:
+        more: arguments of `train_stage`, by name.
+        changes: of the preset's training.
+    """
     training = dataclasses.replace(_PRESETS[stage], steps=steps, **changes)
     return train_stage(
         RunFolder(run),
@@ -170,6 +177,7 @@ def train(
         data_dir=data,
         schedule=every,
         strategy=tf.distribute.get_strategy(),
+        **(more or {}),
     )
 
 

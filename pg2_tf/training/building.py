@@ -34,6 +34,15 @@ class Built(NamedTuple):
     state: dict[str, keras.optimizers.Optimizer | keras.Model]
     generating: Networks
 
+    @property
+    def trained(self) -> list[keras.Model]:
+        """The networks that the stage trains."""
+        return [
+            network
+            for name, network in self.networks._asdict().items()
+            if f"{name}_optimizer" in self.state
+        ]
+
 
 def build(config: RunConfig, training: TrainConfig, *, folder: RunFolder) -> Built:
     """Builds what a stage trains, under the current strategy.

@@ -1,5 +1,6 @@
 """What a training does beside its steps: log, sheets, validation, checkpoints."""
 
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -97,7 +98,7 @@ class Duties:
         """
         if not due:
             return
-        self._require_finite(done, weights=due != {"log"})
+        self._require_finite(done, state=due != {"log"})
         self._seconds += time.monotonic() - self._began
         if "log" in due:
             self._write_metrics(done)
@@ -127,17 +128,19 @@ class Duties:
         best = "; the best so far" * is_best
         self._progress.write(f"validation at step {done:,}: {told}{best}")
 
-    def _require_finite(self, done: int, *, weights: bool) -> None:
+    def _require_finite(self, done: int, *, state: bool) -> None:
         ago, losses = self._stepper.check()
-        spoilt = self._tools.checkpoints.not_finite() if weights and not ago else []
+        spoilt = self._tools.checkpoints.not_finite() if state and not ago else []
         if not ago and not spoilt:
             return
         step = done - ago + 1 if ago else done
+        if not all(map(math.isfinite, losses.values())):
+            what = "the loss"
+        else:
+            what = spoilt[0] if spoilt else "a weight"
         raise not_finite(
             step,
-            what=f"{len(spoilt)} variables, {spoilt[0]} first, are"
-            if spoilt
-            else "the loss is",
+            what=what,
             losses=losses,
             pairs=self._tools.pairs_of(step),
             newest=self._tools.checkpoints.newest(),

@@ -1,4 +1,4 @@
-"""One training at a time in a stage's folder."""
+"""One training at a time in a stage's folder, and nothing there half written."""
 
 import errno
 import fcntl
@@ -15,6 +15,8 @@ _WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Within it, no other training may write to `folder`; a killed one lets go.
+
+    Files that one was writing when it was killed are removed.
 
     Raises:
         InputError: another is at work there.
@@ -35,4 +37,6 @@ def locked(folder: Path) -> Iterator[None]:
                 f"{folder}: cannot be locked here ({error.strerror}); see to it that "
                 "no other training writes to it"
             )
+        for path in folder.rglob(".*.tmp"):
+            path.unlink()
         yield

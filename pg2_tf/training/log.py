@@ -117,8 +117,6 @@ def _drop_after(path: Path, last: int) -> None:
 
 
 def _drop_sheets(folder: Path, last: int) -> None:
-    for path in folder.glob(".*.tmp"):
-        path.unlink()
     for path in folder.glob("*.png"):
         match = _SHEET.fullmatch(path.name)
         if match and int(match[1]) > last:

@@ -1,7 +1,7 @@
 """Trains a stage: puts data, networks, trainer, run folder and loop together."""
 
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,7 @@ def train_stage(
             built.trainer,
             partial(_prepare, draw=PoseHeatmaps(size)),
             names=built.trainer.loss_names,
+            trained=built.trained,
         )
         order = {
             "batch_size": training.batch_size,
@@ -167,10 +168,14 @@ def _fixed_pairs(
     split = dataset.read_split(data_dir, name, image_size=size)
     count = len(split.pairs)
     shown = np.linspace(0, count - 1, _NUM_SAMPLES).astype(int).tolist()
-    if not num_validation_pairs:
-        return FixedPairs(split, shown), None
-    if name == "train":
+    if name == "train" and num_validation_pairs:
         print(f"{data_dir}: has no test pairs, so there is no validation")
-        return FixedPairs(split, shown), None
+        num_validation_pairs = 0
     drawn = evaluation.draw_pairs(num_validation_pairs, num_pairs=count, seed=0)
-    return FixedPairs(split, shown), FixedPairs(split, drawn)
+    # Only their images are decoded and kept.
+    few = replace(split, pairs=split.pairs[[*shown, *drawn]])
+    source = pipeline.PairSource(few)
+    sheet = FixedPairs(source, range(_NUM_SAMPLES))
+    if not drawn:
+        return sheet, None
+    return sheet, FixedPairs(source, range(_NUM_SAMPLES, len(few.pairs)))

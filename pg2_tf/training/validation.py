@@ -3,14 +3,12 @@
 The pairs are the same each time and in each training on the data set.
 """
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from pg2_tf import pictures
-from pg2_tf.data.dataset import Split
 from pg2_tf.data.pipeline import PairSource
 from pg2_tf.inference import PoseTransfer
 from pg2_tf.metrics import images as metrics
@@ -20,16 +18,15 @@ _BATCH = 16
 
 
 class FixedPairs:
-    """Some pairs of a split, kept in memory, and what a model makes of them.
+    """Some pairs, kept in memory, and what a model makes of them.
 
     Args:
-        split: with the pairs.
-        positions: of those to keep among the split's.
+        source: of the pairs.
+        positions: of those to keep.
     """
 
-    def __init__(self, split: Split, positions: Sequence[int]):
-        few = dataclasses.replace(split, pairs=split.pairs[np.asarray(positions)])
-        gathered = PairSource(few).gather(tf.range(len(few.pairs), dtype=tf.int64))
+    def __init__(self, source: PairSource, positions: Sequence[int]):
+        gathered = source.gather(tf.constant(positions, tf.int64))
         self._pairs = {name: value.numpy() for name, value in gathered.items()}
 
     def score(self, model: PoseTransfer) -> dict[str, float]:

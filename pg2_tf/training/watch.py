@@ -69,5 +69,5 @@ def not_finite(
         else f"the checkpoint of step {newest:,} is kept"
     )
     return InputError(
-        f"step {step:,}: {what} not finite; losses: {terms}; pairs: {names}; {kept}"
+        f"step {step:,}: {what} is not finite; losses: {terms}; pairs: {names}; {kept}"
     )
