@@ -14,45 +14,12 @@ from pg2_tf_helpers import (
     same,
     tiny_config,
 )
+from pg2_tf_trainers import gentle_adam, one_stage, stage2
 
-from pg2_tf import losses, presets
+from pg2_tf import losses
 from pg2_tf.config import Term
 from pg2_tf.layers.spectral import SpectralNormalization
 from pg2_tf.models.pg2 import build_networks
-from pg2_tf.training.adversarial import OneStageTrainer
-from pg2_tf.training.stage2 import Stage2Trainer
-
-
-def adam():
-    return keras.optimizers.Adam(1e-3, 0.5, 0.999, epsilon=1e-3)
-
-
-def one_stage(profile="paper", **options):
-    config = tiny_config(profile, "G1+D")
-    first, _, judge = random_networks(config.model, stage=1, adversarial=True)
-    trainer = OneStageTrainer(
-        first, judge, adversary=presets.adversary(config), l1_weight=7.0, **options
-    )
-    trainer.compile(generator_optimizer=adam(), discriminator_optimizer=adam())
-    return trainer
-
-
-def stage2(norm="batch", **options):
-    config = tiny_config()
-    model = dataclasses.replace(config.model, discriminator_norm=norm)
-    trainer = Stage2Trainer(
-        *random_networks(model),
-        adversary=presets.adversary(config),
-        l1_weight=7.0,
-        **options,
-    )
-    trainer.compile(
-        generator_optimizer=adam(),
-        discriminator_optimizer=adam(),
-        generator1_optimizer=adam(),
-    )
-    return trainer
-
 
 # === G1+D ===
 
@@ -97,7 +64,7 @@ def test_one_stage_step_equals_gradients_by_hand():
         assert float(values[name]) == pytest.approx(float(value), rel=1e-6)
     stepped = (trainer.generator1, trainer.discriminator)
     for network, (start, gradient) in zip(stepped, gradients, strict=True):
-        adam().apply(gradient, start.trainable_variables)
+        gentle_adam().apply(gradient, start.trainable_variables)
         for one, other in zip(
             copies(network.trainable_weights),
             copies(start.trainable_weights),
