@@ -17,12 +17,12 @@ from pg2_tf.training.watch import CollapseWatch, not_finite
 
 @dataclass(frozen=True)
 class Schedule:
-    """How often a training does what, in steps; each at the end, too.
+    """How often a training does what, in steps, 0 for never; each at the end, too.
 
     Attributes:
         log_every: a line of metrics, the means since the last.
         sample_every: a sample sheet.
-        validate_every: scores of pairs of the test split; 0: never.
+        validate_every: scores of pairs of the test split.
         checkpoint_every: a checkpoint.
     """
 
@@ -53,14 +53,14 @@ class Tools:
     Attributes:
         checkpoints: to go on from and to write.
         open_log: returns the log of a training that goes on from a step.
-        draw_samples: returns a sample sheet, uint8 [H, W, 3].
+        draw_samples: returns a sample sheet, uint8 [H, W, 3]; None: never.
         validate: returns scores of the weights as they are, by name; None: never.
         pairs_of: returns the names of the pairs of a step, source and target.
     """
 
     checkpoints: Checkpoints
     open_log: Callable[[int], Log]
-    draw_samples: Callable[[], np.ndarray]
+    draw_samples: Callable[[], np.ndarray] | None
     validate: Callable[[], Mapping[str, float]] | None
     pairs_of: Callable[[int], list[tuple[str, str]]]
 
@@ -102,7 +102,7 @@ class Duties:
         self._seconds += time.monotonic() - self._began
         if "log" in due:
             self._write_metrics(done)
-        if "samples" in due:
+        if "samples" in due and self._tools.draw_samples:
             self._log.picture(done, self._tools.draw_samples())
         if "validation" in due and self._tools.validate:
             self._write_scores(done, self._tools.validate())

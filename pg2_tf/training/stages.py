@@ -87,9 +87,11 @@ def train_stage(
             "own_batch": built.trainer.own_batch,
         }
         model = PoseTransfer(built.generating, config, stage=training.stage, step=0)
-        shown, scored = _fixed_pairs(
-            data_dir, size, num_validation_pairs if schedule.validate_every else 0
-        )
+        shown, scored = None, None
+        if writes:
+            validates = schedule.validate_every > 0
+            count = num_validation_pairs if validates else 0
+            shown, scored = _fixed_pairs(data_dir, size, count)
         return loop.run(
             stepper,
             lambda start: strategy.experimental_distribute_dataset(
@@ -108,7 +110,7 @@ def train_stage(
                     writes=writes,
                 ),
                 open_log=lambda start: Log(stage.path, start=start, writes=writes),
-                draw_samples=partial(shown.draw, model),
+                draw_samples=partial(shown.draw, model) if shown else None,
                 validate=partial(scored.score, model) if scored else None,
                 pairs_of=partial(pipeline.pairs_of_step, source, **order),
             ),
