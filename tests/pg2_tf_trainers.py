@@ -4,7 +4,6 @@ import dataclasses
 
 import keras
 import numpy as np
-import tensorflow as tf
 from pg2_tf_helpers import copies, random_networks, tiny_config
 
 from pg2_tf import presets
@@ -59,8 +58,7 @@ def stage2(norm="batch", **options) -> Stage2Trainer:
 
 def weights_after(trainer, batch, *, steps=1):
     """Returns a trainer's weights after some steps, and the last step's losses."""
-    step = tf.function(trainer.train_step, autograph=False)
-    values = [step(batch) for _ in range(steps)][-1]
+    values = [trainer.train_step(batch) for _ in range(steps)][-1]
     return copies(trainer.weights), values
 
 
