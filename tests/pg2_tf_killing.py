@@ -164,6 +164,7 @@ def fates(kills, stage):
 
 def main():
     """Kills, lets it end, and trains the same without a break."""
+    os.setpgid(0, 0)  # Whoever ends this ends the training with it.
     place, data, stage, kills, seed = sys.argv[1:]
     place, data, stage = Path(place), Path(data), int(stage)
     random.seed(int(seed))

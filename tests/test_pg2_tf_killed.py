@@ -1,7 +1,9 @@
 """Training killed at twenty random moments ends as if it had never been."""
 
 import json
+import os
 import shutil
+import signal
 import sys
 
 import numpy as np
@@ -31,11 +33,16 @@ def place(whole, people_dir, tmp_path_factory):
             shutil.copytree(whole / "stage1", run / "stage1")
         arguments = (run.parent, people_dir, stage, _KILLS, stage)
         processes.append(run_script(_SCRIPT, *arguments, wait=False))
-    for process in processes:
-        out, _ = process.communicate(timeout=600)
-        assert process.returncode == 0, out
-        assert out.count("KILLED") == _KILLS
-        print(out, file=sys.stderr)
+    try:
+        for process in processes:
+            out, _ = process.communicate(timeout=900)
+            assert process.returncode == 0, out
+            assert out.count("KILLED") == _KILLS
+            print(out, file=sys.stderr)
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
     return place
 
 
