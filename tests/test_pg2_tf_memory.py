@@ -61,22 +61,21 @@ def test_parts_of_a_batch_have_batch_statistics_of_their_own():
     assert value != pytest.approx(whole, rel=1e-5)
 
 
-def test_parts_take_turns():
-    """No part begins before the one before is done."""
-    order = []
+def test_parts_wait_for_each_other_and_stay_as_they_are():
+    seen = []
 
-    def note(part):
-        order.append(int(part[0]))
-        return part
+    def first_of(part):
+        seen.append(part.numpy().tolist())
+        return {"first": part[0], "all": part}
 
-    def twice_noted(part):
-        begun = tf.ensure_shape(tf.py_function(note, [part], "float32"), (2,))
-        done = tf.ensure_shape(tf.py_function(note, [begun], "float32"), (2,))
-        return tf.reduce_sum(done)
-
-    mean = tf.function(lambda x: in_parts(twice_noted, x, 3), autograph=False)
-    assert float(mean(tf.range(1.0, 7.0))) == 7
-    assert order == [1, 1, 2, 2, 3, 3]
+    mean = in_parts(first_of, tf.range(1.0, 7.0), 3)
+    assert seen == [[1, 4], [2, 5], [3, 6]]
+    assert float(mean["first"]) == 2
+    np.testing.assert_array_equal(mean["all"], [2, 5])
+    # What the parts wait for is a number of the parts before, which shows by NaN.
+    seen.clear()
+    in_parts(first_of, tf.constant([np.nan, 2.0, 3.0, 4.0]), 2)
+    assert np.isnan(seen).tolist() == [[True, False], [True, True]]
 
 
 def test_batch_that_does_not_divide_into_parts_is_refused(people_dir, tmp_path):
