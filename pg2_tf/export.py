@@ -28,10 +28,11 @@ def main() -> None:
     if place.exists() and not _OVERWRITE.value:
         raise InputError(f"{place}: is there; give another --version, or --overwrite")
     model = PoseTransfer.load(run_dir)
-    if model.stage != 2:
-        raise InputError(f"{run_dir}: has no stage 2 yet; what is served is refined")
+    last = model.config.recipe.stages[-1]
+    if model.stage != last:
+        raise InputError(f"{run_dir}: has no stage {last} yet, which is what is served")
     export_saved_model(model, out, version=_VERSION.value)
-    print(f"{place}: stage 2, step {model.step:,}; serving_default, encoded, raw")
+    print(f"{place}: stage {last}, step {model.step:,}; serving_default, encoded, raw")
 
 
 if __name__ == "__main__":
