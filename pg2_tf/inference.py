@@ -10,7 +10,8 @@ from pg2_tf.config import RunConfig
 from pg2_tf.data import ranges
 from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
 from pg2_tf.models.pg2 import Networks, build_networks, generate
-from pg2_tf.run_folder import RunFolder, load_weights
+from pg2_tf.run_folder import RunFolder
+from pg2_tf.weights import load_weights
 
 
 class PoseTransfer:
@@ -46,9 +47,9 @@ class PoseTransfer:
             run_dir: the run folder.
             stage: 1 or 2; default the last that was trained.
             precision: `float32` or `bfloat16`.
-            weights: one of `run_folder.WEIGHTS`: `auto`: moving averages where the
+            weights: one of `weights.WEIGHTS`: `auto`: moving averages where the
                 stage was trained with them, else the last weights; see
-                `run_folder.load_weights`.
+                `weights.load_weights`.
 
         Raises:
             InputError: no run folder, or no readable checkpoint of such weights in it.

@@ -15,7 +15,6 @@ stage1/, stage2/
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,13 +23,11 @@ import tensorflow as tf
 
 from pg2_tf import checkpoint_files
 from pg2_tf.config import RunConfig, TrainConfig
-from pg2_tf.models.pg2 import Networks
 from preprocessing import files, records
 from preprocessing.errors import InputError
 
 CONFIG = "config.json"
 BEST = "best.json"
-WEIGHTS = ("auto", "last", "ema", "best")
 _PACKAGES = ("pg2-tf", "tensorflow", "keras", "numpy", "opencv-python-headless")
 
 
@@ -196,59 +193,6 @@ class StageFolder:
             if checkpoint_files.read(checkpoint, path, partial=partial):
                 return path
         raise InputError(f"{self.checkpoint_dir}: has no readable checkpoint")
-
-
-def weights_of(networks: Networks, *, averaged: Sequence[str] = ()) -> dict[str, Any]:
-    """Returns the weights of networks as checkpoints hold them, by network and path.
-
-    Args:
-        networks: with the weights.
-        averaged: the names of those that stand for the moving averages.
-    """
-    return {
-        average_name(name) if name in averaged else name: {
-            weight.path: weight.value for weight in network.weights
-        }
-        for name, network in networks._asdict().items()
-        if network is not None
-    }
-
-
-def average_name(network: str) -> str:
-    """Returns what checkpoints call the moving average of a network's weights."""
-    return f"{network}_average"
-
-
-def load_weights(
-    networks: Networks, stage: StageFolder, *, weights: str = "auto"
-) -> str:
-    """Loads weights of a stage; returns the checkpoint's path.
-
-    Args:
-        networks: to load them into.
-        stage: that they are of.
-        weights: `last`: as the newest checkpoint has them; `ema`: their moving
-            averages there; `auto`: `ema` where the stage was trained with it, else
-            `last`; `best`: those of the best validation, which are averages likewise.
-
-    Raises:
-        InputError: the stage has no readable checkpoint of these networks, or none of
-            these weights.
-    """
-    averaged = stage.averaged() if weights in ("auto", "ema") else ()
-    if weights == "ema" and not averaged:
-        raise InputError(
-            f"{stage.path}: was trained without --ema; there are no others"
-        )
-    checkpoint = tf.train.Checkpoint(**weights_of(networks, averaged=averaged))
-    if weights != "best":
-        return stage.restore(checkpoint, partial=True)
-    scores = stage.best()
-    if scores:
-        path = checkpoint_files.path_of(stage.best_dir, scores["step"])
-        if checkpoint_files.read(checkpoint, path, partial=True):
-            return path
-    raise InputError(f"{stage.best_dir}: has no readable checkpoint")
 
 
 def package_versions() -> dict[str, str]:

@@ -17,7 +17,8 @@ from pg2_tf import checkpoint_files
 from pg2_tf.checkpoint_files import step_of
 from pg2_tf.config import TrainConfig
 from pg2_tf.models.pg2 import Networks
-from pg2_tf.run_folder import RunFolder, load_weights, weights_of
+from pg2_tf.run_folder import RunFolder
+from pg2_tf.weights import load_weights, weights_of
 from preprocessing.errors import InputError
 
 

@@ -12,9 +12,10 @@ from pg2_tf.data.dataset import read_split
 from pg2_tf.data.pipeline import PairSource
 from pg2_tf.inference import PoseTransfer
 from pg2_tf.models.pg2 import Networks, build_networks
-from pg2_tf.run_folder import RunFolder, load_weights
+from pg2_tf.run_folder import RunFolder
 from pg2_tf.training.duties import Schedule
 from pg2_tf.training.validation import FixedPairs
+from pg2_tf.weights import load_weights
 
 _EVERY = Schedule(log_every=2, sample_every=4, validate_every=2, checkpoint_every=4)
 

@@ -8,12 +8,13 @@ from pg2_tf import presets
 from pg2_tf.checkpoint_files import step_of
 from pg2_tf.config import RunConfig, TrainConfig
 from pg2_tf.models.pg2 import Networks, build_networks
-from pg2_tf.run_folder import RunFolder, average_name, load_weights
+from pg2_tf.run_folder import RunFolder
 from pg2_tf.training.adversarial import OneStageTrainer
 from pg2_tf.training.optimizers import adam
 from pg2_tf.training.stage1 import Stage1Trainer
 from pg2_tf.training.stage2 import Stage2Trainer
 from pg2_tf.training.trainer import Trainer
+from pg2_tf.weights import average_name, load_weights
 
 
 class Built(NamedTuple):

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from pg2_tf import checkpoint_files
 from pg2_tf.models.pg2 import Networks
-from pg2_tf.run_folder import BEST, StageFolder, load_weights, weights_of
+from pg2_tf.run_folder import BEST, StageFolder
+from pg2_tf.weights import load_weights, weights_of
 from preprocessing import files
 
 KEEP = 3
