@@ -61,7 +61,7 @@ def test_pairs_of_a_step_are_those_that_it_takes(people_dir, own_batch):
     source = PairSource(split)
     order = {"batch_size": 4, "seed": 3, "own_batch": own_batch}
     batches = training_batches(source, flip=False, **order).take(20)
-    by_name = dict(zip(split.names, split.images, strict=True))
+    by_name = dict(zip(split.names, split.images.numpy(), strict=True))
     for step, taken in enumerate(batches.as_numpy_iterator(), 1):
         parts = taken if own_batch else (taken,)
         pairs = pairs_of_step(source, step, **order)
