@@ -170,7 +170,7 @@ def network_inputs(batch: dict[str, Any], draw: PoseHeatmaps) -> dict[str, Any]:
     return {
         "source": ranges.to_signed(batch["source"]),
         "target": ranges.to_signed(batch["target"]),
-        "keypoints": batch["keypoints"],
+        "keypoints": ops.cast(batch["keypoints"], "float32"),
         "heatmaps": draw(batch["keypoints"]),
         "mask": ops.cast(batch["mask"], "float32"),
     }
