@@ -14,12 +14,10 @@ from typing import Any
 import tensorflow as tf
 from absl import flags
 
-from pg2_tf import presets
+from pg2_tf import presets, train_flags
 from pg2_tf.config import (
-    ADVERSARIAL_LOSSES,
     DEFAULT_VARIANT,
     DISCRIMINATOR_NORMS,
-    SCHEDULES,
     VARIANTS,
     RunConfig,
     TrainConfig,
@@ -82,60 +80,7 @@ _PRECISION = flags.DEFINE_enum(
     ["float32", "bfloat16", "auto"],
     "What layers compute in. auto: bfloat16 where this machine is fast at it.",
 )
-# Each by its name in `TrainConfig`. They hold for every stage that is trained.
-_TRAINING = {
-    flag.name: flag
-    for flag in (
-        flags.DEFINE_integer("steps", None, "Steps in all. Default: preset's."),
-        flags.DEFINE_integer(
-            "batch_size", None, "Pairs in a step, over all devices. Default: preset's."
-        ),
-        flags.DEFINE_float("learning_rate", None, "Of Adam. Default: preset's."),
-        flags.DEFINE_enum(
-            "schedule",
-            None,
-            SCHEDULES,
-            "Of the learning rate; cosine, linear: down to 0 at the last step; step: "
-            "halved every --halve_every steps. Default: preset's.",
-        ),
-        flags.DEFINE_integer("halve_every", None, "Steps, of --schedule=step."),
-        flags.DEFINE_integer(
-            "warm_up", None, "Steps in which the learning rate grows to its full size."
-        ),
-        flags.DEFINE_float(
-            "clip_norm", None, "Largest norm of a network's gradient. Default: any."
-        ),
-        flags.DEFINE_float(
-            "ema",
-            None,
-            "Momentum of a moving average of the generators' weights, which generation "
-            "and export then use, such as 0.999. Default: none.",
-        ),
-        flags.DEFINE_float(
-            "l1_weight", None, "Lambda of equation 4. Default: preset's."
-        ),
-        flags.DEFINE_enum(
-            "adversarial_loss", None, ADVERSARIAL_LOSSES, "Default: cross_entropy."
-        ),
-        flags.DEFINE_boolean(
-            "finetune_generator1", None, "Train G1 on in stage 2. Default: no."
-        ),
-        flags.DEFINE_integer(
-            "accumulate",
-            None,
-            "Parts that a device takes its share of a batch in, one after the other, "
-            "to need less memory. Default: 1.",
-        ),
-        flags.DEFINE_boolean(
-            "remat",
-            None,
-            "Compute activations again in the backward pass, to need less memory. "
-            "Default: no.",
-        ),
-        flags.DEFINE_boolean("flip", True, "Mirror half of the pairs."),
-        flags.DEFINE_integer("seed", 0, "Of weights, order and flips.", lower_bound=0),
-    )
-}
+_TRAINING = train_flags.define_training()
 # Each by its name in `Schedule`.
 _SCHEDULE = {
     flag.name: flag

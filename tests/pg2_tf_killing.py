@@ -29,7 +29,7 @@ from pg2_tf.training.stepper import Stepper
 _EVERY = Schedule(log_every=2, sample_every=5, validate_every=4, checkpoint_every=3)
 _STEPS = 2000
 _OPTIONS = {"schedule": "cosine", "warm_up": 5, "ema": 0.9, "clip_norm": 1.0}
-_PATIENCE = 120
+_PATIENCE = 600
 
 
 def die():
@@ -149,7 +149,7 @@ def fates(kills, stage):
     places = [*_PLACES, "half a file"]
     random.Random(0).shuffle(places)
     for number in range(kills):
-        count = random.randint(1, 5)
+        count = random.randint(1, 3)
         if number % 2:
             yield "by the clock", {"seconds": random.uniform(0, 1)}
             continue
