@@ -7,10 +7,44 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+POSE_EMBEDDINGS = ("concat", "heatmap", "coordinate")
 SKIPS = ("all", "inner")
 DISCRIMINATOR_INPUTS = ("pair", "image")
+DISCRIMINATOR_NORMS = ("batch", "spectral")
 PRECISIONS = ("float32", "bfloat16")
-SCHEDULES = ("constant", "cosine")
+SCHEDULES = ("constant", "cosine", "linear", "step")
+ADVERSARIAL_LOSSES = ("cross_entropy", "hinge", "least_squares")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A row of the paper's Table 1: what the models that it compares differ in.
+
+    Attributes:
+        pose_embedding: how G1 takes the target pose, one of `POSE_EMBEDDINGS`.
+        reconstruction: what an image is held against the target by: `l1`, or
+            `masked_l1`, the pose mask loss of equation 1.
+        stages: that are trained, one on the other.
+        adversarial: the stages in which D is trained against the generator.
+    """
+
+    pose_embedding: str
+    reconstruction: str
+    stages: tuple[int, ...]
+    adversarial: tuple[int, ...] = ()
+
+
+# Sections 4.2 and 4.3: the embeddings and the losses are compared on G1 alone; G1+D
+# is G1 with equations 2 to 4, its image in the place of G2's.
+VARIANTS = {
+    "G1-CE-L1": Variant("coordinate", "l1", stages=(1,)),
+    "G1-HME-L1": Variant("heatmap", "l1", stages=(1,)),
+    "G1-L1": Variant("concat", "l1", stages=(1,)),
+    "G1-poseMaskLoss": Variant("concat", "masked_l1", stages=(1,)),
+    "G1+D": Variant("concat", "masked_l1", stages=(1,), adversarial=(1,)),
+    "G1+G2+D": Variant("concat", "masked_l1", stages=(1, 2), adversarial=(2,)),
+}
+DEFAULT_VARIANT = "G1+G2+D"
 
 
 @dataclass(frozen=True)
@@ -21,18 +55,25 @@ class ModelConfig:
         image_size: height and width in pixels.
         width: filters of a generator's first block; block i has i times as many.
         bottleneck: numbers that G1's fully connected bottleneck keeps.
+        pose_embedding: how G1 takes the target pose: `concat`: heatmaps beside the
+            image's channels; `heatmap`: heatmaps through an encoder of their own;
+            `coordinate`: the keypoints' coordinates (paper section 4.2).
         generator2_skips: `all`, or `inner`: no skip connection at full resolution.
         discriminator_width: filters of D's first layer.
         discriminator_input: `pair`: D sees an image and the source image (paper
             section 3.2); `image`: it sees one image (released code).
+        discriminator_norm: `batch`: batch normalisation, as DCGAN; `spectral`: spectral
+            normalisation of every layer in its place (beyond the paper).
     """
 
     image_size: tuple[int, int]
     width: int = 128
     bottleneck: int = 64
+    pose_embedding: str = "concat"
     generator2_skips: str = "all"
     discriminator_width: int = 64
     discriminator_input: str = "pair"
+    discriminator_norm: str = "batch"
 
     def __post_init__(self):
         object.__setattr__(self, "image_size", tuple(self.image_size))
@@ -43,11 +84,12 @@ class ModelConfig:
                 f"image_size {height}x{width}: needs a height of at least 32, and "
                 f"both multiples of {step}"
             )
+        _one_of("pose_embedding", self.pose_embedding, POSE_EMBEDDINGS)
         _one_of("generator2_skips", self.generator2_skips, SKIPS)
         _one_of("discriminator_input", self.discriminator_input, DISCRIMINATOR_INPUTS)
+        _one_of("discriminator_norm", self.discriminator_norm, DISCRIMINATOR_NORMS)
         for name in ("width", "bottleneck", "discriminator_width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)}: must be at least 1")
+            _at_least(1, name, getattr(self, name))
 
     @property
     def num_blocks(self) -> int:
@@ -71,13 +113,13 @@ class Term:
 
 @dataclass(frozen=True)
 class AdversaryConfig:
-    """How G2 and D are set against each other.
+    """How a generator and D are set against each other.
 
     Attributes:
         scored: the images D scores in one batch, over which its batch statistics go:
             of target, source, coarse, refined.
         discriminator_terms: D's loss.
-        generator_terms: the adversarial part of G2's loss.
+        generator_terms: the adversarial part of the generator's loss.
         own_batch: whether D's step takes a minibatch of its own.
     """
 
@@ -91,17 +133,37 @@ class AdversaryConfig:
 class TrainConfig:
     """The training of one stage.
 
+    What is beyond the paper and the released code is off by default.
+
     Attributes:
         stage: 1 (G1) or 2 (G2 and D).
         steps: how many in all.
         batch_size: pairs in a step, over all devices.
         learning_rate, beta_1, beta_2: of Adam.
         schedule: of the learning rate: `constant` (paper section 4.1: the released
-            code never changes it), or `cosine`: down to 0 at the last step.
-        l1_weight: lambda of equation 4; stage 2 only.
+            code never changes it); `cosine`, `linear`: down to 0 at the last step;
+            `step`: halved every `halve_every` steps (the released code's
+            `lr_update_step`, which it never puts to use).
+        halve_every: steps; of the schedule `step`.
+        warm_up: steps in which the learning rate grows to what the schedule says, in
+            equal parts; 0: none (Goyal et al. 2017).
+        clip_norm: largest norm of a network's whole gradient; a longer one is scaled
+            down to it; 0: none (Pascanu et al. 2013).
+        ema: momentum of the exponential moving average of the trained generators'
+            weights that generation and export use, such as 0.999; 0: none (Yazici et
+            al. 2019).
+        l1_weight: lambda of equation 4; adversarial stages only.
+        adversarial_loss: of D and the generator against it: `cross_entropy`
+            (equations 2 and 3), `hinge` (Lim and Ye 2017) or `least_squares` (Mao et
+            al. 2017).
+        finetune_generator1: whether stage 2 trains G1 on as well.
         flip: whether half of the pairs are mirrored.
         precision: `float32`, or `bfloat16`: layers compute in it, weights stay
             float32.
+        accumulate: in how many parts a device takes its share of a batch, one after
+            the other, to need less memory.
+        remat: whether the backward pass computes the generators' activations again,
+            block by block, rather than keeping them (Chen et al. 2016).
         seed: of weights, order and flips.
     """
 
@@ -112,17 +174,51 @@ class TrainConfig:
     beta_1: float = 0.5
     beta_2: float = 0.999
     schedule: str = "constant"
+    halve_every: int = 0
+    warm_up: int = 0
+    clip_norm: float = 0.0
+    ema: float = 0.0
     l1_weight: float = 10.0
+    adversarial_loss: str = "cross_entropy"
+    finetune_generator1: bool = False
     flip: bool = True
     precision: str = "float32"
+    accumulate: int = 1
+    remat: bool = False
     seed: int = 0
+
+    @property
+    def is_open_ended(self) -> bool:
+        """Whether more steps leave the ones before as they are: no rate falls to 0."""
+        return self.schedule in ("constant", "step")
+
+    @property
+    def trained_generators(self) -> tuple[str, ...]:
+        """The generators that the stage trains."""
+        if self.stage == 1:
+            return ("generator1",)
+        return ("generator1",) * self.finetune_generator1 + ("generator2",)
+
+    @property
+    def averaged(self) -> tuple[str, ...]:
+        """The generators whose weights have a moving average."""
+        return self.trained_generators if self.ema else ()
 
     def __post_init__(self):
         _one_of("precision", self.precision, PRECISIONS)
         _one_of("schedule", self.schedule, SCHEDULES)
-        for name in ("steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)}: must be at least 1")
+        _one_of("adversarial_loss", self.adversarial_loss, ADVERSARIAL_LOSSES)
+        for name in ("steps", "batch_size", "accumulate"):
+            _at_least(1, name, getattr(self, name))
+        for name in ("halve_every", "warm_up", "clip_norm"):
+            _at_least(0, name, getattr(self, name))
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"ema {self.ema}: must be at least 0 and less than 1")
+        if (self.schedule == "step") != (self.halve_every > 0):
+            raise ValueError(
+                f"halve_every {self.halve_every}: the schedule step, and no other, "
+                "needs a number of steps"
+            )
 
 
 @dataclass(frozen=True)
@@ -133,15 +229,27 @@ class RunConfig:
         dataset: name of the preset.
         profile: `paper` or `authors`.
         model: the networks.
+        variant: the row of the paper's Table 1, one of `VARIANTS`.
     """
 
     dataset: str
     profile: str
     model: ModelConfig
+    variant: str = DEFAULT_VARIANT
+
+    def __post_init__(self):
+        _one_of("variant", self.variant, tuple(VARIANTS))
+
+    @property
+    def recipe(self) -> Variant:
+        """What the variant's name stands for."""
+        return VARIANTS[self.variant]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the configuration as plain data."""
-        return asdict(self)
+        """Returns the configuration as plain data, what matters most first."""
+        content = asdict(self)
+        model = content.pop("model")
+        return {**content, "model": model}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "RunConfig":
@@ -150,9 +258,16 @@ class RunConfig:
             dataset=content["dataset"],
             profile=content["profile"],
             model=ModelConfig(**content["model"]),
+            # Earlier versions knew one, and did not name it.
+            variant=content.get("variant", DEFAULT_VARIANT),
         )
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise ValueError(f"{name} {value!r}: allowed are {', '.join(allowed)}")
+
+
+def _at_least(least: int, name: str, value: float) -> None:
+    if value < least:
+        raise ValueError(f"{name} {value}: must be at least {least}")

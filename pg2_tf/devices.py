@@ -15,6 +15,16 @@ def resolve_precision(name: str) -> str:
     return "bfloat16" if has_fast_bfloat16() else "float32"
 
 
+def make_deterministic(wanted: bool | None = None) -> None:
+    """Makes every operation give the same result each time, bit for bit.
+
+    Args:
+        wanted: whether to; None: where there is no GPU, as it costs nothing there.
+    """
+    if wanted or (wanted is None and not tf.config.list_physical_devices("GPU")):
+        tf.config.experimental.enable_op_determinism()
+
+
 def has_fast_bfloat16() -> bool:
     """True if the GPUs, or without one the CPU, compute in bfloat16 natively."""
     gpus = tf.config.list_physical_devices("GPU")

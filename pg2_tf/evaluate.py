@@ -12,6 +12,7 @@ from pg2_tf import evaluation
 from pg2_tf.data.dataset import read_split
 from pg2_tf.inference import PoseTransfer
 from pg2_tf.run_folder import describe_data, package_versions
+from pg2_tf.weights import WEIGHTS
 from preprocessing import command, files, images
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Run folder of a trained model.")
@@ -26,6 +27,13 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of the drawing.")
 _STAGE = flags.DEFINE_enum(
     "stage", None, ["1", "2"], "Which stage. Default: the last one trained."
 )
+_WEIGHTS = flags.DEFINE_enum(
+    "weights",
+    "auto",
+    WEIGHTS,
+    "last: of the newest checkpoint; ema: their moving average; best: those with the "
+    "best validation; auto: the moving average where there is one, else the last.",
+)
 _OUT = flags.DEFINE_string(
     "out", None, "Folder of the results. Default: RUN_DIR/evaluation."
 )
@@ -36,7 +44,7 @@ def main() -> None:
     run_dir = command.required("run_dir", _RUN_DIR.value)
     out = Path(_OUT.value or Path(run_dir) / "evaluation")
     stage = int(_STAGE.value) if _STAGE.value else None
-    model = PoseTransfer.load(run_dir, stage=stage)
+    model = PoseTransfer.load(run_dir, stage=stage, weights=_WEIGHTS.value)
     data_dir = _DATA_DIR.value or f"data/{model.config.dataset}"
     split = read_split(data_dir, _SPLIT.value, image_size=model.image_size)
     positions = evaluation.draw_pairs(split, _NUM_PAIRS.value, seed=_SEED.value)
@@ -58,6 +66,7 @@ def main() -> None:
             "protocol": "released score.py and score_mask.py, with the target's mask",
             "stage": model.stage,
             "step": model.step,
+            "weights": _WEIGHTS.value,
             "data": describe_data(data_dir),
             "versions": package_versions(),
         },

@@ -9,12 +9,20 @@ from absl import flags
 
 from pg2_tf.inference import PoseTransfer
 from pg2_tf.serving.saved_model import export_saved_model
+from pg2_tf.weights import WEIGHTS
 from preprocessing import command
 from preprocessing.errors import InputError
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Run folder of a trained model.")
 _OUT = flags.DEFINE_string(
     "out", None, "Folder of the model; the version is a folder in it."
+)
+_WEIGHTS = flags.DEFINE_enum(
+    "weights",
+    "auto",
+    WEIGHTS,
+    "last: of the newest checkpoint; ema: their moving average; best: those with the "
+    "best validation; auto: the moving average where there is one, else the last.",
 )
 _VERSION = flags.DEFINE_integer("version", 1, "Of the model.", lower_bound=1)
 _OVERWRITE = command.define_overwrite()
@@ -27,11 +35,12 @@ def main() -> None:
     place = out / str(_VERSION.value)
     if place.exists() and not _OVERWRITE.value:
         raise InputError(f"{place}: is there; give another --version, or --overwrite")
-    model = PoseTransfer.load(run_dir)
-    if model.stage != 2:
-        raise InputError(f"{run_dir}: has no stage 2 yet; what is served is refined")
+    model = PoseTransfer.load(run_dir, weights=_WEIGHTS.value)
+    last = model.config.recipe.stages[-1]
+    if model.stage != last:
+        raise InputError(f"{run_dir}: has no stage {last} yet, which is what is served")
     export_saved_model(model, out, version=_VERSION.value)
-    print(f"{place}: stage 2, step {model.step:,}; serving_default, encoded, raw")
+    print(f"{place}: stage {last}, step {model.step:,}; serving_default, encoded, raw")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import numpy as np
 from absl import flags
 
 from pg2_tf.inference import PoseTransfer
+from pg2_tf.weights import WEIGHTS
 from preprocessing import command, detections, files, fitting, images, pictures, poses
 from preprocessing import keypoints as kp
 from preprocessing.errors import InputError
@@ -38,6 +39,13 @@ _OUT = flags.DEFINE_string(
 _STAGE = flags.DEFINE_enum(
     "stage", None, ["1", "2"], "Which stage's image. Default: the last one trained."
 )
+_WEIGHTS = flags.DEFINE_enum(
+    "weights",
+    "auto",
+    WEIGHTS,
+    "last: of the newest checkpoint; ema: their moving average; best: those with the "
+    "best validation; auto: the moving average where there is one, else the last.",
+)
 _BATCH = 16
 
 
@@ -48,7 +56,7 @@ def main() -> None:
     out = Path(command.required("out", _OUT.value))
     paths = _pose_files()
     stage = int(_STAGE.value) if _STAGE.value else None
-    model = PoseTransfer.load(run_dir, stage=stage)
+    model = PoseTransfer.load(run_dir, stage=stage, weights=_WEIGHTS.value)
     size = model.image_size
     pose_size = (
         command.parse_size("pose_size", _POSE_SIZE.value) if _POSE_SIZE.value else size

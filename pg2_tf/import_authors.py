@@ -10,7 +10,8 @@ from absl import flags
 from pg2_tf import authors, presets
 from pg2_tf.config import RunConfig
 from pg2_tf.models.pg2 import Networks, build_networks
-from pg2_tf.run_folder import RunFolder, weights_of
+from pg2_tf.run_folder import RunFolder
+from pg2_tf.weights import weights_of
 from preprocessing import command
 from preprocessing.errors import InputError
 

@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from pg2_tf.checkpoint_files import step_of
 from pg2_tf.config import RunConfig
 from pg2_tf.data import ranges
 from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
 from pg2_tf.models.pg2 import Networks, build_networks, generate
-from pg2_tf.run_folder import RunFolder, load_weights, step_of
+from pg2_tf.run_folder import RunFolder
+from pg2_tf.weights import load_weights
 
 
 class PoseTransfer:
@@ -28,7 +30,7 @@ class PoseTransfer:
         self.stage = stage
         self.step = step
         self._draw = PoseHeatmaps(config.model.image_size)
-        self._run = tf.function(self._generate, reduce_retracing=True)
+        self._run = tf.function(self._generate, reduce_retracing=True, autograph=False)
 
     @classmethod
     def load(
@@ -37,6 +39,7 @@ class PoseTransfer:
         *,
         stage: int | None = None,
         precision: str = "float32",
+        weights: str = "auto",
     ) -> "PoseTransfer":
         """Loads the generators of a run.
 
@@ -44,9 +47,12 @@ class PoseTransfer:
             run_dir: the run folder.
             stage: 1 or 2; default the last that was trained.
             precision: `float32` or `bfloat16`.
+            weights: one of `weights.WEIGHTS`: `auto`: moving averages where the
+                stage was trained with them, else the last weights; see
+                `weights.load_weights`.
 
         Raises:
-            InputError: no run folder, or no readable checkpoint in it.
+            InputError: no run folder, or no readable checkpoint of such weights in it.
         """
         folder = RunFolder(run_dir)
         config = folder.require_config()
@@ -54,7 +60,7 @@ class PoseTransfer:
         networks = build_networks(
             config.model, stage=place.number, precision=precision
         )._replace(discriminator=None)
-        path = load_weights(networks, place)
+        path = load_weights(networks, place, weights=weights)
         return cls(networks, config, stage=place.number, step=step_of(path))
 
     @property
@@ -78,6 +84,7 @@ class PoseTransfer:
         return {name: image.numpy() for name, image in made.items()}
 
     def _generate(self, images: tf.Tensor, poses: tf.Tensor) -> dict[str, tf.Tensor]:
-        made = generate(self.networks, ranges.to_signed(images), self._draw(poses))
+        source, heatmaps = ranges.to_signed(images), self._draw(poses)
+        made = generate(self.networks, source, heatmaps, keypoints=poses)
         made.pop("difference", None)
         return {name: ranges.to_pixels(image) for name, image in made.items()}

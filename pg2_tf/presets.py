@@ -4,7 +4,15 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from pg2_tf.config import AdversaryConfig, ModelConfig, RunConfig, Term, TrainConfig
+from pg2_tf.config import (
+    DEFAULT_VARIANT,
+    VARIANTS,
+    AdversaryConfig,
+    ModelConfig,
+    RunConfig,
+    Term,
+    TrainConfig,
+)
 
 PROFILES = ("paper", "authors")
 
@@ -15,12 +23,16 @@ class Preset:
 
     Attributes:
         model: the networks.
-        stage1, stage2: their trainings.
+        stage1, stage2: their trainings; a one-stage variant has no use for the second.
     """
 
     model: ModelConfig
     stage1: TrainConfig
     stage2: TrainConfig
+
+    def stage(self, number: int) -> TrainConfig:
+        """Returns the training of a stage."""
+        return self.stage1 if number == 1 else self.stage2
 
 
 # Paper sections 3.3 and 4.1; lambda (10, 50) and the missing full-resolution skip of
@@ -75,17 +87,32 @@ _AUTHORS_STAGE2: dict[str, dict[str, Any]] = {
 DATASETS = tuple(_PAPER)
 
 
-def preset(dataset: str, *, profile: str = "paper") -> Preset:
+def preset(
+    dataset: str, *, profile: str = "paper", variant: str = DEFAULT_VARIANT
+) -> Preset:
     """Returns a data set's preset.
 
     Args:
         dataset: one of `DATASETS`.
         profile: `paper`: as the paper says, and where it is silent as the released
             code does; `authors`: as the released code really behaves.
+        variant: one of `config.VARIANTS`. The paper does not say how long its others
+            are trained: the same as stage 1 of the default, and G1+D, with the
+            settings of stage 2, as long as its two stages together.
     """
-    paper = _PAPER[dataset]
-    if profile == "paper":
-        return paper
+    chosen = (
+        _PAPER[dataset] if profile == "paper" else _authors(_PAPER[dataset], dataset)
+    )
+    recipe = VARIANTS[variant]
+    model = dataclasses.replace(chosen.model, pose_embedding=recipe.pose_embedding)
+    stage1, stage2 = chosen.stage1, chosen.stage2
+    if 1 in recipe.adversarial:
+        steps = stage1.steps + stage2.steps
+        stage1 = dataclasses.replace(stage2, stage=1, steps=steps)
+    return Preset(model, stage1, stage2)
+
+
+def _authors(paper: Preset, dataset: str) -> Preset:
     return Preset(
         model=dataclasses.replace(paper.model, discriminator_input="image"),
         stage1=dataclasses.replace(paper.stage1, **_AUTHORS_STAGE1.get(dataset, {})),
@@ -123,9 +150,30 @@ _AUTHORS_DEEPFASHION_ADVERSARY = AdversaryConfig(
 
 
 def adversary(config: RunConfig) -> AdversaryConfig:
-    """Returns how G2 and D are set against each other in a run."""
+    """Returns how the generator and D are set against each other in a run.
+
+    In an adversarial stage 1 the coarse image stands where stage 2 has the refined
+    one.
+    """
     if config.profile == "paper":
-        return _PAPER_ADVERSARY
-    if config.dataset == "deepfashion":
-        return _AUTHORS_DEEPFASHION_ADVERSARY
-    return _AUTHORS_ADVERSARY
+        chosen = _PAPER_ADVERSARY
+    elif config.dataset == "deepfashion":
+        chosen = _AUTHORS_DEEPFASHION_ADVERSARY
+    else:
+        chosen = _AUTHORS_ADVERSARY
+    return _of_coarse(chosen) if 1 in config.recipe.adversarial else chosen
+
+
+def _of_coarse(adversary: AdversaryConfig) -> AdversaryConfig:
+    def image(name: str) -> str:
+        return "coarse" if name == "refined" else name
+
+    def of_coarse(terms: tuple[Term, ...]) -> tuple[Term, ...]:
+        return tuple(dataclasses.replace(t, image=image(t.image)) for t in terms)
+
+    return dataclasses.replace(
+        adversary,
+        scored=tuple(dict.fromkeys(map(image, adversary.scored))),
+        discriminator_terms=of_coarse(adversary.discriminator_terms),
+        generator_terms=of_coarse(adversary.generator_terms),
+    )

@@ -4,7 +4,10 @@ config.json             data set, profile, networks
 stage1/, stage2/
     options.json        training options, package versions, data set checksum
     metrics.jsonl       losses, one line every so many steps
-    checkpoints/        weights, optimizer state, step
+    validation.jsonl    scores of pairs of the test split, likewise
+    warnings.jsonl      what looked wrong, and when
+    checkpoints/        weights, optimizer state, step: the last few
+    best/               weights of the best score so far, which best.json holds
     samples/            pictures of fixed pairs
     events/             the same for TensorBoard
 """
@@ -18,20 +21,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from pg2_tf import checkpoint_files
 from pg2_tf.config import RunConfig, TrainConfig
-from pg2_tf.models.pg2 import Networks
 from preprocessing import files, records
 from preprocessing.errors import InputError
 
 CONFIG = "config.json"
-# TensorFlow raises one or another by what is damaged: IndexError where bytes lack.
-_RESTORE_ERRORS = (
-    tf.errors.OpError,
-    ValueError,
-    AssertionError,
-    IndexError,
-    RuntimeError,
-)
+BEST = "best.json"
 _PACKAGES = ("pg2-tf", "tensorflow", "keras", "numpy", "opencv-python-headless")
 
 
@@ -125,21 +121,30 @@ class StageFolder:
         self.path = path
         self.number = number
         self.checkpoint_dir = path / "checkpoints"
+        self.best_dir = path / "best"
 
     def checkpoints(self) -> list[str]:
-        """Returns the checkpoints that are whole, the newest first."""
-        state = tf.train.get_checkpoint_state(str(self.checkpoint_dir))
-        return list(reversed(state.all_model_checkpoint_paths)) if state else []
+        """Returns the checkpoints, paths without suffix, the newest first."""
+        return checkpoint_files.find(self.checkpoint_dir)
+
+    def best(self) -> dict[str, Any] | None:
+        """Returns the best validation scores and their `step`, or None without any.
+
+        The weights of that step are the checkpoint in `best_dir`.
+
+        Raises:
+            InputError: the file that holds them is damaged.
+        """
+        return _read_json(self.best_dir / BEST)
 
     def options(self) -> dict[str, Any] | None:
         """Returns the options of the training, or None where there was none."""
-        path = self.path / "options.json"
-        if not path.exists():
-            return None
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: damaged ({error})") from error
+        return _read_json(self.path / "options.json")
+
+    def averaged(self) -> tuple[str, ...]:
+        """Returns the networks whose moving averages the checkpoints hold too."""
+        options = self.options()
+        return TrainConfig(**options["training"]).averaged if options else ()
 
     def claim(self, options: dict[str, Any]) -> None:
         """Keeps the options of a training, or checks that they are the same.
@@ -153,12 +158,12 @@ class StageFolder:
         there = self.options()
         if there and self.checkpoints():
             # Options that an older version did not know have their defaults.
-            known = asdict(TrainConfig(**there["training"]))
+            known = TrainConfig(**there["training"])
             free = ["data.folder"]
-            if known["schedule"] == "constant":
+            if known.is_open_ended:
                 free.append("training.steps")
             for key, old, new in _differences(
-                {"training": known, "data": there["data"]},
+                {"training": asdict(known), "data": there["data"]},
                 {key: options[key] for key in ("training", "data")},
             ):
                 if key in free:
@@ -185,39 +190,9 @@ class StageFolder:
             InputError: there is none, or none can be read.
         """
         for path in self.checkpoints():
-            try:
-                status = checkpoint.restore(path)
-                status.assert_existing_objects_matched()
-                if partial:
-                    status.expect_partial()
+            if checkpoint_files.read(checkpoint, path, partial=partial):
                 return path
-            except _RESTORE_ERRORS as error:
-                message = str(error).splitlines()[0][:200]
-                print(f"{path}: damaged checkpoint passed over ({message})")
         raise InputError(f"{self.checkpoint_dir}: has no readable checkpoint")
-
-
-def weights_of(networks: Networks) -> dict[str, Any]:
-    """Returns the weights of networks as checkpoints hold them, by network and path."""
-    return {
-        name: {weight.path: weight.value for weight in network.weights}
-        for name, network in networks._asdict().items()
-        if network is not None
-    }
-
-
-def load_weights(networks: Networks, stage: StageFolder) -> str:
-    """Loads the newest weights of a stage; returns the checkpoint's path.
-
-    Raises:
-        InputError: the stage has no readable checkpoint of these networks.
-    """
-    return stage.restore(tf.train.Checkpoint(**weights_of(networks)), partial=True)
-
-
-def step_of(checkpoint_path: str) -> int:
-    """Returns the step that a checkpoint was taken at."""
-    return int(checkpoint_path.rsplit("-", 1)[-1])
 
 
 def package_versions() -> dict[str, str]:
@@ -237,6 +212,15 @@ def describe_data(data_dir: str | Path) -> dict[str, str]:
     content = json.dumps(splits, sort_keys=True).encode()
     checksum = hashlib.sha256(content).hexdigest()
     return {"folder": str(data_dir), "checksum": checksum}
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: damaged ({error})") from error
 
 
 def _differences(old: Any, new: Any, key: str = "") -> list[tuple[str, Any, Any]]:

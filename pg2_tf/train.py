@@ -1,34 +1,54 @@
-"""Trains a stage of PG2.
+"""Trains PG2, or another model of the paper's Table 1.
 
-python -m pg2_tf.train --dataset=market1501 --stage=1
-python -m pg2_tf.train --dataset=market1501 --stage=2
+python -m pg2_tf.train --dataset=market1501
+python -m pg2_tf.train --dataset=market1501 --variant=G1-CE-L1
 
 The same command again goes on where the training stopped.
 """
 
 import dataclasses
+import gc
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 from absl import flags
 
-from pg2_tf import presets
-from pg2_tf.config import SCHEDULES, RunConfig, TrainConfig
-from pg2_tf.devices import resolve_precision
+from pg2_tf import presets, train_flags
+from pg2_tf.config import (
+    DEFAULT_VARIANT,
+    DISCRIMINATOR_NORMS,
+    VARIANTS,
+    RunConfig,
+    TrainConfig,
+)
+from pg2_tf.devices import make_deterministic, resolve_precision
 from pg2_tf.run_folder import RunFolder
-from pg2_tf.training.loop import Schedule
+from pg2_tf.training.duties import Schedule
 from pg2_tf.training.stages import train_stage
 from preprocessing import command
 from preprocessing.errors import InputError
 
 _DATASET = flags.DEFINE_enum("dataset", None, presets.DATASETS, "Preset.")
-_STAGE = flags.DEFINE_enum("stage", None, ["1", "2"], "1: G1. 2: G2 and D.")
+_VARIANT = flags.DEFINE_enum(
+    "variant",
+    None,
+    VARIANTS,
+    f"Row of the paper's Table 1. Default: the run folder's, else {DEFAULT_VARIANT}.",
+)
+_STAGE = flags.DEFINE_enum(
+    "stage",
+    None,
+    ["1", "2"],
+    "1: G1. 2: G2 and D. Default: those of the variant, one after the other.",
+)
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of the data set. Default: data/DATASET."
 )
 _RUN_DIR = flags.DEFINE_string(
-    "run_dir", None, "Folder of the run. Default: runs/DATASET."
+    "run_dir",
+    None,
+    "Folder of the run. Default: runs/DATASET, with --variant runs/DATASET-VARIANT.",
 )
 _PROFILE = flags.DEFINE_enum(
     "profile",
@@ -48,21 +68,11 @@ _DISCRIMINATOR_WIDTH = flags.DEFINE_integer(
     "Filters of D's first layer. Default: the run folder's, or in the preset's "
     "proportion to --width.",
 )
-_STEPS = flags.DEFINE_integer("steps", None, "Steps in all. Default: preset's.")
-_BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size", None, "Pairs in a step, over all devices. Default: preset's."
-)
-_LEARNING_RATE = flags.DEFINE_float(
-    "learning_rate", None, "Of Adam. Default: preset's."
-)
-_SCHEDULE = flags.DEFINE_enum(
-    "schedule",
+_DISCRIMINATOR_NORM = flags.DEFINE_enum(
+    "discriminator_norm",
     None,
-    SCHEDULES,
-    "Of the learning rate; cosine: down to 0 at the last step. Default: preset's.",
-)
-_L1_WEIGHT = flags.DEFINE_float(
-    "l1_weight", None, "Lambda of equation 4, stage 2. Default: preset's."
+    DISCRIMINATOR_NORMS,
+    "Normalisation in D. Default: the run folder's, else batch.",
 )
 _PRECISION = flags.DEFINE_enum(
     "precision",
@@ -70,12 +80,31 @@ _PRECISION = flags.DEFINE_enum(
     ["float32", "bfloat16", "auto"],
     "What layers compute in. auto: bfloat16 where this machine is fast at it.",
 )
-_FLIP = flags.DEFINE_boolean("flip", True, "Mirror half of the pairs.")
-_SEED = flags.DEFINE_integer("seed", 0, "Of weights, order and flips.", lower_bound=0)
-_LOG_EVERY = flags.DEFINE_integer("log_every", 50, "Steps.", lower_bound=1)
-_SAMPLE_EVERY = flags.DEFINE_integer("sample_every", 500, "Steps.", lower_bound=1)
-_CHECKPOINT_EVERY = flags.DEFINE_integer(
-    "checkpoint_every", 500, "Steps.", lower_bound=1
+_TRAINING = train_flags.define_training()
+# Each by its name in `Schedule`.
+_SCHEDULE = {
+    flag.name: flag
+    for flag in (
+        flags.DEFINE_integer("log_every", 50, "Steps.", lower_bound=1),
+        flags.DEFINE_integer("sample_every", 500, "Steps.", lower_bound=1),
+        flags.DEFINE_integer("validate_every", 1000, "Steps; 0: never.", lower_bound=0),
+        flags.DEFINE_integer("checkpoint_every", 500, "Steps.", lower_bound=1),
+    )
+}
+_KEEP = flags.DEFINE_integer(
+    "keep", 3, "How many of the last checkpoints are kept.", lower_bound=1
+)
+_NUM_VALIDATION_PAIRS = flags.DEFINE_integer(
+    "num_validation_pairs",
+    64,
+    "Pairs of the test split, always the same, that --validate_every scores.",
+    lower_bound=1,
+)
+_DETERMINISTIC = flags.DEFINE_boolean(
+    "deterministic",
+    None,
+    "The same weights bit for bit, run after run, on the same machine. Default: yes on "
+    "CPUs, where it costs nothing, and no on GPUs.",
 )
 _DRY_RUN = flags.DEFINE_boolean("dry_run", False, "Show the options and stop.")
 
@@ -83,40 +112,81 @@ _DRY_RUN = flags.DEFINE_boolean("dry_run", False, "Show the options and stop.")
 def main() -> None:
     """Checks the flags, shows the options and trains."""
     dataset = command.required("dataset", _DATASET.value)
-    stage = int(command.required("stage", _STAGE.value))
     data_dir = Path(_DATA_DIR.value or f"data/{dataset}")
-    folder = RunFolder(_RUN_DIR.value or f"runs/{dataset}")
+    name = f"{dataset}-{_VARIANT.value}" if _VARIANT.value else dataset
+    folder = RunFolder(_RUN_DIR.value or f"runs/{name}")
     config = _run_config(dataset, folder)
-    training = _train_config(config, stage)
-    _show(config, training, data_dir, folder)
+    trainings = [_train_config(config, stage) for stage in _stages(config)]
+    print(
+        f"data {data_dir}, run {folder.path}, variant {config.variant}, profile "
+        f"{config.profile}"
+    )
+    _show(config.model, _preset(config).model)
+    for training in trainings:
+        _show(training, _preset(config).stage(training.stage))
     if _DRY_RUN.value:
         return
+    make_deterministic(_DETERMINISTIC.value)
+    strategy = tf.distribute.MirroredStrategy()
+    for training in trainings:
+        if not _train(folder, config, training, data_dir, strategy):
+            return
+        gc.collect()  # The stage's variables, before the next one's.
+
+
+def _stages(config: RunConfig) -> tuple[int, ...]:
+    stages = config.recipe.stages
+    if not _STAGE.value:
+        return stages
+    if int(_STAGE.value) not in stages:
+        raise InputError(
+            f"--stage={_STAGE.value}: the variant {config.variant} has stage 1 alone"
+        )
+    return (int(_STAGE.value),)
+
+
+def _train(
+    folder: RunFolder,
+    config: RunConfig,
+    training: TrainConfig,
+    data_dir: Path,
+    strategy: tf.distribute.Strategy,
+) -> bool:
+    """Trains a stage; returns whether it came to its end."""
     reached = train_stage(
         folder,
         config,
         training,
         data_dir=data_dir,
-        schedule=Schedule(
-            log_every=_LOG_EVERY.value,
-            sample_every=_SAMPLE_EVERY.value,
-            checkpoint_every=_CHECKPOINT_EVERY.value,
-        ),
-        strategy=tf.distribute.MirroredStrategy(),
+        schedule=Schedule(**{key: flag.value for key, flag in _SCHEDULE.items()}),
+        strategy=strategy,
+        keep=_KEEP.value,
+        num_validation_pairs=_NUM_VALIDATION_PAIRS.value,
     )
-    place = folder.stage(stage).path
+    place = folder.stage(training.stage).path
     if reached < training.steps:
         print(f"{place}: stopped at step {reached:,}; the same command goes on")
-    else:
-        print(f"{place}: done, {reached:,} steps")
+        return False
+    print(f"{place}: done, {reached:,} steps")
+    return True
+
+
+def _preset(config: RunConfig) -> presets.Preset:
+    return presets.preset(
+        config.dataset, profile=config.profile, variant=config.variant
+    )
 
 
 def _run_config(dataset: str, folder: RunFolder) -> RunConfig:
     there = folder.config() if folder.is_trained() else None
     profile = _PROFILE.value or (there.profile if there else "paper")
-    model = presets.preset(dataset, profile=profile).model
+    variant = _VARIANT.value or (there.variant if there else DEFAULT_VARIANT)
+    model = presets.preset(dataset, profile=profile, variant=variant).model
     if there and there.dataset == dataset:
         model = dataclasses.replace(
-            there.model, discriminator_input=model.discriminator_input
+            there.model,
+            discriminator_input=model.discriminator_input,
+            pose_embedding=model.pose_embedding,
         )
     if _WIDTH.value not in (None, model.width):
         # In proportion: D at full width overpowers a narrow G2.
@@ -128,23 +198,16 @@ def _run_config(dataset: str, folder: RunFolder) -> RunConfig:
         )
     if _DISCRIMINATOR_WIDTH.value is not None:
         model = _replace(model, discriminator_width=_DISCRIMINATOR_WIDTH.value)
-    return RunConfig(dataset, profile, model)
+    if _DISCRIMINATOR_NORM.value is not None:
+        model = _replace(model, discriminator_norm=_DISCRIMINATOR_NORM.value)
+    return RunConfig(dataset, profile, model, variant)
 
 
 def _train_config(config: RunConfig, stage: int) -> TrainConfig:
-    preset = presets.preset(config.dataset, profile=config.profile)
-    given = {
-        "steps": _STEPS.value,
-        "batch_size": _BATCH_SIZE.value,
-        "learning_rate": _LEARNING_RATE.value,
-        "schedule": _SCHEDULE.value,
-        "l1_weight": _L1_WEIGHT.value,
-        "precision": resolve_precision(_PRECISION.value),
-        "flip": _FLIP.value,
-        "seed": _SEED.value,
-    }
-    base = preset.stage1 if stage == 1 else preset.stage2
-    return _replace(base, **{key: v for key, v in given.items() if v is not None})
+    given = {key: flag.value for key, flag in _TRAINING.items()}
+    given["precision"] = resolve_precision(_PRECISION.value)
+    chosen = {key: value for key, value in given.items() if value is not None}
+    return _replace(_preset(config).stage(stage), **chosen)
 
 
 def _replace(config: Any, **changes: Any) -> Any:
@@ -154,17 +217,11 @@ def _replace(config: Any, **changes: Any) -> Any:
         raise InputError(f"--{error}") from error
 
 
-def _show(
-    config: RunConfig, training: TrainConfig, data_dir: Path, folder: RunFolder
-) -> None:
-    preset = presets.preset(config.dataset, profile=config.profile)
-    base = preset.stage1 if training.stage == 1 else preset.stage2
-    print(f"data {data_dir}, run {folder.path}, profile {config.profile}")
-    for now, default in ((config.model, preset.model), (training, base)):
-        for field in dataclasses.fields(now):
-            value, usual = getattr(now, field.name), getattr(default, field.name)
-            changed = "" if value == usual else f"  [preset: {usual}]"
-            print(f"  {field.name:>22}: {value}{changed}")
+def _show(now: Any, preset: Any) -> None:
+    for field in dataclasses.fields(now):
+        value, usual = getattr(now, field.name), getattr(preset, field.name)
+        changed = "" if value == usual else f"  [preset: {usual}]"
+        print(f"  {field.name:>22}: {value}{changed}")
 
 
 if __name__ == "__main__":

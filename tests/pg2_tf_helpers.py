@@ -12,13 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
+from tensorflow.core.util import event_pb2
 
 from pg2_tf import authors, presets
-from pg2_tf.config import ModelConfig, RunConfig
+from pg2_tf.config import DEFAULT_VARIANT, ModelConfig, RunConfig
 from pg2_tf.models.pg2 import Networks, build_networks
-from pg2_tf.run_folder import RunFolder, weights_of
+from pg2_tf.run_folder import RunFolder
 from pg2_tf.training.loop import Schedule
 from pg2_tf.training.stages import train_stage
+from pg2_tf.weights import weights_of
 
 ROOT = Path(__file__).parents[1]
 TINY = presets.preset("tiny")
@@ -32,14 +34,15 @@ class Result(NamedTuple):
     err: str
 
 
-def tiny_config(profile="paper") -> RunConfig:
+def tiny_config(profile="paper", variant=DEFAULT_VARIANT) -> RunConfig:
     """Returns the configuration of a tiny run."""
-    return RunConfig("tiny", profile, presets.preset("tiny", profile=profile).model)
+    preset = presets.preset("tiny", profile=profile, variant=variant)
+    return RunConfig("tiny", profile, preset.model, variant)
 
 
-def random_networks(model, *, stage=2, seed=0) -> Networks:
+def random_networks(model, *, stage=2, adversarial=False, seed=0) -> Networks:
     """Builds networks in which no bias and no offset is zero."""
-    networks = build_networks(model, stage=stage, seed=seed)
+    networks = build_networks(model, stage=stage, adversarial=adversarial, seed=seed)
     rng = np.random.default_rng(seed)
     for network in filter(None, networks):
         for weight in network.weights:
@@ -71,6 +74,7 @@ def network_batch(count=4, *, size=(32, 32), seed=0) -> dict[str, tf.Tensor]:
         "target": rng.uniform(-1, 1, (*shape, 3)),
         "heatmaps": np.where(rng.random((*shape, 18)) < 0.05, 1, -1),
         "mask": rng.random((*shape, 1)) < 0.4,
+        "keypoints": random_poses(count, size=size, seed=seed),
     }
     return {key: tf.constant(value, tf.float32) for key, value in arrays.items()}
 
@@ -148,15 +152,33 @@ _SCHEDULE = Schedule(log_every=2, sample_every=4, checkpoint_every=3)
 _PRESETS = {1: TINY.stage1, 2: TINY.stage2}
 
 
-def train(run, data, stage, steps, *, profile="paper", every=_SCHEDULE, **changes):
+def train(
+    run,
+    data,
+    stage,
+    steps,
+    *,
+    profile="paper",
+    variant=DEFAULT_VARIANT,
+    every=_SCHEDULE,
+    more=None,
+    **changes,
+):
+    """Trains a tiny stage.
+
+    Args:
+        more: arguments of `train_stage`, by name.
+        changes: of the preset's training.
+    """
     training = dataclasses.replace(_PRESETS[stage], steps=steps, **changes)
     return train_stage(
         RunFolder(run),
-        tiny_config(profile),
+        tiny_config(profile, variant),
         training,
         data_dir=data,
         schedule=every,
         strategy=tf.distribute.get_strategy(),
+        **(more or {}),
     )
 
 
@@ -178,6 +200,19 @@ def metrics(run, stage):
     for row in rows:
         assert row.pop("seconds_per_step") > 0
     return rows
+
+
+def events_of(folder):
+    """Returns every event but the pace as tag, step and value, sorted."""
+    found = []
+    for path in folder.iterdir():
+        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            event = event_pb2.Event.FromString(record)
+            for value in event.summary.value:
+                content = tf.make_ndarray(value.tensor).tolist()
+                if value.tag != "seconds_per_step":
+                    found.append((value.tag, event.step, content))
+    return sorted(found, key=lambda event: event[:2])
 
 
 def steps_kept(run, stage):

@@ -144,3 +144,19 @@ def test_export_refuses_a_run_without_its_second_stage(run, tmp_path, capsys):
     for flags, message in (([], "--run_dir"), ([f"--run_dir={run}"], "--out")):
         assert f"{message} is needed" in command_error(capsys, "pg2_tf.export", *flags)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("weights", ["ema", "best"])
+@pytest.mark.parametrize("command", ["generate", "evaluate", "export"])
+def test_weights_that_a_run_does_not_have_are_refused(
+    run, files, tmp_path, capsys, command, weights
+):
+    flags = {
+        "generate": [f"--image={files / 'photo.png'}", f"--pose={files / 'poses'}"],
+        "evaluate": [f"--data_dir={tmp_path}"],
+        "export": [],
+    }[command]
+    flags = [*flags, f"--run_dir={run}", f"--out={tmp_path / 'out'}"]
+    error = command_error(capsys, f"pg2_tf.{command}", *flags, f"--weights={weights}")
+    assert str(run / "stage2") in error
+    assert not (tmp_path / "out").exists()

@@ -61,7 +61,13 @@ def test_both_stages_train_and_are_evaluated(people_dir, tmp_path, capsys):
     ("flags", "message"),
     [
         (["--stage=1"], "--dataset is needed"),
-        (["--dataset=tiny"], "--stage is needed"),
+        (["--dataset=tiny"], "data/tiny"),
+        (
+            ["--dataset=tiny", "--variant=G1+D", "--stage=2"],
+            "--stage=2: the variant G1+D has stage 1 alone",
+        ),
+        (["--dataset=tiny", "--stage=1", "--schedule=step"], "--halve_every 0"),
+        (["--dataset=tiny", "--stage=1", "--ema=1"], "--ema 1.0: must be"),
         (["--dataset=tiny", "--stage=1", "--data_dir=nowhere"], "nowhere"),
         (["--dataset=tiny", "--stage=1", "--width=0"], "--width 0"),
         (["--dataset=tiny", "--stage=1", "--steps=0"], "--steps 0"),

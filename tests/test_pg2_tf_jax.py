@@ -1,5 +1,6 @@
 """Networks, heatmaps and losses on Keras' JAX backend, without TensorFlow."""
 
+import dataclasses
 import importlib.util
 
 import numpy as np
@@ -10,6 +11,7 @@ from pg2_tf_helpers import (
     random_networks,
     random_poses,
     run_script,
+    tiny_config,
 )
 
 from pg2_tf import losses
@@ -85,3 +87,50 @@ def test_jax_computes_what_tensorflow_does(tmp_path):
     for index, gradient in enumerate(tape.gradient(loss, variables)):
         norm = np.linalg.norm(gradient)
         assert np.linalg.norm(out[f"gradient{index}"] - gradient) < 2e-3 * norm
+
+
+_OPTIONS = """
+import dataclasses, sys
+sys.modules["tensorflow"] = None
+import jax, keras, numpy as np
+from pg2_tf import presets
+from pg2_tf.models.pg2 import build_networks, generate
+data = np.load(sys.argv[1])
+out = {}
+for variant in ("G1-CE-L1", "G1-HME-L1"):
+    model = presets.preset("tiny", variant=variant).model
+    model = dataclasses.replace(model, discriminator_norm="spectral")
+    networks = build_networks(model, stage=1, adversarial=True)
+    for network in (networks.generator1, networks.discriminator):
+        for index, weight in enumerate(network.weights):
+            weight.assign(data[f"{variant}/{network.name}/{index}"])
+    run = jax.jit(lambda a, b, c: generate(networks, a, b, keypoints=c)["coarse"])
+    out[variant] = run(data["source"], data["heatmaps"], data["keypoints"])
+    pairs = np.concatenate([out[variant], data["source"]], -1)
+    out[f"{variant} logits"] = networks.discriminator(pairs, training=True)
+np.savez(sys.argv[2], **out)
+"""
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="needs JAX")
+def test_jax_computes_other_embeddings_and_spectral_normalisation(tmp_path):
+    batch, arrays, expected = network_batch(2), {}, {}
+    for variant in ("G1-CE-L1", "G1-HME-L1"):
+        model = dataclasses.replace(
+            tiny_config(variant=variant).model, discriminator_norm="spectral"
+        )
+        networks = random_networks(model, stage=1, adversarial=True)
+        for network in (networks.generator1, networks.discriminator):
+            for index, weight in enumerate(network.weights):
+                arrays[f"{variant}/{network.name}/{index}"] = weight.numpy()
+        made = generate(
+            networks, batch["source"], batch["heatmaps"], keypoints=batch["keypoints"]
+        )
+        expected[variant] = made["coarse"]
+        pairs = np.concatenate([made["coarse"], batch["source"]], -1)
+        expected[f"{variant} logits"] = networks.discriminator(pairs, training=True)
+    np.savez(tmp_path / "in.npz", **batch, **arrays)
+    place = tmp_path / "out.npz"
+    run_script(_OPTIONS, tmp_path / "in.npz", place, KERAS_BACKEND="jax")
+    for name, value in np.load(place).items():
+        np.testing.assert_allclose(value, expected[name], rtol=0, atol=1e-4)

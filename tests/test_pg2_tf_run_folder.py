@@ -13,9 +13,12 @@ from pg2_tf_helpers import (
     tiny_config,
 )
 
+from pg2_tf import checkpoint_files
+from pg2_tf.checkpoint_files import step_of
 from pg2_tf.config import TrainConfig
 from pg2_tf.models.pg2 import Networks
-from pg2_tf.run_folder import RunFolder, load_weights, step_of, weights_of
+from pg2_tf.run_folder import RunFolder
+from pg2_tf.weights import load_weights, weights_of
 from preprocessing.errors import InputError
 
 
@@ -175,14 +178,7 @@ def drop_data(stage, step):
     (stage.checkpoint_dir / f"ckpt-{step}.data-00000-of-00001").unlink()
 
 
-def drop_both(stage, step):
-    drop_data(stage, step)
-    (stage.checkpoint_dir / f"ckpt-{step}.index").unlink()
-
-
-@pytest.mark.parametrize(
-    "damage", [cut_data, change_data, cut_index, drop_data, drop_both]
-)
+@pytest.mark.parametrize("damage", [cut_data, change_data, cut_index, drop_data])
 def test_damaged_checkpoint_is_passed_over_with_a_message(stage, capsys, damage):
     damage(stage, 30)
     networks = random_networks(tiny_config().model, stage=1, seed=1)
@@ -194,6 +190,16 @@ def test_damaged_checkpoint_is_passed_over_with_a_message(stage, capsys, damage)
         if "stem" not in ours.path:
             assert same(copies([ours]), copies([other]))
     assert "ckpt-30: damaged checkpoint passed over" in capsys.readouterr().out
+
+
+def test_checkpoints_are_found_by_their_files_alone(stage):
+    place = stage.checkpoint_dir
+    (place / "checkpoint").unlink()
+    (place / "ckpt-40.data-00000-of-00001").write_bytes(b"")
+    (place / "ckpt-old.index").write_bytes(b"")
+    checkpoint_files.remove(str(place / "ckpt-30"))
+    assert list(map(step_of, stage.checkpoints())) == [20, 10]
+    assert not list(place.glob("ckpt-30*"))
 
 
 def test_no_readable_checkpoint_is_an_input_error(stage):

@@ -111,10 +111,10 @@ def test_full_disk_at_a_checkpoint_names_the_folder(people_dir, tmp_path, monkey
     assert train(run, people_dir, 1, 2) == 2
     before = RunFolder(run).stage(1).checkpoints()
 
-    def full(manager, **options):
+    def full(checkpoint, path):
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
 
-    monkeypatch.setattr(tf.train.CheckpointManager, "save", full)
+    monkeypatch.setattr(tf.train.Checkpoint, "write", full)
     with pytest.raises(OSError, match="No space left") as caught:
         train(run, people_dir, 1, 4)
     assert caught.value.errno == errno.ENOSPC

@@ -34,6 +34,7 @@ class PairSource:
 
     def __init__(self, split: Split, *, decoded_limit: int = DECODED_LIMIT):
         self._size = split.image_size
+        self._names = split.names
         # Only images that stand in a pair are decoded.
         used = np.flatnonzero(np.bincount(split.pairs.ravel()))
         self.decoded = used.size * int(np.prod(self._size)) * 3 <= decoded_limit
@@ -65,6 +66,11 @@ class PairSource:
     def num_pairs(self) -> int:
         """How many pairs there are."""
         return len(self._pairs)
+
+    def names_of(self, pairs: np.ndarray) -> list[tuple[str, str]]:
+        """Returns the names of source and target of the pairs at positions [B]."""
+        chosen = tf.gather(self._pairs, pairs).numpy().tolist()
+        return [(self._names[source], self._names[target]) for source, target in chosen]
 
     def gather(self, pairs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the pairs at the positions int64 [B].
@@ -168,6 +174,25 @@ def training_batches(
     )
 
 
+def pairs_of_step(
+    source: PairSource,
+    step: int,
+    *,
+    batch_size: int,
+    seed: int,
+    own_batch: bool = False,
+) -> list[tuple[str, str]]:
+    """Returns the names of the pairs that a step takes, source and target image.
+
+    Args:
+        source, batch_size, seed, own_batch: as of `training_batches`.
+        step: counted from 1.
+    """
+    size = batch_size * (2 if own_batch else 1)
+    positions = tf.range(size * (step - 1), size * step, dtype=tf.int64)
+    return source.names_of(_shuffled(positions, source.num_pairs, seed).numpy())
+
+
 def network_inputs(batch: dict[str, Any], draw: PoseHeatmaps) -> dict[str, Any]:
     """Turns a gathered batch into what the trainers take, on the device.
 
@@ -176,12 +201,14 @@ def network_inputs(batch: dict[str, Any], draw: PoseHeatmaps) -> dict[str, Any]:
         draw: the layer that draws heatmaps.
 
     Returns:
-        `source`, `target` float32 [B, H, W, 3] in [-1, 1], `heatmaps` float32
-        [B, H, W, 18] of -1 and +1, `mask` float32 [B, H, W, 1] of 0 and 1.
+        `source`, `target` float32 [B, H, W, 3] in [-1, 1], `keypoints` as they were,
+        `heatmaps` float32 [B, H, W, 18] of -1 and +1, `mask` float32 [B, H, W, 1] of
+        0 and 1.
     """
     return {
         "source": ranges.to_signed(batch["source"]),
         "target": ranges.to_signed(batch["target"]),
+        "keypoints": ops.cast(batch["keypoints"], "float32"),
         "heatmaps": draw(batch["keypoints"]),
         "mask": ops.cast(batch["mask"], "float32"),
     }

@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from pg2_tf.config import ModelConfig
+
 Layer = Callable[[Any], Any]
 
 
@@ -46,6 +48,33 @@ def residual_block(filters: int, *, name: str, dtype: str) -> Layer:
         return keras.layers.Add(name=f"{name}_add", dtype=dtype)([x, y])
 
     return apply
+
+
+def residual_encoder(
+    x: Any, config: ModelConfig, *, prefix: str, dtype: str
+) -> tuple[Any, list[Any]]:
+    """G1's encoder: block i works at width * i, at half the size of the one before.
+
+    Args:
+        x: the input, [B, H, W, channels].
+        config: of the networks.
+        prefix: of the layers' names.
+        dtype: policy of the layers.
+
+    Returns:
+        The smallest map, and what each block gave, the largest first.
+    """
+    x = conv_relu(config.width, name=f"{prefix}stem", dtype=dtype)(x)
+    skips = []
+    for block in range(1, config.num_blocks + 1):
+        filters, name = config.width * block, f"{prefix}encoder{block}"
+        x = residual_block(filters, name=name, dtype=dtype)(x)
+        skips.append(x)
+        if block < config.num_blocks:
+            x = conv_relu(
+                filters + config.width, strides=2, name=f"{name}_down", dtype=dtype
+            )(x)
+    return x, skips
 
 
 def upsample(*, name: str, dtype: str) -> Layer:

@@ -3,6 +3,7 @@
 import keras
 
 from pg2_tf.config import ModelConfig
+from pg2_tf.layers.spectral import SpectralNormalization
 from pg2_tf.models import blocks
 
 # Uniform with a standard deviation of 0.02 (released tflib/ops/conv2d.py).
@@ -30,7 +31,9 @@ def build_discriminator(
 
     Args:
         config: of the networks; with `discriminator_input="pair"` the input has six
-            channels, the image's and then the source's.
+            channels, the image's and then the source's; with
+            `discriminator_norm="spectral"` every layer with a kernel is spectrally
+            normalised, and there is no batch normalisation, which would undo it.
         precision: `float32` or `bfloat16`.
 
     Returns:
@@ -41,18 +44,23 @@ def build_discriminator(
     channels = 6 if config.discriminator_input == "pair" else 3
     images = keras.Input((*config.image_size, channels), name="images")
     x = images
+    spectral = config.discriminator_norm == "spectral"
     for layer in range(1, config.num_discriminator_layers + 1):
         factor = min(2 ** (layer - 1), _MAX_FACTOR)
-        x = keras.layers.Conv2D(
+        name = f"conv{layer}"
+        convolution = keras.layers.Conv2D(
             config.discriminator_width * factor,
             5,
             strides=2,
             padding="same",
             kernel_initializer=keras.initializers.RandomUniform(-_LIMIT, _LIMIT),
-            name=f"conv{layer}",
+            name=name,
             dtype=dtype,
-        )(x)
-        if layer > 1:
+        )
+        if spectral:
+            convolution = SpectralNormalization(convolution, name=name, dtype=dtype)
+        x = convolution(x)
+        if layer > 1 and not spectral:
             x = BatchStatistics(
                 epsilon=1e-5,
                 # Only TensorFlow's backend knows replicas that must agree.
@@ -62,11 +70,14 @@ def build_discriminator(
             )(x)
         x = keras.layers.LeakyReLU(0.2, name=f"relu{layer}", dtype=dtype)(x)
     x = keras.layers.Flatten(name="flatten", dtype=dtype)(x)
-    x = keras.layers.Dense(
+    logit = keras.layers.Dense(
         1,
         kernel_initializer=keras.initializers.RandomUniform(-_LIMIT, _LIMIT),
         name="logit",
         dtype="float32",
-    )(x)
+    )
+    if spectral:
+        logit = SpectralNormalization(logit, name="logit", dtype="float32")
+    x = logit(x)
     logits = keras.layers.Reshape((), name="logits", dtype="float32")(x)
     return keras.Model(images, logits, name="discriminator")

@@ -7,6 +7,7 @@ import keras
 
 from pg2_tf.config import ModelConfig
 from pg2_tf.models import blocks
+from pg2_tf.models.pose_embeddings import POSE_EMBEDDINGS
 
 
 def build_generator1(config: ModelConfig, *, precision: str = "float32") -> keras.Model:
@@ -22,35 +23,26 @@ def build_generator1(config: ModelConfig, *, precision: str = "float32") -> kera
         precision: `float32` or `bfloat16`.
 
     Returns:
-        A model of {"source": float32 [B, H, W, 3] in [-1, 1], "heatmaps": float32
-        [B, H, W, 18] of -1 and +1} that gives the coarse image, float32 [B, H, W, 3],
-        nominally in [-1, 1], not clipped.
+        A model of {"source": float32 [B, H, W, 3] in [-1, 1], and the target pose} that
+        gives the coarse image, float32 [B, H, W, 3], nominally in [-1, 1], not clipped.
+        The pose is "heatmaps", float32 [B, H, W, 18] of -1 and +1; with
+        `pose_embedding="coordinate"` it is "keypoints", float32 [B, 18, 3]: x, y in
+        pixels, confidence.
     """
-    height, width = config.image_size
-    last = config.num_blocks
     dtype = blocks.policy(precision)
+    source = keras.Input((*config.image_size, 3), name="source")
+    pose, image, features = POSE_EMBEDDINGS[config.pose_embedding](
+        source, config, dtype
+    )
 
-    source = keras.Input((height, width, 3), name="source")
-    heatmaps = keras.Input((height, width, 18), name="heatmaps")
-    x = blocks.concatenate(name="input", dtype=dtype)([source, heatmaps])
-    x = blocks.conv_relu(config.width, name="stem", dtype=dtype)(x)
-
-    # === Encoder: block i works at width * i ===
-    skips = []
-    for block in range(1, last + 1):
-        filters, name = config.width * block, f"encoder{block}"
-        x = blocks.residual_block(filters, name=name, dtype=dtype)(x)
-        skips.append(x)
-        if block < last:
-            x = blocks.conv_relu(
-                filters + config.width, strides=2, name=f"{name}_down", dtype=dtype
-            )(x)
+    # === Encoder ===
+    x, skips = blocks.residual_encoder(image, config, prefix="", dtype=dtype)
 
     # === Bottleneck: distant body parts exchange information ===
-    x = _bottleneck(x, config, dtype)
+    x = _bottleneck(x, features, config, dtype)
 
     # === Decoder: block i stands opposite to encoder block i ===
-    for block in range(last, 0, -1):
+    for block in range(config.num_blocks, 0, -1):
         name = f"decoder{block}"
         skip = skips[block - 1]
         x = blocks.concatenate(name=f"{name}_skip", dtype=dtype)([x, skip])
@@ -63,15 +55,15 @@ def build_generator1(config: ModelConfig, *, precision: str = "float32") -> kera
             )(x)
             x = blocks.upsample(name=f"{name}_upsample", dtype=dtype)(x)
     coarse = blocks.to_image(name="coarse")(x)
-    return keras.Model(
-        {"source": source, "heatmaps": heatmaps}, coarse, name="generator1"
-    )
+    return keras.Model({"source": source, pose.name: pose}, coarse, name="generator1")
 
 
-def _bottleneck(x: Any, config: ModelConfig, dtype: str) -> Any:
+def _bottleneck(x: Any, features: Any, config: ModelConfig, dtype: str) -> Any:
     """Two linear, fully connected layers: to a few numbers, and back to a map."""
     shape = (*x.shape[1:3], config.width)
     x = keras.layers.Flatten(name="flatten", dtype=dtype)(x)
     x = keras.layers.Dense(config.bottleneck, name="bottleneck", dtype=dtype)(x)
+    if features is not None:
+        x = blocks.concatenate(name="bottleneck_pose", dtype=dtype)([x, features])
     x = keras.layers.Dense(math.prod(shape), name="expand", dtype=dtype)(x)
     return keras.layers.Reshape(shape, name="unflatten", dtype=dtype)(x)

@@ -1,4 +1,8 @@
-"""The generators as a SavedModel with three signatures."""
+"""The generators as a SavedModel with three signatures.
+
+What a signature gives has the name of the image: `coarse`, and of a model of two
+stages `refined`.
+"""
 
 import os
 import shutil
@@ -18,7 +22,7 @@ class ServedModel(tf.Module):
     """A model's generators behind signatures, with a free batch size.
 
     Args:
-        model: of stage 2.
+        model: of the last stage of its variant.
     """
 
     def __init__(self, model: PoseTransfer):
@@ -33,11 +37,15 @@ class ServedModel(tf.Module):
         ]
         self._size = model.image_size
         self._draw = PoseHeatmaps(self._size)
+        self._last = "coarse" if model.networks.generator2 is None else "refined"
+        # What the raw signature takes the pose as.
+        (self._pose,) = set(model.networks.generator1.input) - {"source"}
 
     def signatures(self) -> dict[str, Any]:
         """Returns the concrete functions by signature name."""
         image = (None, *self._size, 3)
         keypoints = tf.TensorSpec((None, 18, 3), tf.float32, "keypoints")
+        heatmaps = tf.TensorSpec((None, *self._size, 18), tf.float32, "heatmaps")
         return {
             "serving_default": _concrete(
                 self._serve, tf.TensorSpec(image, tf.uint8, "image"), keypoints
@@ -50,16 +58,15 @@ class ServedModel(tf.Module):
             "raw": _concrete(
                 self._serve_raw,
                 tf.TensorSpec(image, tf.float32, "image"),
-                tf.TensorSpec((None, *self._size, 18), tf.float32, "heatmaps"),
+                keypoints if self._pose == "keypoints" else heatmaps,
             ),
         }
 
     def _serve(self, image: tf.Tensor, keypoints: tf.Tensor) -> dict[str, tf.Tensor]:
-        made = self._serve_raw(ranges.to_signed(image), self._draw(keypoints))
-        return {
-            "refined": ranges.to_pixels(made["refined"]),
-            "coarse": ranges.to_pixels(made["coarse"]),
-        }
+        poses = keypoints if self._pose == "keypoints" else self._draw(keypoints)
+        made = self._serve_raw(ranges.to_signed(image), poses)
+        made.pop("difference", None)
+        return {name: ranges.to_pixels(image) for name, image in made.items()}
 
     def _serve_encoded(
         self, image_bytes: tf.Tensor, keypoints: tf.Tensor
@@ -69,12 +76,12 @@ class ServedModel(tf.Module):
             image_bytes,
             fn_output_signature=tf.TensorSpec((*self._size, 3), tf.uint8),
         )
-        refined = self._serve(image, keypoints)["refined"]
-        png = tf.map_fn(tf.io.encode_png, refined, fn_output_signature=tf.string)
-        return {"refined_png": png}
+        made = self._serve(image, keypoints)[self._last]
+        png = tf.map_fn(tf.io.encode_png, made, fn_output_signature=tf.string)
+        return {f"{self._last}_png": png}
 
-    def _serve_raw(self, image: tf.Tensor, heatmaps: tf.Tensor) -> dict[str, tf.Tensor]:
-        return generate(self._networks, image, heatmaps)
+    def _serve_raw(self, image: tf.Tensor, pose: tf.Tensor) -> dict[str, tf.Tensor]:
+        return generate(self._networks, image, pose, keypoints=pose)
 
     def _decode(self, content: tf.Tensor) -> tf.Tensor:
         # The accurate method decodes a JPEG as OpenCV does, to the last grey level.

@@ -1,15 +1,22 @@
 """A stage's checkpoints: everything that a training needs to go on exactly."""
 
+import shutil
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from pg2_tf import checkpoint_files
 from pg2_tf.models.pg2 import Networks
-from pg2_tf.run_folder import StageFolder, load_weights, step_of, weights_of
-from preprocessing import host
+from pg2_tf.run_folder import BEST, StageFolder
+from pg2_tf.weights import load_weights, weights_of
+from preprocessing import files
 
-_KEEP = 3
+KEEP = 3
+SCORE = "mask_ssim"
+# Names and shapes of variables, beside their values.
+_OVERHEAD = 1 << 20
 
 
 class Checkpoints:
@@ -18,29 +25,38 @@ class Checkpoints:
     Args:
         folder: of the stage.
         networks: being trained.
-        optimizers: theirs, by name, built.
+        state: theirs, by name: optimizers, built, and moving averages.
         window: sums of losses since the last line of the log.
+        generating: the networks that are validated, and kept apart as the best.
+        keep: how many of the last checkpoints are kept.
+        writes: whether this process writes, or another that trains with it.
     """
 
     def __init__(
         self,
         folder: StageFolder,
         networks: Networks,
-        optimizers: dict[str, keras.optimizers.Optimizer],
+        state: Mapping[str, keras.optimizers.Optimizer | keras.Model],
         window: tf.Variable,
+        *,
+        generating: Networks,
+        keep: int = KEEP,
+        writes: bool = True,
     ):
         self._folder = folder
         self._networks = networks
-        state: dict[str, Any] = {
-            name: {variable.path: variable.value for variable in optimizer.variables}
-            for name, optimizer in optimizers.items()
+        self._keep = keep
+        self._writes = writes
+        self._weights = weights_of(generating)
+        self._state: dict[str, Any] = {
+            **weights_of(networks),
+            **{
+                name: {variable.path: variable.value for variable in of.variables}
+                for name, of in state.items()
+            },
+            "window": window,
         }
-        self._checkpoint = tf.train.Checkpoint(
-            **weights_of(networks), **state, window=window
-        )
-        self._manager = tf.train.CheckpointManager(
-            self._checkpoint, str(folder.checkpoint_dir), max_to_keep=_KEEP
-        )
+        self._checkpoint = tf.train.Checkpoint(**self._state)
 
     def restore(self) -> int:
         """Restores the newest readable checkpoint; returns its step, 0 without one.
@@ -48,18 +64,98 @@ class Checkpoints:
         A checkpoint of step 0 holds weights alone, for a training to start from.
         """
         paths = self._folder.checkpoints()
-        if not paths:
-            return 0
-        if step_of(paths[0]) == 0:
-            load_weights(self._networks, self._folder)
-            return 0
-        return step_of(self._folder.restore(self._checkpoint))
+        if paths and checkpoint_files.step_of(paths[0]) > 0:
+            return checkpoint_files.step_of(self._folder.restore(self._checkpoint))
+        if paths:
+            load_weights(self._networks, self._folder, weights="last")
+        if self._writes:
+            # Of a training that left no checkpoint, maybe with other options.
+            shutil.rmtree(self._folder.best_dir, ignore_errors=True)
+        return 0
 
-    def save(self, step: int) -> str:
+    def newest(self) -> int | None:
+        """Returns the step of the newest checkpoint, or None without one."""
+        paths = self._folder.checkpoints()
+        return checkpoint_files.step_of(paths[0]) if paths else None
+
+    def not_finite(self) -> list[str]:
+        """Returns the names of the variables that hold a value that is not finite."""
+        floats = [(n, v) for n, v in _named(self._state) if v.dtype.is_floating]
+        finite = tf.stack([tf.reduce_all(tf.math.is_finite(v)) for _, v in floats])
+        return [
+            name
+            for (name, _), good in zip(floats, finite.numpy(), strict=True)
+            if not good
+        ]
+
+    def require_space(self) -> None:
+        """Checks that the disk has room for the next checkpoint.
+
+        Raises:
+            InputError: it has not.
+        """
+        if self._writes:
+            self._require_space(self._state)
+
+    def save(self, step: int) -> None:
         """Saves everything as of `step`; a checkpoint is there whole or not at all.
 
         Raises:
+            InputError: the disk has no room for it; those before it stay.
             OSError: the disk is full.
         """
-        with host.writing(self._folder.checkpoint_dir):
-            return self._manager.save(checkpoint_number=step)
+        if not self._writes:
+            return
+        self._require_space(self._state)
+        place = self._folder.checkpoint_dir
+        checkpoint_files.write(self._checkpoint, place, step=step)
+        # Later ones were passed over as damaged.
+        kept = [
+            path
+            for path in self._folder.checkpoints()
+            if checkpoint_files.step_of(path) <= step
+        ]
+        checkpoint_files.remove_all_but(kept[: self._keep], place)
+
+    def save_best(self, step: int, scores: Mapping[str, float]) -> bool:
+        """Saves the weights apart if their mask-SSIM is the best so far.
+
+        Args:
+            step: of the weights.
+            scores: of the validation, by name.
+
+        Returns:
+            Whether it is.
+
+        Raises:
+            InputError, OSError: as in `save`.
+        """
+        best = self._folder.best()
+        if not self._writes or (best and best[SCORE] >= scores[SCORE]):
+            return False
+        self._require_space(self._weights)
+        place = self._folder.best_dir
+        path = checkpoint_files.write(
+            tf.train.Checkpoint(**self._weights), place, step=step
+        )
+        files.write_json(place / BEST, {"step": step, **scores})
+        checkpoint_files.remove_all_but([path], place)
+        return True
+
+    def _require_space(self, state: Mapping[str, Any]) -> None:
+        needed = sum(
+            variable.shape.num_elements() * variable.dtype.size
+            for _, variable in _named(state)
+        )
+        self._folder.checkpoint_dir.mkdir(parents=True, exist_ok=True)
+        checkpoint_files.require_space(
+            self._folder.checkpoint_dir, needed=needed + _OVERHEAD
+        )
+
+
+def _named(state: Mapping[str, Any]) -> Iterable[tuple[str, tf.Variable]]:
+    for name, part in state.items():
+        if isinstance(part, Mapping):
+            yield from ((f"{name}/{path}", variable) for path, variable in part.items())
+        else:
+            yield name, part

@@ -1,64 +1,126 @@
-"""What a training leaves for people: metrics as JSON lines, events, sample sheets."""
+"""What a training leaves for people: JSON lines, TensorBoard events, sample sheets."""
 
 import json
 import math
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from pg2_tf.training import events
 from preprocessing import files, images
 
 METRICS = "metrics.jsonl"
+VALIDATION = "validation.jsonl"
+WARNINGS = "warnings.jsonl"
+_SHEET = re.compile(r"step-(\d+)\.png")
 
 
 class Log:
-    """Writes a stage's metrics and pictures.
+    """Writes a stage's metrics, scores, warnings and pictures.
+
+    Whatever is written as of a step is on its way to the disk when the method returns:
+    a process that is killed then leaves it.
 
     Args:
         folder: of the stage.
-        start: the step that the training goes on from; lines after it are dropped, as
-            those steps are taken again.
+        start: the step that the training goes on from; what was written after it is
+            dropped, as those steps are taken again.
+        writes: whether this process writes, or another that trains with it.
+
+    Attributes:
+        rows: the lines of metrics up to `start`.
     """
 
-    def __init__(self, folder: Path, *, start: int):
-        self._path = folder / METRICS
+    def __init__(self, folder: Path, *, start: int, writes: bool = True):
+        self._folder = folder
         self._samples = folder / "samples"
-        folder.mkdir(parents=True, exist_ok=True)
-        self._drop_after(start)
+        self._writes = writes
+        self.rows = _rows(folder / METRICS, start)
+        if not writes:
+            self._events = tf.summary.create_noop_writer()
+            return
+        for name in (METRICS, VALIDATION, WARNINGS):
+            _drop_after(folder / name, start)
+        _drop_sheets(self._samples, start)
+        events.drop_after(folder / "events", start)
         self._events = tf.summary.create_file_writer(str(folder / "events"))
 
-    def metrics(self, step: int, values: dict[str, float]) -> None:
-        """Writes one line of metrics as of `step`."""
-        line = {"step": step, **{key: _rounded(value) for key, value in values.items()}}
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+    def metrics(self, step: int, values: Mapping[str, float]) -> dict[str, Any]:
+        """Writes one line of metrics as of `step`, and returns it."""
+        return self._line(METRICS, step, values)
+
+    def validation(self, step: int, scores: Mapping[str, float]) -> None:
+        """Writes one line of scores as of `step`; events call them `val_...`."""
+        self._line(VALIDATION, step, scores, prefix="val_")
+
+    def warning(self, step: int, text: str) -> None:
+        """Writes one line of warning as of `step`."""
+        self._append(WARNINGS, {"step": step, "warning": text})
         with self._events.as_default(step=step):
-            for key, value in values.items():
-                tf.summary.scalar(key, value)
+            tf.summary.text("warning", text)
+        self._events.flush()
 
     def picture(self, step: int, picture: np.ndarray) -> None:
         """Writes a sample sheet, uint8 [H, W, 3], as of `step`."""
+        if not self._writes:
+            return
         path = self._samples / f"step-{step:06d}.png"
         files.write_bytes(path, images.encode_png(picture))
         with self._events.as_default(step=step):
             tf.summary.image("samples", picture[None])
+        self._events.flush()
 
     def close(self) -> None:
-        """Flushes what is buffered."""
+        """Closes the event file."""
         self._events.close()
 
-    def _drop_after(self, start: int) -> None:
-        if not self._path.exists():
+    def _line(
+        self, name: str, step: int, values: Mapping[str, float], *, prefix: str = ""
+    ) -> dict[str, Any]:
+        row = {"step": step, **{key: _rounded(value) for key, value in values.items()}}
+        self._append(name, row)
+        with self._events.as_default(step=step):
+            for key, value in values.items():
+                tf.summary.scalar(prefix + key, value)
+        self._events.flush()
+        return row
+
+    def _append(self, name: str, row: Mapping[str, Any]) -> None:
+        if not self._writes:
             return
-        kept = []
-        for line in self._path.read_text(encoding="utf-8").splitlines():
-            try:
-                if json.loads(line)["step"] <= start:
-                    kept.append(line + "\n")
-            except (ValueError, KeyError):
-                continue  # The last line of a training that was killed.
-        files.write_text(self._path, "".join(kept))
+        with (self._folder / name).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def _rows(path: Path, last: int) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            row = json.loads(line)
+            if row["step"] <= last:
+                rows.append(row)
+        except (ValueError, KeyError, TypeError):
+            continue  # The last line of a training that was killed.
+    return rows
+
+
+def _drop_after(path: Path, last: int) -> None:
+    if path.exists():
+        lines = [json.dumps(row) + "\n" for row in _rows(path, last)]
+        files.write_text(path, "".join(lines))
+
+
+def _drop_sheets(folder: Path, last: int) -> None:
+    for path in folder.glob("*.png"):
+        match = _SHEET.fullmatch(path.name)
+        if match and int(match[1]) > last:
+            path.unlink()
 
 
 def _rounded(value: float) -> float:

@@ -1,39 +1,35 @@
 """Trains a stage: puts data, networks, trainer, run folder and loop together."""
 
-from dataclasses import asdict
+from contextlib import nullcontext
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from pg2_tf import presets
+from pg2_tf import evaluation
 from pg2_tf.config import RunConfig, TrainConfig
-from pg2_tf.data import dataset, pipeline, ranges
+from pg2_tf.data import dataset, pipeline
+from pg2_tf.inference import PoseTransfer
 from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
-from pg2_tf.models.pg2 import Networks, build_networks, generate
 from pg2_tf.run_folder import (
     RunFolder,
     StageFolder,
     describe_data,
-    load_weights,
     package_versions,
-    step_of,
 )
-from pg2_tf.training import loop
-from pg2_tf.training.checkpoints import Checkpoints
+from pg2_tf.training import building, loop
+from pg2_tf.training.checkpoints import KEEP, Checkpoints
+from pg2_tf.training.duties import Schedule, Tools
+from pg2_tf.training.lock import locked
 from pg2_tf.training.log import Log
-from pg2_tf.training.stage1 import Stage1Trainer
-from pg2_tf.training.stage2 import Stage2Trainer
-from preprocessing import pictures, records
+from pg2_tf.training.stepper import Stepper
+from pg2_tf.training.validation import FixedPairs
+from preprocessing import records
 from preprocessing.errors import InputError
 
-_LOSSES = {
-    1: ("masked_l1",),
-    2: ("generator", "masked_l1", "adversarial", "discriminator"),
-}
 _NUM_SAMPLES = 8
 
 
@@ -43,8 +39,11 @@ def train_stage(
     training: TrainConfig,
     *,
     data_dir: Path,
-    schedule: loop.Schedule,
+    schedule: Schedule,
     strategy: tf.distribute.Strategy,
+    keep: int = KEEP,
+    num_validation_pairs: int = 64,
+    writes: bool = True,
 ) -> int:
     """Trains a stage, from the start or from where it stopped.
 
@@ -55,52 +54,80 @@ def train_stage(
         data_dir: of the data set.
         schedule: how often what is done.
         strategy: over the devices.
+        keep: how many of the last checkpoints are kept.
+        num_validation_pairs: of the test split, drawn once and for all.
+        writes: whether this process writes the run folder, or another that trains
+            with it.
 
     Returns:
         The step reached, less than `training.steps` where it was asked to end.
 
     Raises:
-        InputError: data set, run folder or batch size do not fit.
+        InputError: data set, run folder or batch size do not fit; another training is
+            at work in the folder; a loss is not finite; the disk has no room.
     """
     _check_replicas(training, strategy.num_replicas_in_sync)
     _check_stage1(folder, training.stage)
     size = config.model.image_size
     source = pipeline.PairSource(dataset.read_split(data_dir, "train", image_size=size))
-    stage = _claim(folder, config, training, data_dir)
-    adversary = presets.adversary(config)
-    with strategy.scope():
-        networks = _networks(folder, config, training)
-        trainer, optimizers = _trainer(networks, training, adversary)
-        draw = PoseHeatmaps(size)
-        stepper = loop.Stepper(
-            trainer, partial(_prepare, draw=draw), names=_LOSSES[training.stage]
+    stage = folder.stage(training.stage)
+    with locked(stage.path) if writes else nullcontext(), strategy.scope():
+        if writes:
+            _claim(folder, stage, config, training, data_dir)
+        built = building.build(config, training, folder=folder)
+        stepper = Stepper(
+            built.trainer,
+            partial(_prepare, draw=PoseHeatmaps(size)),
+            names=built.trainer.loss_names,
+            trained=built.trained,
         )
-        batches = partial(
-            pipeline.training_batches,
-            source,
-            batch_size=training.batch_size,
-            seed=training.seed,
-            flip=training.flip,
-            own_batch=training.stage == 2 and adversary.own_batch,
-        )
+        order = {
+            "batch_size": training.batch_size,
+            "seed": training.seed,
+            "own_batch": built.trainer.own_batch,
+        }
+        model = PoseTransfer(built.generating, config, stage=training.stage, step=0)
+        shown, scored = None, None
+        if writes:
+            validates = schedule.validate_every > 0
+            count = num_validation_pairs if validates else 0
+            shown, scored = _fixed_pairs(data_dir, size, count)
         return loop.run(
             stepper,
             lambda start: strategy.experimental_distribute_dataset(
-                batches(start=start)
+                pipeline.training_batches(
+                    source, start=start, flip=training.flip, **order
+                )
+            ),
+            Tools(
+                checkpoints=Checkpoints(
+                    stage,
+                    built.networks,
+                    built.state,
+                    stepper.window,
+                    generating=built.generating,
+                    keep=keep,
+                    writes=writes,
+                ),
+                open_log=lambda start: Log(stage.path, start=start, writes=writes),
+                draw_samples=partial(shown.draw, model) if shown else None,
+                validate=partial(scored.score, model) if scored else None,
+                pairs_of=partial(pipeline.pairs_of_step, source, **order),
             ),
             steps=training.steps,
             schedule=schedule,
-            checkpoints=Checkpoints(stage, networks, optimizers, stepper.window),
-            open_log=lambda start: Log(stage.path, start=start),
-            draw_samples=_samples(networks, data_dir, size, draw),
+            shows=writes,
         )
 
 
 def _claim(
-    folder: RunFolder, config: RunConfig, training: TrainConfig, data_dir: Path
-) -> StageFolder:
+    folder: RunFolder,
+    stage: StageFolder,
+    config: RunConfig,
+    training: TrainConfig,
+    data_dir: Path,
+) -> None:
     folder.claim(config)
-    stage = folder.stage(training.stage)
     stage.claim(
         {
             "training": asdict(training),
@@ -108,7 +135,6 @@ def _claim(
             "versions": package_versions(),
         }
     )
-    return stage
 
 
 def _prepare(batch: Any, *, draw: PoseHeatmaps) -> Any:
@@ -119,10 +145,11 @@ def _prepare(batch: Any, *, draw: PoseHeatmaps) -> Any:
 
 
 def _check_replicas(training: TrainConfig, replicas: int) -> None:
-    if training.batch_size % replicas:
+    if training.batch_size % (replicas * training.accumulate):
+        parts = f", each in {training.accumulate} parts"
         raise InputError(
             f"batch_size {training.batch_size}: must be a multiple of the {replicas} "
-            "devices"
+            f"devices{parts * (training.accumulate > 1)}"
         )
 
 
@@ -134,83 +161,23 @@ def _check_stage1(folder: RunFolder, stage: int) -> None:
         )
 
 
-def _networks(folder: RunFolder, config: RunConfig, training: TrainConfig) -> Networks:
-    networks = build_networks(
-        config.model,
-        stage=training.stage,
-        precision=training.precision,
-        seed=training.seed + training.stage - 1,
-    )
-    if training.stage == 2:
-        stage1 = folder.stage(1)
-        path = load_weights(Networks(networks.generator1), stage1)
-        options = stage1.options()
-        planned = f" of {options['training']['steps']:,}" if options else ""
-        print(f"stage 1: {stage1.path}, step {step_of(path):,}{planned}")
-    return networks
-
-
-def _trainer(
-    networks: Networks, training: TrainConfig, adversary: Any
-) -> tuple[keras.Model, dict[str, keras.optimizers.Optimizer]]:
-    def adam(network: keras.Model) -> keras.optimizers.Optimizer:
-        optimizer = keras.optimizers.Adam(
-            _learning_rate(training),
-            training.beta_1,
-            training.beta_2,
-            epsilon=1e-8,  # TensorFlow 1's; Keras has 1e-7.
-            # Checkpoints hold it; Keras would number it by process.
-            name="adam",
-        )
-        optimizer.build(network.trainable_variables)
-        return optimizer
-
-    if training.stage == 1:
-        optimizer = adam(networks.generator1)
-        stage1 = Stage1Trainer(networks.generator1)
-        stage1.compile(optimizer=optimizer)
-        return stage1, {"generator1_optimizer": optimizer}
-    stage2 = Stage2Trainer(*networks, adversary=adversary, l1_weight=training.l1_weight)
-    generator_optimizer = adam(networks.generator2)
-    discriminator_optimizer = adam(networks.discriminator)
-    stage2.compile(
-        generator_optimizer=generator_optimizer,
-        discriminator_optimizer=discriminator_optimizer,
-    )
-    return stage2, {
-        "generator2_optimizer": generator_optimizer,
-        "discriminator_optimizer": discriminator_optimizer,
-    }
-
-
-def _learning_rate(training: TrainConfig) -> Any:
-    rate = training.learning_rate
-    if training.schedule == "constant":
-        return rate
-    return keras.optimizers.schedules.CosineDecay(rate, training.steps)
-
-
-def _samples(
-    networks: Networks, data_dir: Path, size: tuple[int, int], draw: PoseHeatmaps
-) -> Any:
-    """Returns a function that draws what the networks make of some fixed pairs."""
+def _fixed_pairs(
+    data_dir: Path, size: tuple[int, int], num_validation_pairs: int
+) -> tuple[FixedPairs, FixedPairs | None]:
+    """Returns the pairs of the sample sheets and, with a test split, of validation."""
     test = records.read_manifest(data_dir)["splits"].get("test", {"pairs": 0})
     name = "test" if test["pairs"] else "train"
     split = dataset.read_split(data_dir, name, image_size=size)
-    chosen = np.linspace(0, len(split.pairs) - 1, _NUM_SAMPLES).astype(int)
-    batch = pipeline.PairSource(split).gather(tf.constant(chosen))
-    inputs = pipeline.network_inputs(batch, draw)
-    make = tf.function(lambda: generate(networks, inputs["source"], inputs["heatmaps"]))
-
-    def samples() -> np.ndarray:
-        made = make()
-        others = {
-            name: ranges.to_pixels(made[name]).numpy()
-            for name in ("coarse", "refined")
-            if name in made
-        }
-        others["target"] = batch["target"].numpy()
-        source, poses = batch["source"].numpy(), batch["keypoints"].numpy()
-        return pictures.pose_sheet(source, poses, others)
-
-    return samples
+    count = len(split.pairs)
+    shown = np.linspace(0, count - 1, _NUM_SAMPLES).astype(int).tolist()
+    if name == "train" and num_validation_pairs:
+        print(f"{data_dir}: has no test pairs, so there is no validation")
+        num_validation_pairs = 0
+    drawn = evaluation.draw_pairs(split, num_validation_pairs, seed=0)
+    # Only their images are decoded and kept.
+    few = replace(split, pairs=split.pairs[[*shown, *drawn]])
+    source = pipeline.PairSource(few)
+    sheet = FixedPairs(source, range(_NUM_SAMPLES))
+    if not drawn:
+        return sheet, None
+    return sheet, FixedPairs(source, range(_NUM_SAMPLES, len(few.pairs)))

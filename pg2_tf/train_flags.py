@@ -1,0 +1,71 @@
+"""The flags of a training's options, one for each in `TrainConfig`."""
+
+from typing import Any
+
+from absl import flags
+
+from pg2_tf.config import ADVERSARIAL_LOSSES, SCHEDULES
+
+
+def define_training() -> dict[str, Any]:
+    """Defines the flags of training options; they hold for every stage trained.
+
+    Returns:
+        The flags by their names, which are those of `TrainConfig`; a value of None
+        leaves the preset's. `precision` is not among them.
+    """
+    defined = (
+        flags.DEFINE_integer("steps", None, "Steps in all. Default: preset's."),
+        flags.DEFINE_integer(
+            "batch_size",
+            None,
+            "Pairs in a step, over all devices. Default: preset's.",
+        ),
+        flags.DEFINE_float("learning_rate", None, "Of Adam. Default: preset's."),
+        flags.DEFINE_enum(
+            "schedule",
+            None,
+            SCHEDULES,
+            "Of the learning rate; cosine, linear: down to 0 at the last step; step: "
+            "halved every --halve_every steps. Default: preset's.",
+        ),
+        flags.DEFINE_integer("halve_every", None, "Steps, of --schedule=step."),
+        flags.DEFINE_integer(
+            "warm_up",
+            None,
+            "Steps in which the learning rate grows to its full size.",
+        ),
+        flags.DEFINE_float(
+            "clip_norm", None, "Largest norm of a network's gradient. Default: any."
+        ),
+        flags.DEFINE_float(
+            "ema",
+            None,
+            "Momentum of a moving average of the generators' weights, which generation "
+            "and export then use, such as 0.999. Default: none.",
+        ),
+        flags.DEFINE_float(
+            "l1_weight", None, "Lambda of equation 4. Default: preset's."
+        ),
+        flags.DEFINE_enum(
+            "adversarial_loss", None, ADVERSARIAL_LOSSES, "Default: cross_entropy."
+        ),
+        flags.DEFINE_boolean(
+            "finetune_generator1", None, "Train G1 on in stage 2. Default: no."
+        ),
+        flags.DEFINE_integer(
+            "accumulate",
+            None,
+            "Parts that a device takes its share of a batch in, one after the other, "
+            "to need less memory. Default: 1.",
+        ),
+        flags.DEFINE_boolean(
+            "remat",
+            None,
+            "Compute activations again in the backward pass, to need less memory. "
+            "Default: no.",
+        ),
+        flags.DEFINE_boolean("flip", True, "Mirror half of the pairs."),
+        flags.DEFINE_integer("seed", 0, "Of weights, order and flips.", lower_bound=0),
+    )
+    return {flag.name: flag for flag in defined}
