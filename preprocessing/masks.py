@@ -5,6 +5,8 @@ limbs whose two ends were found are strung with discs, then the gaps are closed 
 dilation and an erosion with a 5x5 square.
 """
 
+from functools import cache
+
 import cv2
 import numpy as np
 
@@ -52,24 +54,32 @@ def draw_mask(
     Returns:
         uint8 [height, width]: 1 on the body, 0 elsewhere.
     """
-    mask = np.zeros(size, np.uint8)
-    strung = [
-        _string(pose[start, :2], pose[end, :2], spacing=radius)
-        for start, end in LIMBS
-        if pose[start, 2] > 0 and pose[end, 2] > 0
-    ]
-    if strung:
-        points = np.concatenate(strung)
-        _, rows, columns = heatmaps.disc_pixels(points, size=size, radius=radius)
-        mask[rows, columns] = 1
+    # With a margin, since the disc of a centre outside may reach in.
+    mask = np.zeros((size[0] + 2 * radius, size[1] + 2 * radius), np.uint8)
+    columns, rows = np.trunc(_centres(pose, radius)).astype(np.int64).T + radius
+    near = (rows >= 0) & (rows < len(mask)) & (columns >= 0) & (columns < mask.shape[1])
+    mask[rows[near], columns[near]] = 1
+    discs = cv2.dilate(mask, _disc(radius))[radius:-radius, radius:-radius]
     # Outside the image nothing grows in, and the erosion does not eat from there.
-    closed = cv2.dilate(mask, _SQUARE, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    closed = cv2.dilate(discs, _SQUARE, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     return cv2.erode(closed, _SQUARE, borderType=cv2.BORDER_CONSTANT, borderValue=1)
 
 
-def _string(start: np.ndarray, end: np.ndarray, *, spacing: int) -> np.ndarray:
-    """Returns the places of a limb's discs, float64 [N, 2]."""
-    start, end = start.astype(np.float64), end.astype(np.float64)
-    steps = int(np.hypot(*(end - start)) / spacing)
-    between = np.arange(1, steps)[:, None]
-    return np.vstack([start, end, start + (end - start) * between / max(steps, 1)])
+def _centres(pose: np.ndarray, spacing: int) -> np.ndarray:
+    """Returns the places of the discs of all limbs, float64 [N, 2]."""
+    limbs = pose[np.array(LIMBS)].astype(np.float64)
+    start, end = np.moveaxis(limbs[(limbs[..., 2] > 0).all(axis=1), :, :2], 1, 0)
+    steps = (np.hypot(*(end - start).T) / spacing).astype(int)
+    between = np.maximum(steps - 1, 0)
+    limb = np.repeat(np.arange(len(steps)), between)
+    number = 1 + np.arange(len(limb)) - np.repeat(np.cumsum(between) - between, between)
+    parts = np.maximum(steps, 1)[limb, None]
+    strung = start[limb] + (end - start)[limb] * number[:, None] / parts
+    return np.concatenate([start, end, strung])
+
+
+@cache
+def _disc(radius: int) -> np.ndarray:
+    """Returns a disc of ones, uint8 [2 * radius + 1, 2 * radius + 1]."""
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    return (x**2 + y**2 <= radius**2).astype(np.uint8)
