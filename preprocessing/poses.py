@@ -1,5 +1,6 @@
 """Finds the poses in an image in files of poses, whatever form they came in."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -37,7 +38,8 @@ def read_one(path: str | Path, options: PoseOptions = _RECOGNISED) -> Detection:
 class Poses:
     """Poses by image name, from files in any of the formats of `formats.table`.
 
-    A name is looked up whole (`anna/01.jpg`) and then by its last part (`01.jpg`).
+    A name is looked up whole (`anna/01.jpg`) and then by its last part (`01.jpg`). A
+    name without a folder is also found in one, where only one folder has it.
     In a folder OpenPose's files are told by their names and only read when asked for,
     other JSON and CSVs by their content; what is none of the formats, or not the one
     forced, is passed over, and so are the released code's poses of mirrored images.
@@ -63,6 +65,7 @@ class Poses:
     ):
         self._key = key
         self._entries: dict[str, Entry] = {}
+        self._nested: dict[str, set[str]] = defaultdict(set)
         self._answered: dict[str, str] = {}
         self._collection = Collection(options)
         for path in map(Path, paths):
@@ -85,8 +88,8 @@ class Poses:
             InputError: the file is malformed, or one pose could be of two images.
         """
         key = self._key(name)
-        if key not in self._entries:
-            last = PurePosixPath(name).name
+        last = PurePosixPath(name).name
+        if key not in self._entries and last != name:
             key = self._key(last)
             first = self._answered.setdefault(key, name)
             if key in self._entries and first != name:
@@ -94,6 +97,12 @@ class Poses:
                     f"{self._entries[key].path}: the pose of {last} could be of "
                     f"{first} or of {name}; name images with their folder"
                 )
+        elif key not in self._entries and key in self._nested:
+            nested = sorted(self._nested[key])
+            if len(nested) > 1:
+                one, other = (self._entries[place].path for place in nested[:2])
+                raise InputError(f"{one}: a pose of {name}; another is in {other}")
+            key = nested[0]
         entry = self._entries.get(key)
         if entry and entry.found is None:
             entry = entry._replace(found=self._collection.read_waiting(entry.path))
@@ -105,7 +114,9 @@ class Poses:
         return self._collection.describe()
 
     def _enter(self, entry: Entry) -> None:
-        first = self._entries.setdefault(self._key(entry.name), entry)
+        key = self._key(entry.name)
+        self._nested[self._key(PurePosixPath(entry.name).name)].add(key)
+        first = self._entries.setdefault(key, entry)
         if (first.path, first.name) != (entry.path, entry.name):
             raise InputError(
                 f"{entry.path}: a second pose of {shown(entry.name)}; the first, of "

@@ -70,7 +70,8 @@ def test_a_folder_of_json_nested_as_the_images_are(tmp_path):
     assert x_of(poses, "anna/01.jpg") == 1
     assert x_of(poses, "ben/01.jpg") == 2
     assert poses.find("cleo/01.jpg") is None
-    assert poses.find("01.jpg") is None
+    with pytest.raises(InputError, match=r"anna/01_k.*: a pose of 01\.jpg; .*ben/01"):
+        poses.find("01.jpg")
 
 
 def test_a_flat_folder_of_json_is_looked_up_by_the_last_part(tmp_path):
@@ -327,3 +328,16 @@ def test_several_images_are_not_one(tmp_path, names):
         InputError, match=rf"results\.json: poses of {len(names)} images"
     ):
         read_one(path)
+
+
+def test_a_name_without_a_folder_is_found_in_the_one_that_has_it(tmp_path):
+    """As where poses were estimated in a data set's own folders."""
+    write_json(tmp_path / "box" / "01_keypoints.json", 1)
+    write_json(tmp_path / "box" / "02_keypoints.json", 2)
+    write_json(tmp_path / "query" / "02_keypoints.json", 3)
+    poses = Poses([tmp_path])
+    assert x_of(poses, "01.jpg") == 1
+    assert poses.find("03.jpg") is None
+    assert poses.find("other/01.jpg") is None
+    with pytest.raises(InputError, match=r"box/02_k.*: a pose of 02\.jpg; .*query/02"):
+        poses.find("02.jpg")
