@@ -59,7 +59,7 @@ def test_two_images_of_one_name(out):
 
 
 def test_poses_of_none_of_the_images(root, out, tmp_path):
-    add(tmp_path / "others", "zoe/9.jpg", poses=[pose()])
+    add(tmp_path / "others", "zoe/none of them.jpg", poses=[pose()])
     for path in root.rglob("*.json"):
         path.unlink()
     refused(lambda: folder_builder(root, out), f"{root}: no poses found")
