@@ -12,7 +12,7 @@ from pg2_tf import evaluation
 from pg2_tf.data.dataset import read_split
 from pg2_tf.inference import PoseTransfer
 from pg2_tf.run_folder import describe_data, package_versions
-from pg2_tf.weights import WEIGHTS
+from pg2_tf.weights_flag import define_weights
 from preprocessing import command, files, images
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Run folder of a trained model.")
@@ -27,13 +27,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of the drawing.")
 _STAGE = flags.DEFINE_enum(
     "stage", None, ["1", "2"], "Which stage. Default: the last one trained."
 )
-_WEIGHTS = flags.DEFINE_enum(
-    "weights",
-    "auto",
-    WEIGHTS,
-    "last: of the newest checkpoint; ema: their moving average; best: those with the "
-    "best validation; auto: the moving average where there is one, else the last.",
-)
+_WEIGHTS = define_weights()
 _OUT = flags.DEFINE_string(
     "out", None, "Folder of the results. Default: RUN_DIR/evaluation."
 )

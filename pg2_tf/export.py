@@ -9,7 +9,7 @@ from absl import flags
 
 from pg2_tf.inference import PoseTransfer
 from pg2_tf.serving.saved_model import export_saved_model
-from pg2_tf.weights import WEIGHTS
+from pg2_tf.weights_flag import define_weights
 from preprocessing import command
 from preprocessing.errors import InputError
 
@@ -17,13 +17,7 @@ _RUN_DIR = flags.DEFINE_string("run_dir", None, "Run folder of a trained model."
 _OUT = flags.DEFINE_string(
     "out", None, "Folder of the model; the version is a folder in it."
 )
-_WEIGHTS = flags.DEFINE_enum(
-    "weights",
-    "auto",
-    WEIGHTS,
-    "last: of the newest checkpoint; ema: their moving average; best: those with the "
-    "best validation; auto: the moving average where there is one, else the last.",
-)
+_WEIGHTS = define_weights()
 _VERSION = flags.DEFINE_integer("version", 1, "Of the model.", lower_bound=1)
 _OVERWRITE = command.define_overwrite()
 

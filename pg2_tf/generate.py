@@ -10,7 +10,7 @@ import numpy as np
 from absl import flags
 
 from pg2_tf.inference import PoseTransfer
-from pg2_tf.weights import WEIGHTS
+from pg2_tf.weights_flag import define_weights
 from preprocessing import command, detections, files, fitting, images, pictures, poses
 from preprocessing import keypoints as kp
 from preprocessing.errors import InputError
@@ -39,13 +39,7 @@ _OUT = flags.DEFINE_string(
 _STAGE = flags.DEFINE_enum(
     "stage", None, ["1", "2"], "Which stage's image. Default: the last one trained."
 )
-_WEIGHTS = flags.DEFINE_enum(
-    "weights",
-    "auto",
-    WEIGHTS,
-    "last: of the newest checkpoint; ema: their moving average; best: those with the "
-    "best validation; auto: the moving average where there is one, else the last.",
-)
+_WEIGHTS = define_weights()
 _BATCH = 16
 
 

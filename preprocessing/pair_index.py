@@ -47,6 +47,9 @@ class PairIndex:
         key: turns a name into what lists are looked up by.
         listed: the pairs that the source itself lists: those of the rule `listed`.
 
+    Attributes:
+        lists: the lists that pairs are taken from.
+
     Raises:
         InputError: a pair list is unusable.
     """
@@ -61,15 +64,11 @@ class PairIndex:
         self._settings = settings
         self._key = key
         self._listed = listed
-        self._rules = {
-            "train": self._rule(settings.pairs),
-            "test": self._rule(settings.test_pairs),
-        }
-
-    @property
-    def lists(self) -> list[PairList]:
-        """The lists that pairs are taken from."""
-        return [rule for rule in self._rules.values() if isinstance(rule, PairList)]
+        named = {"train": settings.pairs, "test": settings.test_pairs}
+        # Both splits may name one list, which is then read once.
+        rules = {rule: self._rule(rule) for rule in named.values()}
+        self._rules = {split: rules[rule] for split, rule in named.items()}
+        self.lists = [rule for rule in rules.values() if isinstance(rule, PairList)]
 
     def rows(self) -> list[Any]:
         """Returns the rows of all lists, for a fingerprint."""

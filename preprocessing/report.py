@@ -70,13 +70,10 @@ def describe(
             f"{split['pairs']:,} ordered same-identity pairs, "
             f"{len(split['shards'])} shards"
         )
-    used: dict[str, int] = {}
     for pairs in index.lists:
-        used[pairs.origin] = used.get(pairs.origin, 0) + pairs.used
-    for origin, pairs in {pairs.origin: pairs for pairs in index.lists}.items():
         total = len(pairs.rows)
         lines.append(
-            f"  {origin}: {total - used[origin]:,} of {total:,} rows name "
+            f"  {pairs.origin}: {total - pairs.used:,} of {total:,} rows name "
             "no two images of one person here"
         )
     return "\n".join(lines + [f"  {line}" for line in notes.lines()])

@@ -146,6 +146,13 @@ def run_script(text, *arguments, wait=True, **environment):
     return out
 
 
+def script_report(text):
+    """Runs Python code that prints a line of REPORT and JSON; returns that JSON."""
+    lines = run_script(text).splitlines()
+    line = next(line for line in lines if line.startswith("REPORT "))
+    return json.loads(line.removeprefix("REPORT "))
+
+
 # === Training ===
 
 _SCHEDULE = Schedule(log_every=2, sample_every=4, checkpoint_every=3)

@@ -1,9 +1,7 @@
 """Two devices must do to a global batch what one does."""
 
-import json
-
 import pytest
-from pg2_tf_helpers import run_script
+from pg2_tf_helpers import script_report
 
 # Two logical devices must be made before TensorFlow starts: a process of its own.
 _SCRIPT = """
@@ -88,9 +86,7 @@ print("REPORT", json.dumps(report))
 
 @pytest.fixture(scope="module")
 def report():
-    out = run_script(_SCRIPT)
-    line = next(line for line in out.splitlines() if line.startswith("REPORT "))
-    return json.loads(line.removeprefix("REPORT "))
+    return script_report(_SCRIPT)
 
 
 @pytest.mark.parametrize(
