@@ -40,7 +40,6 @@ _STAGE = flags.DEFINE_enum(
     "stage", None, ["1", "2"], "Which stage's image. Default: the last one trained."
 )
 _WEIGHTS = define_weights()
-_BATCH = 16
 
 
 def main() -> None:
@@ -57,13 +56,9 @@ def main() -> None:
     )
     source = fitting.fit_image(photo, fitting.fit(photo.shape[:2], size))
     targets = np.stack([_read_pose(path, pose_size, size) for path in paths])
-    made = np.concatenate(
-        [
-            _generate(model, source, targets[start : start + _BATCH])
-            for start in range(0, len(targets), _BATCH)
-        ]
-    )
-    _write(out, source, paths, targets, made)
+    made = model(np.repeat(source[None], len(targets), axis=0), targets)
+    generated = made.get("refined", made["coarse"])
+    _write(out, source, paths, targets, generated)
     print(f"{out}: {len(paths)} images of {size[0]}x{size[1]}, stage {model.stage}")
 
 
@@ -100,13 +95,6 @@ def _read_pose(
             "--pose_size=HEIGHTxWIDTH of the image they were found in"
         )
     return fitting.fit_pose(pose, fitting.fit(pose_size, size))
-
-
-def _generate(
-    model: PoseTransfer, source: np.ndarray, targets: np.ndarray
-) -> np.ndarray:
-    made = model(np.repeat(source[None], len(targets), axis=0), targets)
-    return made.get("refined", made["coarse"])
 
 
 def _write(

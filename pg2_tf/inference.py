@@ -13,6 +13,8 @@ from pg2_tf.models.pg2 import Networks, build_networks, generate
 from pg2_tf.run_folder import RunFolder
 from pg2_tf.weights import load_weights
 
+_BATCH = 16
+
 
 class PoseTransfer:
     """Puts people into poses.
@@ -72,7 +74,8 @@ class PoseTransfer:
         """Generates images.
 
         Args:
-            images: of the persons, uint8 [B, H, W, 3] of `image_size`.
+            images: of the persons, uint8 [B, H, W, 3] of `image_size`; any number from
+                1 on, for they are taken a few at a time.
             poses: to put them in, float32 [B, 18, 3]: x, y in pixels, confidence.
 
         Returns:
@@ -80,8 +83,17 @@ class PoseTransfer:
         """
         if images.shape[1:] != (*self.image_size, 3):
             raise ValueError(f"images {images.shape}, needed [B, {self.image_size}, 3]")
-        made = self._run(tf.constant(images), tf.constant(poses, tf.float32))
-        return {name: image.numpy() for name, image in made.items()}
+        parts = [
+            self._run(
+                tf.constant(images[start : start + _BATCH]),
+                tf.constant(poses[start : start + _BATCH], tf.float32),
+            )
+            for start in range(0, len(images), _BATCH)
+        ]
+        return {
+            name: np.concatenate([part[name].numpy() for part in parts])
+            for name in parts[0]
+        }
 
     def _generate(self, images: tf.Tensor, poses: tf.Tensor) -> dict[str, tf.Tensor]:
         source, heatmaps = ranges.to_signed(images), self._draw(poses)

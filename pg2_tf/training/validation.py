@@ -14,7 +14,6 @@ from pg2_tf.metrics import images as metrics
 from preprocessing import pictures
 
 METRICS = ("l1", "mask_l1", "ssim", "mask_ssim")
-_BATCH = 16
 
 
 class FixedPairs:
@@ -53,11 +52,4 @@ class FixedPairs:
         )
 
     def _make(self, model: PoseTransfer) -> dict[str, np.ndarray]:
-        sources, poses = self._pairs["source"], self._pairs["keypoints"]
-        parts = [
-            model(sources[start : start + _BATCH], poses[start : start + _BATCH])
-            for start in range(0, len(sources), _BATCH)
-        ]
-        return {
-            name: np.concatenate([part[name] for part in parts]) for name in parts[0]
-        }
+        return model(self._pairs["source"], self._pairs["keypoints"])
