@@ -164,6 +164,9 @@ class TrainConfig:
             the other, to need less memory.
         remat: whether the backward pass computes the generators' activations again,
             block by block, rather than keeping them (Chen et al. 2016).
+        shard_groups: in how many groups the shards are read; a batch holds as many
+            pairs of each. Several workers read groups of their own, so that their
+            number must divide it.
         seed: of weights, order and flips.
     """
 
@@ -185,6 +188,7 @@ class TrainConfig:
     precision: str = "float32"
     accumulate: int = 1
     remat: bool = False
+    shard_groups: int = 1
     seed: int = 0
 
     @property
@@ -208,7 +212,7 @@ class TrainConfig:
         _one_of("precision", self.precision, PRECISIONS)
         _one_of("schedule", self.schedule, SCHEDULES)
         _one_of("adversarial_loss", self.adversarial_loss, ADVERSARIAL_LOSSES)
-        for name in ("steps", "batch_size", "accumulate"):
+        for name in ("steps", "batch_size", "accumulate", "shard_groups"):
             _at_least(1, name, getattr(self, name))
         for name in ("halve_every", "warm_up", "clip_norm"):
             _at_least(0, name, getattr(self, name))

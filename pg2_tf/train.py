@@ -8,13 +8,14 @@ The same command again goes on where the training stopped.
 
 import dataclasses
 import gc
+import sys
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 from absl import flags
 
-from pg2_tf import presets, train_flags
+from pg2_tf import devices, presets, train_flags
 from pg2_tf.config import (
     DEFAULT_VARIANT,
     DISCRIMINATOR_NORMS,
@@ -22,10 +23,12 @@ from pg2_tf.config import (
     RunConfig,
     TrainConfig,
 )
-from pg2_tf.devices import make_deterministic, resolve_precision
+from pg2_tf.devices import resolve_precision
 from pg2_tf.run_folder import RunFolder
+from pg2_tf.training import strategies
 from pg2_tf.training.duties import Schedule
 from pg2_tf.training.stages import train_stage
+from pg2_tf.training.workers import ALONE, WorkerLostError, Workers, from_environment
 from preprocessing import command
 from preprocessing.errors import InputError
 
@@ -106,7 +109,23 @@ _DETERMINISTIC = flags.DEFINE_boolean(
     "The same weights bit for bit, run after run, on the same machine. Default: yes on "
     "CPUs, where it costs nothing, and no on GPUs.",
 )
+_STRATEGY = flags.DEFINE_enum(
+    "strategy",
+    "mirrored",
+    strategies.STRATEGIES,
+    "mirrored: this process alone, on all its devices. multi_worker: several processes "
+    "that TF_CONFIG names, each with all its devices.",
+)
+_DEVICES = flags.DEFINE_list(
+    "devices",
+    [],
+    "Which of this machine's: GPU:0,GPU:1, or 0,1 for short; CPU:0,CPU:1 takes the CPU "
+    "for two. Default: all GPUs, or without one the CPU.",
+)
 _DRY_RUN = flags.DEFINE_boolean("dry_run", False, "Show the options and stop.")
+# The exit status of a training that was asked to end, or has lost a worker: as after
+# SIGTERM. What restarts jobs takes a status above 127 for no fault of the program.
+_TO_BE_CONTINUED = 143
 
 
 def main() -> None:
@@ -116,7 +135,9 @@ def main() -> None:
     name = f"{dataset}-{_VARIANT.value}" if _VARIANT.value else dataset
     folder = RunFolder(_RUN_DIR.value or f"runs/{name}")
     config = _run_config(dataset, folder)
-    trainings = [_train_config(config, stage) for stage in _stages(config)]
+    workers = from_environment() if _STRATEGY.value == "multi_worker" else ALONE
+    names = devices.choose(_DEVICES.value)
+    trainings = [_train_config(config, stage, workers) for stage in _stages(config)]
     print(
         f"data {data_dir}, run {folder.path}, variant {config.variant}, profile "
         f"{config.profile}"
@@ -126,11 +147,11 @@ def main() -> None:
         _show(training, _preset(config).stage(training.stage))
     if _DRY_RUN.value:
         return
-    make_deterministic(_DETERMINISTIC.value)
-    strategy = tf.distribute.MirroredStrategy()
+    devices.make_deterministic(_DETERMINISTIC.value)
+    strategy = strategies.make(_STRATEGY.value, names, workers)
     for training in trainings:
-        if not _train(folder, config, training, data_dir, strategy):
-            return
+        if not _train(folder, config, training, data_dir, strategy, workers):
+            sys.exit(_TO_BE_CONTINUED)
         gc.collect()  # The stage's variables, before the next one's.
 
 
@@ -151,18 +172,24 @@ def _train(
     training: TrainConfig,
     data_dir: Path,
     strategy: tf.distribute.Strategy,
+    workers: Workers,
 ) -> bool:
     """Trains a stage; returns whether it came to its end."""
-    reached = train_stage(
-        folder,
-        config,
-        training,
-        data_dir=data_dir,
-        schedule=Schedule(**{key: flag.value for key, flag in _SCHEDULE.items()}),
-        strategy=strategy,
-        keep=_KEEP.value,
-        num_validation_pairs=_NUM_VALIDATION_PAIRS.value,
-    )
+    try:
+        reached = train_stage(
+            folder,
+            config,
+            training,
+            data_dir=data_dir,
+            schedule=Schedule(**{key: flag.value for key, flag in _SCHEDULE.items()}),
+            strategy=strategy,
+            workers=workers,
+            keep=_KEEP.value,
+            num_validation_pairs=_NUM_VALIDATION_PAIRS.value,
+        )
+    except WorkerLostError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return False
     place = folder.stage(training.stage).path
     if reached < training.steps:
         print(f"{place}: stopped at step {reached:,}; the same command goes on")
@@ -203,8 +230,11 @@ def _run_config(dataset: str, folder: RunFolder) -> RunConfig:
     return RunConfig(dataset, profile, model, variant)
 
 
-def _train_config(config: RunConfig, stage: int) -> TrainConfig:
+def _train_config(config: RunConfig, stage: int, workers: Workers) -> TrainConfig:
     given = {key: flag.value for key, flag in _TRAINING.items()}
+    given["shard_groups"] = (
+        given["shard_groups"] if given["shard_groups"] is not None else workers.count
+    )
     given["precision"] = resolve_precision(_PRECISION.value)
     chosen = {key: value for key, value in given.items() if value is not None}
     return _replace(_preset(config).stage(stage), **chosen)

@@ -65,6 +65,12 @@ def define_training() -> dict[str, Any]:
             "Compute activations again in the backward pass, to need less memory. "
             "Default: no.",
         ),
+        flags.DEFINE_integer(
+            "shard_groups",
+            None,
+            "In how many groups the shards are read, a batch in equal parts from each. "
+            "Default: the number of workers, which must divide it.",
+        ),
         flags.DEFINE_boolean("flip", True, "Mirror half of the pairs."),
         flags.DEFINE_integer("seed", 0, "Of weights, order and flips.", lower_bound=0),
     )

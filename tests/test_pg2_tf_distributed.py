@@ -1,9 +1,9 @@
-"""Two devices must do to a global batch what one does."""
+"""Several devices must do to a global batch what one does."""
 
 import pytest
 from pg2_tf_helpers import script_report
 
-# Two logical devices must be made before TensorFlow starts: a process of its own.
+# Logical devices must be made before TensorFlow starts: a process of its own.
 _SCRIPT = """
 import json, sys, tempfile
 from pathlib import Path
@@ -11,7 +11,7 @@ sys.path.insert(0, "tests")
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(
-    cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    cpu, [tf.config.LogicalDeviceConfiguration()] * 3)
 import keras, numpy as np
 from conftest import build_people
 from pg2_tf_helpers import network_batch, random_networks, tiny_config, TINY
@@ -28,7 +28,7 @@ def adam(network):
     optimizer.build(network.trainable_variables)
     return optimizer
 
-def step(kind, strategy):
+def train(kind, strategy):
     with strategy.scope():
         config = tiny_config("authors" if kind == "authors" else "paper")
         networks = random_networks(config.model)
@@ -43,10 +43,10 @@ def step(kind, strategy):
                 discriminator_optimizer=adam(networks.discriminator))
             names = ("generator", "masked_l1", "adversarial", "discriminator")
         stepper = Stepper(trainer, lambda batch: batch, names=names)
-        batch = network_batch(4, seed=1)
+        batch = network_batch(60, seed=1)
         if kind == "authors":
-            batch = (batch, network_batch(4, seed=2))
-        data = tf.data.Dataset.from_tensors(batch)
+            batch = (batch, network_batch(60, seed=2))
+        data = tf.data.Dataset.from_tensor_slices(batch).batch(6)
         data = data.map(lambda *parts: parts if len(parts) > 1 else parts[0])
         for part in strategy.experimental_distribute_dataset(data):
             stepper.step(part)
@@ -54,29 +54,32 @@ def step(kind, strategy):
         return weights, stepper.take_means()
 
 one = tf.distribute.get_strategy()
-two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-assert two.num_replicas_in_sync == 2
+several = {
+    count: tf.distribute.MirroredStrategy([f"CPU:{n}" for n in range(count)])
+    for count in (2, 3)}
 report = {}
 for kind in ("stage1", "stage2", "authors"):
-    (alone, values), (both, means) = step(kind, one), step(kind, two)
+    alone, values = train(kind, one)
+    trained = {count: train(kind, each) for count, each in several.items()}
     start = {f"{n.name}/{w.path}": w.numpy()
              for n in random_networks(tiny_config(
                  "authors" if kind == "authors" else "paper").model)
              for w in n.weights}
-    report[kind] = {
-        "weights": max(float(np.abs(alone[k] - both[k]).max()) for k in alone),
-        "statistics": max(float(np.abs(alone[k] - both[k]).max())
-                          for k in alone if "moving" in k),
-        "moved": {k.split("/")[0]: float(np.abs(alone[k] - start[k]).max())
-                  for k in alone if k.endswith("kernel")},
-        "losses": {k: [values[k], means[k]] for k in values},
-    }
+    for count, (weights, means) in trained.items():
+        report[f"{kind} {count}"] = {
+            "weights": max(float(np.abs(alone[k] - weights[k]).max()) for k in alone),
+            "statistics": max(float(np.abs(alone[k] - weights[k]).max())
+                              for k in alone if "moving" in k),
+            "moved": {k.split("/")[0]: float(np.abs(weights[k] - start[k]).max())
+                      for k in alone if k.endswith("kernel")},
+            "losses": {k: [values[k], means[k]] for k in values},
+        }
 place = Path(tempfile.mkdtemp())
 try:
     train_stage(RunFolder(place / "run"), tiny_config(),
                 presets.dataclasses.replace(TINY.stage1, batch_size=3),
                 data_dir=build_people(place / "data"), schedule=Schedule(),
-                strategy=two)
+                strategy=several[2])
 except InputError as error:
     report["error"] = str(error)
 report["left"] = (place / "run").exists()
@@ -89,6 +92,7 @@ def report():
     return script_report(_SCRIPT)
 
 
+@pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize(
     ("kind", "changed"),
     [
@@ -97,8 +101,9 @@ def report():
         ("authors", {"generator2", "discriminator"}),
     ],
 )
-def test_two_devices_step_like_one(report, kind, changed):
-    result = report[kind]
+def test_several_devices_train_ten_steps_like_one(report, kind, changed, count):
+    result = report[f"{kind} {count}"]
+    print(result)
     assert result["weights"] < 1e-6
     assert result["statistics"] < 1e-6
     for alone, both in result["losses"].values():

@@ -64,7 +64,7 @@ def test_pairs_of_a_step_are_those_that_it_takes(people_dir, own_batch):
     by_name = dict(zip(split.names, split.images.numpy(), strict=True))
     for step, taken in enumerate(batches.as_numpy_iterator(), 1):
         parts = taken if own_batch else (taken,)
-        pairs = pairs_of_step(source, step, **order)
+        pairs = pairs_of_step({0: source}, step, **order)
         assert len(pairs) == 4 * len(parts)
         for side, key in enumerate(("source", "target")):
             images = np.concatenate([part[key] for part in parts])
@@ -112,7 +112,7 @@ def test_loss_that_is_not_finite_ends_it_with_step_and_pairs(
     assert "step 10: the loss is not finite; losses: masked_l1 nan" in message
     assert "the checkpoint of step 8 is kept" in message
     split = read_split(people_dir, "train", image_size=(32, 32))
-    pairs = pairs_of_step(PairSource(split), 10, batch_size=4, seed=0)
+    pairs = pairs_of_step({0: PairSource(split)}, 10, batch_size=4, seed=0)
     assert "pairs: " + ", ".join(f"{a} to {b}" for a, b in pairs) + ";" in message
     # Nothing of it was written, and without the fault the training goes on.
     assert metrics(run, 1) == metrics(whole, 1)

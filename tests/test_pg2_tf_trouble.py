@@ -38,7 +38,7 @@ def test_command_that_is_asked_to_end_says_how_it_goes_on(
     flags += ("--keep=1", "--validate_every=2", "--num_validation_pairs=3")
     for step in (1, 2):
         told = run_command(capsys, "pg2_tf.train", *flags)
-        assert told.status == 0
+        assert told.status == 143
         assert f"stage1: stopped at step {step}; the same command goes on" in told.out
         assert steps_kept(run, 1) == [step]
     assert "validation at step 2: " in told.out
@@ -54,7 +54,7 @@ def test_cpus_compute_the_same_each_time_unless_told(wanted, gpus, made, monkeyp
     monkeypatch.setattr(
         tf.config.experimental, "enable_op_determinism", lambda: calls.append(1)
     )
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind] * gpus)
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [kind] * gpus)
     devices.make_deterministic(wanted)
     assert bool(calls) == made
 

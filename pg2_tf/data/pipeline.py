@@ -4,6 +4,7 @@ The order of the pairs and the flips follow from the seed and the position alone
 that a run can go on at any step with the pairs it would have had.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -134,6 +135,7 @@ def training_batches(
     start: int = 0,
     flip: bool = True,
     own_batch: bool = False,
+    group: int = 0,
 ) -> tf.data.Dataset:
     """Yields batches without end, every pair once before any comes again.
 
@@ -145,6 +147,7 @@ def training_batches(
         flip: whether half of the pairs are mirrored, source, target, pose and mask
             together.
         own_batch: whether a step needs two batches; it yields tuples of two then.
+        group: of shards that the source holds; each has an order of its own.
 
     Returns:
         A data set of what `PairSource.gather` returns.
@@ -152,8 +155,9 @@ def training_batches(
 
     def batch(number: tf.Tensor) -> dict[str, tf.Tensor]:
         positions = number * batch_size + tf.range(batch_size, dtype=tf.int64)
-        pairs = source.gather(_shuffled(positions, source.num_pairs, seed))
-        return mirror(pairs, positions, seed) if flip else pairs
+        chosen = _shuffled(positions, source.num_pairs, seed, group)
+        pairs = source.gather(chosen)
+        return mirror(pairs, positions, seed + (group << 32)) if flip else pairs
 
     def step(number: tf.Tensor) -> Any:
         if not own_batch:
@@ -163,19 +167,50 @@ def training_batches(
     if source.num_pairs < 1:
         raise ValueError("no pairs to train on")
     steps = tf.data.Dataset.range(start, np.iinfo(np.int64).max // (2 * batch_size))
-    options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = (
-        tf.data.experimental.AutoShardPolicy.OFF
-    )
-    return (
-        steps.map(step, num_parallel_calls=2, deterministic=True)
-        .prefetch(2)
-        .with_options(options)
-    )
+    return steps.map(step, num_parallel_calls=2, deterministic=True).prefetch(2)
+
+
+def grouped_batches(
+    sources: Mapping[int, PairSource], *, batch_size: int, **order: Any
+) -> tf.data.Dataset:
+    """Yields batches that hold as many pairs of each source.
+
+    Args:
+        sources: by the group of shards that each holds.
+        batch_size: pairs in a batch, a multiple of the number of sources.
+        order: of `training_batches`.
+    """
+    share = batch_size // len(sources)
+    each = [
+        training_batches(source, batch_size=share, group=group, **order)
+        for group, source in sources.items()
+    ]
+    if len(each) == 1:
+        return each[0]
+
+    def join(*parts: Any) -> Any:
+        return tf.nest.map_structure(lambda *some: tf.concat(some, 0), *parts)
+
+    return tf.data.Dataset.zip(tuple(each)).map(join).prefetch(2)
+
+
+def shared_out(batches: tf.data.Dataset, replicas: int) -> tf.data.Dataset:
+    """Yields batches in as many equal parts as there are replicas, one by one."""
+    if replicas == 1:
+        return batches
+
+    def part(value: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(value, (replicas, -1, *value.shape[1:]))
+
+    def parts(*batch: Any) -> Any:
+        divided = tf.nest.map_structure(part, batch)
+        return divided if len(batch) > 1 else divided[0]
+
+    return batches.map(parts).unbatch().prefetch(2 * replicas)
 
 
 def pairs_of_step(
-    source: PairSource,
+    sources: Mapping[int, PairSource],
     step: int,
     *,
     batch_size: int,
@@ -185,12 +220,18 @@ def pairs_of_step(
     """Returns the names of the pairs that a step takes, source and target image.
 
     Args:
-        source, batch_size, seed, own_batch: as of `training_batches`.
+        sources, batch_size, seed, own_batch: as of `grouped_batches`.
         step: counted from 1.
     """
-    size = batch_size * (2 if own_batch else 1)
+    size = batch_size // len(sources) * (2 if own_batch else 1)
     positions = tf.range(size * (step - 1), size * step, dtype=tf.int64)
-    return source.names_of(_shuffled(positions, source.num_pairs, seed).numpy())
+    return [
+        names
+        for group, source in sources.items()
+        for names in source.names_of(
+            _shuffled(positions, source.num_pairs, seed, group).numpy()
+        )
+    ]
 
 
 def network_inputs(batch: dict[str, Any], draw: PoseHeatmaps) -> dict[str, Any]:
@@ -214,10 +255,11 @@ def network_inputs(batch: dict[str, Any], draw: PoseHeatmaps) -> dict[str, Any]:
     }
 
 
-def _shuffled(positions: tf.Tensor, count: int, seed: int) -> tf.Tensor:
+def _shuffled(positions: tf.Tensor, count: int, seed: int, group: int = 0) -> tf.Tensor:
     epoch = tf.cast(positions // count, tf.uint32)
     first = tf.fill(tf.shape(epoch), tf.constant(seed % 2**32, tf.uint32))
-    keys = tf.stack([first, epoch, tf.zeros_like(epoch)], axis=1)
+    last = tf.fill(tf.shape(epoch), tf.constant(group, tf.uint32))
+    keys = tf.stack([first, epoch, last], axis=1)
     # `tf.random.experimental.index_shuffle` does not take a seed for each position.
     shuffled = tf.raw_ops.RandomIndexShuffle(
         index=tf.cast(positions % count, tf.uint64),

@@ -10,8 +10,11 @@ from tqdm import tqdm
 
 from pg2_tf.training.duties import Duties, Schedule, Tools
 from pg2_tf.training.stepper import Stepper
+from pg2_tf.training.workers import ALONE, Workers, require_agreement
 
-_ENDING = b"\nending after this step\n"
+_ENDING = b"\nending soon, with a checkpoint\n"
+# Steps after which several workers look whether one of them was asked to end.
+_AGREE_EVERY = 10
 
 
 def run(
@@ -21,12 +24,13 @@ def run(
     *,
     steps: int,
     schedule: Schedule,
-    shows: bool = True,
+    workers: Workers = ALONE,
 ) -> int:
     """Trains from where the checkpoints say to `steps`.
 
-    A signal to end (SIGINT, SIGTERM) takes effect after the step: a checkpoint is
-    written and the function returns early.
+    A signal to end (SIGINT, SIGTERM) takes effect after the step, of several workers
+    on each after the same step, at most 10 later: a checkpoint is written and the
+    function returns early.
 
     Args:
         stepper: takes the steps.
@@ -34,38 +38,49 @@ def run(
         tools: for what is done beside the steps.
         steps: how many in all.
         schedule: how often what is done.
-        shows: whether progress is shown.
+        workers: that train together.
 
     Returns:
         The step reached.
 
     Raises:
         InputError: a loss or a weight is not finite, or the disk has no room for a
-            checkpoint; the last checkpoint stays as it is.
+            checkpoint, and the last checkpoint stays as it is; or the workers did not
+            find the same checkpoint.
     """
     start = tools.checkpoints.restore()
+    require_agreement(workers, step=start)
     if start >= steps:
         return start
     tools.checkpoints.require_space()
-    if start and shows:
+    if start and workers.writes:
         print(f"going on from step {start:,}")
     done = start
     with (
         closing(tools.open_log(start)) as log,
         _ending() as ended,
-        _bar(start, steps, shows) as progress,
+        _bar(start, steps, workers.writes) as progress,
     ):
         duties = Duties(stepper, tools, log, progress, start=start)
         for done, batch in enumerate(batches(start), start + 1):
+            if ended():
+                stepper.ask_to_end()
             stepper.step(batch)
             progress.update()
-            last = done == steps or ended()
             due = schedule.due(done, steps=steps)
+            if workers.count == 1:
+                asked = ended()
+            else:
+                looks = bool(due) or done % _AGREE_EVERY == 0
+                asked = looks and stepper.is_asked_to_end()
+            last = done == steps or asked
             if last:
                 due.add("checkpoint")
             duties.do(due, done)
             if last:
                 break
+    # What this one has written is there before another goes on.
+    require_agreement(workers, step=done)
     return done
 
 

@@ -1,5 +1,8 @@
 """Trains a stage: puts data, networks, trainer, run folder and loop together."""
 
+import json
+import zlib
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import partial
@@ -27,6 +30,7 @@ from pg2_tf.training.lock import locked
 from pg2_tf.training.log import Log
 from pg2_tf.training.stepper import Stepper
 from pg2_tf.training.validation import FixedPairs
+from pg2_tf.training.workers import ALONE, Workers, require_agreement, watched
 from preprocessing import records
 from preprocessing.errors import InputError
 
@@ -41,9 +45,9 @@ def train_stage(
     data_dir: Path,
     schedule: Schedule,
     strategy: tf.distribute.Strategy,
+    workers: Workers = ALONE,
     keep: int = KEEP,
     num_validation_pairs: int = 64,
-    writes: bool = True,
 ) -> int:
     """Trains a stage, from the start or from where it stopped.
 
@@ -54,25 +58,34 @@ def train_stage(
         data_dir: of the data set.
         schedule: how often what is done.
         strategy: over the devices.
+        workers: that train together; the first writes the run folder, all read it.
         keep: how many of the last checkpoints are kept.
         num_validation_pairs: of the test split, drawn once and for all.
-        writes: whether this process writes the run folder, or another that trains
-            with it.
 
     Returns:
         The step reached, less than `training.steps` where it was asked to end.
 
     Raises:
         InputError: data set, run folder or batch size do not fit; another training is
-            at work in the folder; a loss is not finite; the disk has no room.
+            at work in the folder; a loss is not finite; the disk has no room; the
+            workers do not agree on what they train.
+        WorkerLostError: another worker is gone.
     """
-    _check_replicas(training, strategy.num_replicas_in_sync)
+    _check_shares(training, strategy.num_replicas_in_sync, workers)
     _check_stage1(folder, training.stage)
     size = config.model.image_size
-    source = pipeline.PairSource(dataset.read_split(data_dir, "train", image_size=size))
+    sources = _sources(data_dir, training, size, workers)
+    shown, scored = None, None
+    if workers.writes:
+        count = num_validation_pairs if schedule.validate_every else 0
+        shown, scored = _fixed_pairs(data_dir, size, count)
     stage = folder.stage(training.stage)
-    with locked(stage.path) if writes else nullcontext(), strategy.scope():
-        if writes:
+    lock = locked(stage.path) if workers.writes else nullcontext()
+    with lock, strategy.scope(), watched(workers):
+        require_agreement(
+            workers, options=_checksum(asdict(config), asdict(training), data_dir)
+        )
+        if workers.writes:
             _claim(folder, stage, config, training, data_dir)
         built = building.build(config, training, folder=folder)
         stepper = Stepper(
@@ -82,41 +95,43 @@ def train_stage(
             trained=built.trained,
         )
         order = {
-            "batch_size": training.batch_size,
+            "batch_size": training.batch_size // workers.count,
             "seed": training.seed,
             "own_batch": built.trainer.own_batch,
         }
+
+        def batches(start: int) -> tf.distribute.DistributedDataset:
+            mine = pipeline.grouped_batches(
+                sources, start=start, flip=training.flip, **order
+            )
+            replicas = strategy.num_replicas_in_sync // workers.count
+            return strategy.distribute_datasets_from_function(
+                lambda _: pipeline.shared_out(mine, replicas)
+            )
+
         model = PoseTransfer(built.generating, config, stage=training.stage, step=0)
-        shown, scored = None, None
-        if writes:
-            validates = schedule.validate_every > 0
-            count = num_validation_pairs if validates else 0
-            shown, scored = _fixed_pairs(data_dir, size, count)
+        tools = Tools(
+            checkpoints=Checkpoints(
+                stage,
+                built.networks,
+                built.state,
+                stepper.window,
+                generating=built.generating,
+                keep=keep,
+                writes=workers.writes,
+            ),
+            open_log=lambda start: Log(stage.path, start=start, writes=workers.writes),
+            draw_samples=partial(shown.draw, model) if shown else None,
+            validate=partial(scored.score, model) if scored else None,
+            pairs_of=partial(pipeline.pairs_of_step, sources, **order),
+        )
         return loop.run(
             stepper,
-            lambda start: strategy.experimental_distribute_dataset(
-                pipeline.training_batches(
-                    source, start=start, flip=training.flip, **order
-                )
-            ),
-            Tools(
-                checkpoints=Checkpoints(
-                    stage,
-                    built.networks,
-                    built.state,
-                    stepper.window,
-                    generating=built.generating,
-                    keep=keep,
-                    writes=writes,
-                ),
-                open_log=lambda start: Log(stage.path, start=start, writes=writes),
-                draw_samples=partial(shown.draw, model) if shown else None,
-                validate=partial(scored.score, model) if scored else None,
-                pairs_of=partial(pipeline.pairs_of_step, source, **order),
-            ),
+            batches,
+            tools,
             steps=training.steps,
             schedule=schedule,
-            shows=writes,
+            workers=workers,
         )
 
 
@@ -144,13 +159,49 @@ def _prepare(batch: Any, *, draw: PoseHeatmaps) -> Any:
     return pipeline.network_inputs(batch, draw)
 
 
-def _check_replicas(training: TrainConfig, replicas: int) -> None:
+def _sources(
+    data_dir: Path, training: TrainConfig, size: tuple[int, int], workers: Workers
+) -> dict[int, pipeline.PairSource]:
+    """Reads this worker's groups of shards; returns the pairs of each by its number."""
+    count = training.shard_groups
+    shards: Sequence[Sequence[int] | None] = [None]
+    if count > 1:
+        shards = dataset.shard_groups(data_dir, "train", count=count)
+    share = count // workers.count
+    return {
+        group: pipeline.PairSource(
+            dataset.read_split(
+                data_dir, "train", image_size=size, shards=shards[group]
+            ),
+            decoded_limit=pipeline.DECODED_LIMIT // share,
+        )
+        for group in range(share * workers.index, share * (workers.index + 1))
+    }
+
+
+def _check_shares(training: TrainConfig, replicas: int, workers: Workers) -> None:
+    if training.shard_groups % workers.count:
+        raise InputError(
+            f"shard_groups {training.shard_groups}: must be a multiple of the "
+            f"{workers.count} workers"
+        )
+    if training.batch_size % training.shard_groups:
+        raise InputError(
+            f"batch_size {training.batch_size}: must be a multiple of the "
+            f"{training.shard_groups} groups of shards"
+        )
     if training.batch_size % (replicas * training.accumulate):
         parts = f", each in {training.accumulate} parts"
         raise InputError(
             f"batch_size {training.batch_size}: must be a multiple of the {replicas} "
             f"devices{parts * (training.accumulate > 1)}"
         )
+
+
+def _checksum(config: Any, training: Any, data_dir: Path) -> int:
+    """Returns a number that differs where options or data do."""
+    content = [config, training, describe_data(data_dir)["checksum"]]
+    return zlib.crc32(json.dumps(content, sort_keys=True).encode())
 
 
 def _check_stage1(folder: RunFolder, stage: int) -> None:

@@ -38,13 +38,20 @@ class Stepper:
 
         weights = [weight.value for n in trained for weight in n.trainable_weights]
 
+        self._asks = 0.0
+        self._asked = tf.Variable(0.0, trainable=False)
+
         @tf.function(autograph=False)
-        def step(batch):
-            values = strategy.run(lambda b: trainer.train_step(prepare(b)), (batch,))
-            means = [
-                strategy.reduce(tf.distribute.ReduceOp.MEAN, values[name], axis=None)
-                for name in names
-            ]
+        def step(batch, asks):
+            def on_replica(part, asks):
+                values = trainer.train_step(prepare(part))
+                return tf.stack([*(values[name] for name in names), asks])
+
+            each = strategy.run(on_replica, (batch, asks))
+            # One exchange between the workers for all of them.
+            mean = strategy.reduce(tf.distribute.ReduceOp.MEAN, each, axis=None)
+            *means, asked = tf.unstack(mean)
+            self._asked.assign_add(asked)
             self.window.assign_add(tf.stack([*means, 1.0]))
             # ReLU makes 0 of NaN on some devices, which hides it from the losses.
             sums = [tf.reduce_sum(weight) for weight in weights]
@@ -55,7 +62,15 @@ class Stepper:
 
     def step(self, batch: Any) -> None:
         """Takes one step."""
-        self._step(batch)
+        self._step(batch, tf.constant(self._asks))
+
+    def ask_to_end(self) -> None:
+        """Tells all workers, with the next step, that the training is to end."""
+        self._asks = 1.0
+
+    def is_asked_to_end(self) -> bool:
+        """Whether a worker has asked to end by the last step; the same on each."""
+        return bool(self._asked.numpy() > 0)
 
     def take_means(self) -> dict[str, float]:
         """Returns the mean losses since the last call, by name, and starts anew."""

@@ -1,0 +1,129 @@
+"""Several processes that train together, as `TF_CONFIG` describes them."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from preprocessing.errors import InputError
+
+# What collective operations raise where a worker does not answer any more.
+_LOST = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+    tf.errors.UnavailableError,
+)
+_EXAMPLE = (
+    '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, '
+    '"task": {"type": "worker", "index": 0}}'
+)
+
+
+class WorkerLostError(Exception):
+    """Another worker is gone; the job goes on if all are started again."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The processes that train together.
+
+    Attributes:
+        count: how many.
+        index: of this one, from 0 on; 0 writes the run folder.
+    """
+
+    count: int = 1
+    index: int = 0
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process writes the run folder."""
+        return self.index == 0
+
+
+ALONE = Workers()
+
+
+def from_environment() -> Workers:
+    """Reads the workers from the environment variable `TF_CONFIG`.
+
+    A `chief`, where the cluster has one, is worker 0.
+
+    Raises:
+        InputError: it is not set, or does not describe workers and this one of them.
+    """
+    text = os.environ.get("TF_CONFIG")
+    if not text:
+        raise InputError(
+            f"--strategy=multi_worker: TF_CONFIG is not set; it looks like {_EXAMPLE}"
+        )
+    try:
+        content = json.loads(text)
+        cluster, task = content["cluster"], content["task"]
+        places = {kind: len(_addresses(cluster, kind)) for kind in ("chief", "worker")}
+        kind, index = task["type"], int(task["index"])
+        if kind not in places or not 0 <= index < places[kind]:
+            raise ValueError(f"no {kind} {index} in the cluster that trains")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"TF_CONFIG={text}: {error!r}; it looks like {_EXAMPLE}"
+        ) from error
+    before = places["chief"] if kind == "worker" else 0
+    return Workers(sum(places.values()), before + index)
+
+
+def _addresses(cluster: Mapping[str, Any], kind: str) -> Sequence[str]:
+    addresses = cluster.get(kind, [])
+    if not isinstance(addresses, list) or not all(":" in a for a in addresses):
+        raise ValueError(f"{kind}: expected a list of HOST:PORT, not {addresses}")
+    return addresses
+
+
+def require_agreement(workers: Workers, **values: int) -> None:
+    """Waits for all workers, and checks that they hold the same values.
+
+    Args:
+        workers: that train together, under the current strategy.
+        values: by what they are of.
+
+    Raises:
+        InputError: they do not.
+    """
+    if workers.count == 1:
+        return
+    strategy = tf.distribute.get_strategy()
+    for name, value in values.items():
+        everyone = strategy.gather(tf.constant([value], tf.int64), axis=0).numpy()
+        if len(set(everyone.tolist())) > 1:
+            raise InputError(
+                f"the workers do not agree on the {name} ({everyone.tolist()}): all "
+                "need the same options, data set and run folder, on a file system "
+                "that they share"
+            )
+
+
+@contextmanager
+def watched(workers: Workers) -> Iterator[None]:
+    """Within it, what TensorFlow raises without another worker is told in a line.
+
+    Raises:
+        WorkerLostError: another worker is gone.
+    """
+    try:
+        yield
+    except _LOST as error:
+        if workers.count == 1:
+            raise
+        reason = error.message.replace("\n", " ")
+        place = max(reason.find("Collective ops is aborted"), 0)
+        raise WorkerLostError(
+            f"worker {workers.index} of {workers.count} has lost another "
+            f"({reason[place : place + 300]}); start all of them again to go on from "
+            "the last checkpoint"
+        ) from error
