@@ -7,6 +7,10 @@ draws people and measures on them; other data with
     python -m pg2_tf.benchmark --what=preprocess,input --source=market1501 \
         --root=Market-1501 --poses=market-annotation-train.csv
     python -m pg2_tf.benchmark --what=input --data_dir=data/market1501
+
+and training steps of a preset's networks, at their full width, with
+
+    python -m pg2_tf.benchmark --what=train --preset=market1501
 """
 
 import sys
@@ -15,9 +19,11 @@ from pathlib import Path
 
 from absl import flags
 
+from pg2_tf import presets
 from pg2_tf.benchmarks import data, machine, report
 from pg2_tf.benchmarks.measurement import Options
 from pg2_tf.benchmarks.table import BENCHMARKS
+from pg2_tf.config import PRECISIONS
 from preprocessing import command, files
 from preprocessing.errors import InputError
 
@@ -57,8 +63,26 @@ _POSES = flags.DEFINE_list(
 _DATA_DIR = flags.DEFINE_string(
     "data_dir",
     None,
-    "For input: a data set made by preprocessing.build. Default: the one that is "
-    "built here.",
+    "For input and train: a data set made by preprocessing.build. Default: the one "
+    "that is built here.",
+)
+_PRESET = flags.DEFINE_enum(
+    "preset", "market1501", presets.DATASETS, "For train: whose networks."
+)
+_WIDTH = flags.DEFINE_integer(
+    "width", None, "For train: other than the preset's.", lower_bound=1
+)
+_BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", None, "For train: other than the preset's.", lower_bound=1
+)
+_PRECISION = flags.DEFINE_multi_enum(
+    "precision", list(PRECISIONS), PRECISIONS, "For train; once for each."
+)
+_ACCUMULATE = flags.DEFINE_integer(
+    "accumulate", 1, "For train: parts of a batch.", lower_bound=1
+)
+_REMAT = flags.DEFINE_boolean(
+    "remat", False, "For train: compute activations again in the backward pass."
 )
 
 
@@ -97,8 +121,8 @@ def _options(folder: Path) -> Options:
         raise InputError("--root and --source are needed together, or neither")
     if _POSES.value and not _ROOT.value:
         raise InputError("--poses is of the images in --root, which was not given")
-    if _DATA_DIR.value and "input" not in _WHAT.value:
-        raise InputError("--data_dir is for --what=input")
+    if _DATA_DIR.value and not {"input", "train"} & set(_WHAT.value):
+        raise InputError("--data_dir is for --what=input and --what=train")
     return Options(
         folder=folder,
         cores=_CORES.value or None,
@@ -108,6 +132,13 @@ def _options(folder: Path) -> Options:
         root=command.existing_folder("root", _ROOT.value) if _ROOT.value else None,
         poses=tuple(_POSES.value),
         data_dir=Path(_DATA_DIR.value) if _DATA_DIR.value else None,
+        quick=_QUICK.value,
+        preset="tiny" if _QUICK.value else _PRESET.value,
+        width=_WIDTH.value,
+        batch_size=_BATCH_SIZE.value,
+        precisions=tuple(_PRECISION.value),
+        accumulate=_ACCUMULATE.value,
+        remat=_REMAT.value,
     )
 
 

@@ -4,7 +4,7 @@ Nothing here knows a data set; `presets.py` holds the numbers.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 POSE_EMBEDDINGS = ("concat", "heatmap", "coordinate")
@@ -90,6 +90,18 @@ class ModelConfig:
         _one_of("discriminator_norm", self.discriminator_norm, DISCRIMINATOR_NORMS)
         for name in ("width", "bottleneck", "discriminator_width"):
             _at_least(1, name, getattr(self, name))
+
+    def with_width(self, width: int) -> "ModelConfig":
+        """Returns the networks at another width, D's in proportion.
+
+        At full width D overpowers a narrow G2.
+
+        Raises:
+            ValueError: the width is less than 1.
+        """
+        share = self.discriminator_width / self.width
+        judge = max(1, round(width * share))
+        return replace(self, width=width, discriminator_width=judge)
 
     @property
     def num_blocks(self) -> int:

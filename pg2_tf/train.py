@@ -216,13 +216,10 @@ def _run_config(dataset: str, folder: RunFolder) -> RunConfig:
             pose_embedding=model.pose_embedding,
         )
     if _WIDTH.value not in (None, model.width):
-        # In proportion: D at full width overpowers a narrow G2.
-        share = model.discriminator_width / model.width
-        model = _replace(
-            model,
-            width=_WIDTH.value,
-            discriminator_width=max(1, round(_WIDTH.value * share)),
-        )
+        try:
+            model = model.with_width(_WIDTH.value)
+        except ValueError as error:
+            raise InputError(f"--{error}") from error
     if _DISCRIMINATOR_WIDTH.value is not None:
         model = _replace(model, discriminator_width=_DISCRIMINATOR_WIDTH.value)
     if _DISCRIMINATOR_NORM.value is not None:

@@ -102,7 +102,7 @@ def test_second_interrupt_ends_at_once(whole, people_dir, tmp_path, monkeypatch,
     monkeypatch.setattr(loop.Stepper, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train(run, people_dir, 1, 8)
-    assert capfd.readouterr().err.count("ending after this step") == 1
+    assert capfd.readouterr().err.count("ending soon, with a checkpoint") == 1
     assert steps_kept(run, 1) == [3]
     monkeypatch.undo()
     assert train(run, people_dir, 1, 8) == 8

@@ -20,6 +20,7 @@ from pg2_tf.training.duties import Schedule
 from pg2_tf.training.lock import locked
 from pg2_tf.training.stepper import Stepper
 from pg2_tf.training.watch import CollapseWatch
+from pg2_tf.training.workers import Workers
 from preprocessing.errors import InputError
 
 
@@ -109,10 +110,16 @@ def test_two_trainings_do_not_write_to_one_stage(whole, people_dir, tmp_path):
     assert train(run, people_dir, 1, 9) == 9
 
 
+class Silent(Workers):
+    """One that leaves the run folder to another."""
+
+    writes = False
+
+
 def test_process_that_does_not_write_trains_the_same(whole, people_dir, tmp_path):
     run = shutil.copytree(whole, tmp_path / "run")
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
-    assert train(run, people_dir, 1, 12, more={"writes": False}) == 12
+    assert train(run, people_dir, 1, 12, more={"workers": Silent()}) == 12
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 

@@ -19,6 +19,11 @@ class Options:
             place of drawn people.
         data_dir: a data set that `preprocessing.build` has made, in place of one
             that is built first.
+        quick: whether to show that it runs, no more.
+        preset: whose networks are trained.
+        width, batch_size: other than the preset's; None for those.
+        precisions: to train in.
+        accumulate, remat: as in `TrainConfig`.
     """
 
     folder: Path
@@ -29,6 +34,13 @@ class Options:
     root: Path | None = None
     poses: tuple[str, ...] = ()
     data_dir: Path | None = None
+    quick: bool = False
+    preset: str = "market1501"
+    width: int | None = None
+    batch_size: int | None = None
+    precisions: tuple[str, ...] = ("float32", "bfloat16")
+    accumulate: int = 1
+    remat: bool = False
 
 
 class Goal(NamedTuple):

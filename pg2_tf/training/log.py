@@ -35,7 +35,7 @@ class Log:
         rows: the lines of metrics up to `start`.
     """
 
-    def __init__(self, folder: Path, *, start: int, writes: bool = True):
+    def __init__(self, folder: Path, start: int, *, writes: bool = True):
         self._folder = folder
         self._samples = folder / "samples"
         self._writes = writes

@@ -2,19 +2,16 @@
 
 import json
 import zlib
-from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from pg2_tf import evaluation
 from pg2_tf.config import RunConfig, TrainConfig
-from pg2_tf.data import dataset, pipeline
+from pg2_tf.data import pipeline
 from pg2_tf.inference import PoseTransfer
 from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
 from pg2_tf.run_folder import (
@@ -28,13 +25,10 @@ from pg2_tf.training.checkpoints import KEEP, Checkpoints
 from pg2_tf.training.duties import Schedule, Tools
 from pg2_tf.training.lock import locked
 from pg2_tf.training.log import Log
+from pg2_tf.training.stage_data import StageData, prepare
 from pg2_tf.training.stepper import Stepper
-from pg2_tf.training.validation import FixedPairs
 from pg2_tf.training.workers import ALONE, Workers, require_agreement, watched
-from preprocessing import records
 from preprocessing.errors import InputError
-
-_NUM_SAMPLES = 8
 
 
 def train_stage(
@@ -73,12 +67,13 @@ def train_stage(
     """
     _check_shares(training, strategy.num_replicas_in_sync, workers)
     _check_stage1(folder, training.stage)
-    size = config.model.image_size
-    sources = _sources(data_dir, training, size, workers)
-    shown, scored = None, None
-    if workers.writes:
-        count = num_validation_pairs if schedule.validate_every else 0
-        shown, scored = _fixed_pairs(data_dir, size, count)
+    data = StageData.read(
+        data_dir,
+        training,
+        image_size=config.model.image_size,
+        workers=workers,
+        num_validation_pairs=num_validation_pairs if schedule.validate_every else 0,
+    )
     stage = folder.stage(training.stage)
     lock = locked(stage.path) if workers.writes else nullcontext()
     with lock, strategy.scope(), watched(workers):
@@ -90,7 +85,7 @@ def train_stage(
         built = building.build(config, training, folder=folder)
         stepper = Stepper(
             built.trainer,
-            partial(_prepare, draw=PoseHeatmaps(size)),
+            partial(prepare, draw=PoseHeatmaps(config.model.image_size)),
             names=built.trainer.loss_names,
             trained=built.trained,
         )
@@ -99,36 +94,26 @@ def train_stage(
             "seed": training.seed,
             "own_batch": built.trainer.own_batch,
         }
-
-        def batches(start: int) -> tf.distribute.DistributedDataset:
-            mine = pipeline.grouped_batches(
-                sources, start=start, flip=training.flip, **order
-            )
-            replicas = strategy.num_replicas_in_sync // workers.count
-            return strategy.distribute_datasets_from_function(
-                lambda _: pipeline.shared_out(mine, replicas)
-            )
-
         model = PoseTransfer(built.generating, config, stage=training.stage, step=0)
-        tools = Tools(
-            checkpoints=Checkpoints(
-                stage,
-                built.networks,
-                built.state,
-                stepper.window,
-                generating=built.generating,
-                keep=keep,
-                writes=workers.writes,
-            ),
-            open_log=lambda start: Log(stage.path, start=start, writes=workers.writes),
-            draw_samples=partial(shown.draw, model) if shown else None,
-            validate=partial(scored.score, model) if scored else None,
-            pairs_of=partial(pipeline.pairs_of_step, sources, **order),
+        checkpoints = Checkpoints(
+            stage,
+            built.networks,
+            built.state,
+            stepper.window,
+            generating=built.generating,
+            keep=keep,
+            writes=workers.writes,
         )
         return loop.run(
             stepper,
-            batches,
-            tools,
+            partial(data.batches, workers=workers, flip=training.flip, **order),
+            Tools(
+                checkpoints=checkpoints,
+                open_log=partial(Log, stage.path, writes=workers.writes),
+                draw_samples=partial(data.shown.draw, model) if data.shown else None,
+                validate=partial(data.scored.score, model) if data.scored else None,
+                pairs_of=partial(pipeline.pairs_of_step, data.sources, **order),
+            ),
             steps=training.steps,
             schedule=schedule,
             workers=workers,
@@ -150,33 +135,6 @@ def _claim(
             "versions": package_versions(),
         }
     )
-
-
-def _prepare(batch: Any, *, draw: PoseHeatmaps) -> Any:
-    """Turns a batch, or a batch for each of G2 and D, into what trainers take."""
-    if isinstance(batch, tuple):
-        return tuple(pipeline.network_inputs(part, draw) for part in batch)
-    return pipeline.network_inputs(batch, draw)
-
-
-def _sources(
-    data_dir: Path, training: TrainConfig, size: tuple[int, int], workers: Workers
-) -> dict[int, pipeline.PairSource]:
-    """Reads this worker's groups of shards; returns the pairs of each by its number."""
-    count = training.shard_groups
-    shards: Sequence[Sequence[int] | None] = [None]
-    if count > 1:
-        shards = dataset.shard_groups(data_dir, "train", count=count)
-    share = count // workers.count
-    return {
-        group: pipeline.PairSource(
-            dataset.read_split(
-                data_dir, "train", image_size=size, shards=shards[group]
-            ),
-            decoded_limit=pipeline.DECODED_LIMIT // share,
-        )
-        for group in range(share * workers.index, share * (workers.index + 1))
-    }
 
 
 def _check_shares(training: TrainConfig, replicas: int, workers: Workers) -> None:
@@ -210,25 +168,3 @@ def _check_stage1(folder: RunFolder, stage: int) -> None:
             f"{folder.path}: has no stage 1, on which stage 2 builds; train it first: "
             f"python -m pg2_tf.train --stage=1 --run_dir={folder.path} ..."
         )
-
-
-def _fixed_pairs(
-    data_dir: Path, size: tuple[int, int], num_validation_pairs: int
-) -> tuple[FixedPairs, FixedPairs | None]:
-    """Returns the pairs of the sample sheets and, with a test split, of validation."""
-    test = records.read_manifest(data_dir)["splits"].get("test", {"pairs": 0})
-    name = "test" if test["pairs"] else "train"
-    split = dataset.read_split(data_dir, name, image_size=size)
-    count = len(split.pairs)
-    shown = np.linspace(0, count - 1, _NUM_SAMPLES).astype(int).tolist()
-    if name == "train" and num_validation_pairs:
-        print(f"{data_dir}: has no test pairs, so there is no validation")
-        num_validation_pairs = 0
-    drawn = evaluation.draw_pairs(split, num_validation_pairs, seed=0)
-    # Only their images are decoded and kept.
-    few = replace(split, pairs=split.pairs[[*shown, *drawn]])
-    source = pipeline.PairSource(few)
-    sheet = FixedPairs(source, range(_NUM_SAMPLES))
-    if not drawn:
-        return sheet, None
-    return sheet, FixedPairs(source, range(_NUM_SAMPLES, len(few.pairs)))

@@ -1,0 +1,279 @@
+"""How fast training steps are, beside what this machine can compute at all.
+
+The ceiling of a step is how long its own convolutions and matrix products take when
+each runs by itself, at its own shape and in its own type, one after the other; a step's
+share of it is that time over the step's. The rate of a large matrix product is given
+beside it: no convolution of these shapes reaches it.
+"""
+
+import dataclasses
+import statistics
+import time
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from pg2_tf import checkpoint_files, presets
+from pg2_tf.benchmarks import arithmetic, ceiling, isolated
+from pg2_tf.benchmarks.measurement import Figure, Goal, Measurement, Options
+from pg2_tf.benchmarks.memory import PeakMemory
+from pg2_tf.config import RunConfig, TrainConfig
+from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
+from pg2_tf.models.pg2 import Networks, build_networks
+from pg2_tf.run_folder import RunFolder
+from pg2_tf.training import building
+from pg2_tf.training.stage_data import StageData, prepare
+from pg2_tf.training.stepper import Stepper
+from pg2_tf.training.workers import ALONE
+from pg2_tf.weights import weights_of
+from preprocessing import records
+from preprocessing.builder import Builder
+from preprocessing.errors import InputError
+from preprocessing.settings import Settings
+from preprocessing.sources import synthetic
+
+# Shares of the ceiling on a CPU, and the waiting for batches, in percent.
+_SHARE_GOALS = {"float32": Goal(90), "bfloat16": Goal(85)}
+_WAIT_GOAL = Goal(1, at_most=True)
+# Of Market-1501 at the paper's width and batch size.
+_MEMORY_GOAL = Goal(6 * 2**30 / 1e6, at_most=True)
+_IDENTITIES, _IMAGES_OF_EACH = 12, 4
+_LEAST_STEPS = 3
+
+
+class _Taken(NamedTuple):
+    """What some steps took, in seconds: the first call, each step, waiting in all."""
+
+    compiling: float
+    steps: list[float]
+    waiting: float
+
+
+def run(options: Options) -> list[Measurement]:
+    """Measures both stages in each precision, then computes what trainings take."""
+    config, trainings = _configured(options)
+    data_dir = options.data_dir or _people(options, config.model.image_size)
+    folder = options.folder / "run"
+    call = partial(isolated.call, cores=options.cores)
+    call(_write_stage1, config, folder)
+    measured, rates = [], {}
+    for training in trainings:
+        case, rate = call(_measure, config, training, data_dir, folder, options.seconds)
+        measured.append(case)
+        rates[training.stage, training.precision] = rate
+    if not options.quick:
+        measured.append(call(_trainings, rates))
+    return measured
+
+
+def _configured(options: Options) -> tuple[RunConfig, list[TrainConfig]]:
+    preset = presets.preset(options.preset)
+    model = preset.model
+    if options.width:
+        model = model.with_width(options.width)
+    config = RunConfig(options.preset, "paper", model)
+    trainings = [
+        dataclasses.replace(
+            preset.stage(stage),
+            batch_size=options.batch_size or preset.stage(stage).batch_size,
+            precision=precision,
+            accumulate=options.accumulate,
+            remat=options.remat,
+        )
+        for precision in options.precisions
+        for stage in (1, 2)
+    ]
+    for training in trainings:
+        if training.batch_size % training.accumulate:
+            raise InputError(
+                f"batch_size {training.batch_size}: must be a multiple of "
+                f"{training.accumulate} parts"
+            )
+    return config, trainings
+
+
+def _people(options: Options, size: tuple[int, int]) -> Path:
+    """Draws people and builds a data set of them, where it is not there yet."""
+    out = options.folder / "{}x{}".format(*size)
+    if not (out / records.MANIFEST).exists():
+        settings = Settings(source="synthetic", image_size=size)
+        builder = Builder(settings, out=out)
+        builder.collect(
+            synthetic.samples(
+                identities=_IDENTITIES,
+                images_per_identity=_IMAGES_OF_EACH,
+                size=size,
+                seed=0,
+            )
+        )
+        builder.write()
+    return out
+
+
+def _write_stage1(config: RunConfig, folder: Path) -> None:
+    """Writes the checkpoint of a stage 1, for stage 2 to build on."""
+    networks = build_networks(config.model, stage=1)
+    checkpoint_files.write(
+        tf.train.Checkpoint(**weights_of(networks)),
+        RunFolder(folder).stage(1).checkpoint_dir,
+        step=0,
+    )
+
+
+def _measure(
+    config: RunConfig,
+    training: TrainConfig,
+    data_dir: Path,
+    folder: Path,
+    seconds: float,
+) -> tuple[Measurement, float]:
+    """Returns what a stage's steps take, and the operations it does in a second."""
+    gpus = tf.config.list_physical_devices("GPU")
+    strategy = tf.distribute.MirroredStrategy()
+    with PeakMemory() as memory, strategy.scope():
+        built = building.build(config, training, folder=RunFolder(folder))
+        taken = _take_steps(config, training, built, data_dir, seconds)
+    peak = memory.megabytes
+    if gpus:
+        peak = tf.config.experimental.get_memory_info("GPU:0")["peak"] / 1e6
+    counted = arithmetic.operations(
+        built.networks, training, batch_size=training.batch_size
+    )
+    flops = arithmetic.total_flops(counted)
+    predicted = arithmetic.predicted_bytes(
+        built.networks, training, batch_size=training.batch_size
+    )
+    del built
+    alone = ceiling.seconds_alone(counted, seconds=4 * seconds)
+    product = ceiling.product_rate(training.precision, seconds=seconds)
+    step = statistics.median(taken.steps)
+    share = 100 * alone / min(taken.steps)
+    full = config.model == presets.preset("market1501").model and not gpus
+    figures = [
+        Figure("a large matrix product", product / 1e9, "GFLOP/s"),
+        Figure("the step's operations, alone", flops / alone / 1e9, "GFLOP/s"),
+        Figure("arithmetic of a step", flops / 1e9, "GFLOP"),
+        Figure("step", step, "s"),
+        Figure("images", training.batch_size / step, "/s"),
+        Figure(
+            "share of the operations alone",
+            share,
+            "%",
+            _SHARE_GOALS[training.precision] if full else None,
+        ),
+        Figure("share of the matrix product", 100 * flops / step / product, "%"),
+        Figure("first step, with compiling", taken.compiling, "s"),
+        Figure(
+            "waiting for batches",
+            100 * taken.waiting / (sum(taken.steps) + taken.waiting),
+            "%",
+            None if gpus else _WAIT_GOAL,
+        ),
+        Figure("peak memory", peak, "MB", _MEMORY_GOAL if full else None),
+        *(
+            Figure(f"predicted: {name}", size / 1e6, "MB")
+            for name, size in predicted.items()
+        ),
+        Figure(f"{training.steps:,} steps", step * training.steps / 3600, "h"),
+    ]
+    rest = 100 - min(share, 100)
+    return (
+        Measurement(
+            _case(config, training),
+            f"{len(taken.steps)} steps on drawn people"
+            + f", {len(gpus)} GPU" * bool(gpus),
+            figures,
+            f"convolutions and matrix products; {rest:.0f} % of the fastest step goes "
+            "elsewhere",
+        ),
+        flops / step,
+    )
+
+
+def _take_steps(
+    config: RunConfig,
+    training: TrainConfig,
+    built: building.Built,
+    data_dir: Path,
+    seconds: float,
+) -> _Taken:
+    data = StageData.read(
+        data_dir,
+        training,
+        image_size=config.model.image_size,
+        workers=ALONE,
+        num_validation_pairs=0,
+    )
+    stepper = Stepper(
+        built.trainer,
+        partial(prepare, draw=PoseHeatmaps(config.model.image_size)),
+        names=built.trainer.loss_names,
+        trained=built.trained,
+    )
+    batches = iter(
+        data.batches(
+            0,
+            workers=ALONE,
+            flip=training.flip,
+            batch_size=training.batch_size,
+            seed=training.seed,
+            own_batch=built.trainer.own_batch,
+        )
+    )
+    started = time.perf_counter()
+    stepper.step(next(batches))
+    stepper.check()
+    compiling = time.perf_counter() - started
+    steps: list[float] = []
+    waiting = 0.0
+    while len(steps) < _LEAST_STEPS or sum(steps) < seconds:
+        asked = time.perf_counter()
+        batch = next(batches)
+        began = time.perf_counter()
+        stepper.step(batch)
+        stepper.check()  # Waits for the device.
+        steps.append(time.perf_counter() - began)
+        waiting += began - asked
+    return _Taken(compiling, steps, waiting)
+
+
+def _case(config: RunConfig, training: TrainConfig) -> str:
+    parts = [
+        f"{config.dataset} stage {training.stage}",
+        training.precision,
+        f"width {config.model.width}",
+        f"batch {training.batch_size}",
+    ]
+    if training.accumulate > 1:
+        parts.append(f"in {training.accumulate} parts")
+    if training.remat:
+        parts.append("remat")
+    return ", ".join(parts)
+
+
+def _trainings(rates: dict[tuple[int, str], float]) -> Measurement:
+    """Computes how long the presets take at measured rates.
+
+    Args:
+        rates: operations a second of a step, by stage and precision.
+    """
+    figures = []
+    for name in ("market1501", "deepfashion", "demo"):
+        preset = presets.preset(name)
+        networks = build_networks(preset.model, stage=2)
+        for (stage, precision), rate in rates.items():
+            training = dataclasses.replace(preset.stage(stage), precision=precision)
+            those = networks if stage == 2 else Networks(networks.generator1)
+            counted = arithmetic.operations(
+                those, training, batch_size=training.batch_size
+            )
+            hours = arithmetic.total_flops(counted) * training.steps / rate / 3600
+            figures.append(Figure(f"{name} stage {stage}, {precision}", hours, "h"))
+    return Measurement(
+        "whole trainings, computed",
+        "the presets' arithmetic, at the rates above",
+        figures,
+        "the steps' arithmetic",
+    )
