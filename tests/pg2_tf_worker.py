@@ -10,14 +10,13 @@ import os
 import runpy
 import signal
 
-import keras
-
 from pg2_tf.training import building
+from pg2_tf.training.optimizers import FusedAdam
 from pg2_tf.training.stepper import Stepper
 
 
 def gentle(training, network):
-    optimizer = keras.optimizers.Adam(1e-3, 0.5, 0.999, epsilon=1e-3, name="adam")
+    optimizer = FusedAdam(1e-3, 0.5, 0.999, epsilon=1e-3, name="adam")
     optimizer.build(network.trainable_variables)
     return optimizer
 

@@ -12,16 +12,17 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(
     cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-import keras, numpy as np
+import numpy as np
 from pg2_tf_helpers import TINY, make_run, network_batch, tiny_config
 from pg2_tf.config import RunConfig
 from pg2_tf.run_folder import RunFolder
 from pg2_tf.training import building
+from pg2_tf.training.optimizers import FusedAdam
 from pg2_tf.training.stepper import Stepper
 
 def gentle(training, network):
     # Adam that does not blow the noise of a gradient up to a whole step.
-    optimizer = keras.optimizers.Adam(1e-3, 0.5, 0.999, epsilon=1e-3, name="adam")
+    optimizer = FusedAdam(1e-3, 0.5, 0.999, epsilon=1e-3, name="adam")
     optimizer.build(network.trainable_variables)
     return optimizer
 

@@ -23,7 +23,7 @@ from pg2_tf.config import TrainConfig
 from pg2_tf.inference import PoseTransfer
 from pg2_tf.run_folder import RunFolder
 from pg2_tf.training.duties import Schedule
-from pg2_tf.training.optimizers import adam, learning_rate
+from pg2_tf.training.optimizers import FusedAdam, WarmUp, adam, learning_rate
 from pg2_tf.training.stage1 import Stage1Trainer
 from pg2_tf.training.trainer import clipped
 from preprocessing.errors import InputError
@@ -239,3 +239,23 @@ def test_constant_rate_is_a_plain_number():
 def test_options_that_cannot_be_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         TrainConfig(stage=1, steps=8, batch_size=4, **changes)
+
+
+def test_fused_adam_is_adam():
+    optimizers = [
+        each(WarmUp(1e-2, 3), 0.5, 0.999, epsilon=1e-8)
+        for each in (FusedAdam, keras.optimizers.Adam)
+    ]
+    start = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    weights = [keras.Variable(start) for _ in optimizers]
+    for step in range(6):
+        rng = np.random.default_rng(step + 1)
+        gradient = tf.constant(rng.normal(size=start.shape), tf.float32)
+        for optimizer, weight in zip(optimizers, weights, strict=True):
+            optimizer.apply([gradient], [weight])
+        fused, plain = (weight.numpy() for weight in weights)
+        np.testing.assert_allclose(fused, plain, rtol=0, atol=1e-6)
+        assert np.abs(fused - start).max() > 1e-3
+    pairs = zip(*(optimizer.variables for optimizer in optimizers), strict=True)
+    for one, other in pairs:
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-5)

@@ -3,6 +3,7 @@
 from typing import TypeAlias
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from pg2_tf.config import TrainConfig
@@ -33,9 +34,34 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         return {"rate": self.rate, "steps": self.steps}
 
 
+class FusedAdam(keras.optimizers.Adam):
+    """Adam whose update of a weight is one operation.
+
+    Keras composes it of a dozen that each go over the whole weight, which at the
+    paper's width took a fifteenth of a step on a CPU.
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        step = tf.cast(self.iterations.value, tf.float32) + 1.0
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=tf.pow(self.beta_1, step),
+            beta2_power=tf.pow(self.beta_2, step),
+            lr=learning_rate,
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=gradient,
+            use_locking=True,
+        )
+
+
 def adam(training: TrainConfig, network: keras.Model) -> keras.optimizers.Optimizer:
     """Returns the optimizer of a network, built."""
-    optimizer = keras.optimizers.Adam(
+    optimizer = FusedAdam(
         learning_rate(training),
         training.beta_1,
         training.beta_2,
