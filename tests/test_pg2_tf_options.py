@@ -258,4 +258,5 @@ def test_fused_adam_is_adam():
         assert np.abs(fused - start).max() > 1e-3
     pairs = zip(*(optimizer.variables for optimizer in optimizers), strict=True)
     for one, other in pairs:
-        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-5)
+        # 1 - 0.999 in float32 is off by 1.3e-5.
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=3e-5)
