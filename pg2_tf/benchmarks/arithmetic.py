@@ -81,8 +81,8 @@ def predicted_bytes(
 ) -> dict[str, int]:
     """Predicts the memory of a training step at its peak, in bytes, by what takes it.
 
-    Weights are float32, and those of trained networks have a gradient and Adam's two
-    moments beside them. Of the activations the backward pass needs what every layer
+    Weights are float32, with a copy in bfloat16 where that is computed in, and those of
+    trained networks have a gradient and Adam's two moments beside them. Of the activations the backward pass needs what every layer
     of a trained network gives, in the type that it computes in; `remat` keeps what
     goes from block to block and the largest block, `accumulate` one part of the batch.
     What TensorFlow takes to compute is not in it.
@@ -93,13 +93,14 @@ def predicted_bytes(
         batch_size: pairs in the step on one device.
     """
     part = math.ceil(batch_size / training.accumulate)
-    weights = gradients = moments = kept = 0
+    weights = copies = gradients = moments = kept = 0
     for name, network in networks._asdict().items():
         if network is None:
             continue
         trained = name == "discriminator" or name in training.trained_generators
         size = 4 * network.count_params()
         weights += size
+        copies += size // 2 if training.precision == "bfloat16" else 0
         if not trained:
             continue
         gradients += size * (2 if training.accumulate > 1 else 1)
@@ -110,6 +111,7 @@ def predicted_bytes(
             kept += part * _kept_bytes(network, remat=training.remat)
     return {
         "weights": weights,
+        "bfloat16 copies": copies,
         "gradients": gradients,
         "Adam's moments": moments,
         "activations": kept,
