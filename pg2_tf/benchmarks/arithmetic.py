@@ -82,9 +82,10 @@ def predicted_bytes(
     """Predicts the memory of a training step at its peak, in bytes, by what takes it.
 
     Weights are float32, with a copy in bfloat16 where that is computed in, and those of
-    trained networks have a gradient and Adam's two moments beside them. Of the activations the backward pass needs what every layer
-    of a trained network gives, in the type that it computes in; `remat` keeps what
-    goes from block to block and the largest block, `accumulate` one part of the batch.
+    trained networks have a gradient and Adam's two moments beside them. Of the
+    activations the backward pass needs what every layer of a trained network gives, in
+    the type that it computes in; `remat` keeps what goes from block to block and the
+    largest block, `accumulate` one part of the batch.
     What TensorFlow takes to compute is not in it.
 
     Args:
