@@ -42,6 +42,13 @@ class FusedAdam(keras.optimizers.Adam):
     """
 
     def update_step(self, gradient, variable, learning_rate):
+        """Moves a weight, and its two moments, by one step.
+
+        Args:
+            gradient: of the loss, float32 and of the weight's shape.
+            variable: the weight, float32.
+            learning_rate: a scalar.
+        """
         index = self._get_variable_index(variable)
         step = tf.cast(self.iterations.value, tf.float32) + 1.0
         tf.raw_ops.ResourceApplyAdam(
