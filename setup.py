@@ -36,8 +36,18 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
         # Nothing more is needed; the name is kept for `pip install pg2-tf[demo]`.
         "demo": [],
-        "serving": ["tensorflow-serving-api>=2.19"],
-        "dev": ["mypy==2.4.1", "pytest==9.2.0", "ruff==0.17.6"],
+        # The client, and the requests that warm a model up.
+        "serving": ["grpcio>=1.66,<2", "tensorflow-serving-api>=2.19", "urllib3>=2.2,<3"],
+        "dev": [
+            "grpcio==1.85.3",
+            "mypy==2.4.1",
+            "pytest==9.2.0",
+            "pyyaml==6.0.4",
+            "ruff==0.17.6",
+            "tensorflow-serving-api==2.21.0",
+            "trustme==1.2.1",
+            "urllib3==2.8.0",
+        ],
     },
     classifiers=[
         "Programming Language :: Python :: 3",
