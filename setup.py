@@ -37,7 +37,11 @@ setup(
         # Nothing more is needed; the name is kept for `pip install pg2-tf[demo]`.
         "demo": [],
         # The client, and the requests that warm a model up.
-        "serving": ["grpcio>=1.66,<2", "tensorflow-serving-api>=2.19", "urllib3>=2.2,<3"],
+        "serving": [
+            "grpcio>=1.66,<2",
+            "tensorflow-serving-api>=2.19,<3",
+            "urllib3>=2.2,<3",
+        ],
         "dev": [
             "grpcio==1.85.3",
             "mypy==2.4.1",
