@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+import tensorflow as tf
 from pg2_tf_helpers import command_error, make_run, random_poses, run_command
 
 from pg2_tf.inference import PoseTransfer
@@ -176,6 +177,27 @@ def test_what_cannot_get_better_is_asked_once(
     assert not out.exists()
 
 
+def test_too_many_requests_is_a_reason_to_wait_in_http_alone(
+    server, files, tmp_path, capsys
+):
+    # In gRPC it also says that a message is too large, which it stays.
+    server.faults.append("RESOURCE_EXHAUSTED")
+    ask(capsys, *flags_for(server, "rest", files, tmp_path / "out.png"))
+    assert server.asked == 2
+    server.faults.append("RESOURCE_EXHAUSTED")
+    flags = flags_for(server, "grpc", files, tmp_path / "no.png")
+    assert "RESOURCE_EXHAUSTED" in refused(capsys, *flags)
+    assert server.asked == 3
+
+
+def test_a_request_that_the_server_finds_too_large(models, files, tmp_path, capsys):
+    with LoopbackServer({"people": models}, largest=1000) as small:
+        flags = flags_for(small, "grpc", files, tmp_path / "out.png")
+        error = refused(capsys, *flags)
+    assert "RESOURCE_EXHAUSTED" in error
+    assert "larger than max" in error
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_slow_answer_is_not_waited_for_longer_than_told(
     server, files, tmp_path, capsys, protocol
@@ -226,10 +248,27 @@ def test_a_server_that_fails_all_is_not_asked_for_the_rest(
     assert server.asked < 12
 
 
+class Doubling(tf.Module):
+    """A model of somebody else's."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 2), tf.float32, "image")])
+    def double(self, image):
+        return {"doubled": 2 * image}
+
+
+def test_a_model_of_another_kind_is_said_to_be_one(files, tmp_path, capsys):
+    module = Doubling()
+    place = str(tmp_path / "models" / "1")
+    tf.saved_model.save(module, place, signatures={"serving_default": module.double})
+    with LoopbackServer({"people": tmp_path / "models"}) as other:
+        for protocol in PROTOCOLS:
+            flags = flags_for(other, protocol, files, tmp_path / "out.png")
+            error = refused(capsys, *flags)
+            assert "people is no model that pg2_tf.export wrote" in error
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_model_that_is_not_there_or_not_ours(
-    server, files, tmp_path, capsys, protocol
-):
+def test_a_model_or_label_that_is_not_there(server, files, tmp_path, capsys, protocol):
     flags = flags_for(server, protocol, files, tmp_path / "out.png", model="nobody")
     assert "Servable not found" in refused(capsys, *flags)
     flags = flags_for(server, protocol, files, tmp_path / "out.png", label="new")

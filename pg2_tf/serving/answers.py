@@ -112,7 +112,13 @@ def write_all(
     with ThreadPoolExecutor(concurrency) as pool:
         waiting = {pool.submit(attempt, request): request for request in requests}
         try:
-            for done in tqdm(as_completed(waiting), total=len(waiting), unit=" images"):
+            for done in tqdm(
+                as_completed(waiting),
+                desc="asking",
+                total=len(waiting),
+                unit=" images",
+                disable=len(waiting) == 1,
+            ):
                 error = done.exception()
                 if isinstance(error, InputError) and not isinstance(error, ServerError):
                     failed[waiting[done]] = error
