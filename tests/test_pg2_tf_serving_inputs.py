@@ -16,9 +16,17 @@ from preprocessing import fitting, images
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory):
-    model = PoseTransfer.load(make_run(tmp_path_factory.mktemp("run") / "run"))
-    place = export_saved_model(model, tmp_path_factory.mktemp("out"), version=1)
+def model(tmp_path_factory):
+    return PoseTransfer.load(make_run(tmp_path_factory.mktemp("run") / "run"))
+
+
+@pytest.fixture(scope="module")
+def place(model, tmp_path_factory):
+    return export_saved_model(model, tmp_path_factory.mktemp("out"), version=1)
+
+
+@pytest.fixture(scope="module")
+def loaded(model, place):
     return model, tf.saved_model.load(str(place))
 
 
@@ -64,6 +72,30 @@ def test_raw_and_encoded_refuse_other_shapes_too(loaded):
     content = tf.constant([images.encode_png(photo(32, 32))])
     with pytest.raises(tf.errors.InvalidArgumentError, match="keypoints: of 2"):
         encoded(image_bytes=content, keypoints=tf.zeros((2, 18, 3)))
+
+
+def test_a_session_runs_and_checks_the_graph_as_the_eager_functions_do(loaded, place):
+    # TensorFlow Serving feeds a session by the names of the signature's tensors.
+    content = np.array([images.encode_png(photo(40, 32))] * 2, object)
+    poses = random_poses(2)
+    eager = (
+        loaded[1]
+        .signatures["encoded"](
+            image_bytes=tf.constant(content), keypoints=tf.constant(poses)
+        )["refined_png"]
+        .numpy()
+    )
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        graph = tf.compat.v1.saved_model.load(session, ["serve"], str(place))
+        signature = graph.signature_def["encoded"]
+        fed = [signature.inputs[name].name for name in ("image_bytes", "keypoints")]
+        made = signature.outputs["refined_png"].name
+        answer = session.run(made, dict(zip(fed, (content, poses), strict=True)))
+        for one, other in zip(answer, eager, strict=True):
+            pixels = [images.decode(png, name="").astype(int) for png in (one, other)]
+            assert np.abs(pixels[0] - pixels[1]).max() <= 1
+        with pytest.raises(tf.errors.InvalidArgumentError, match="keypoints: of 1"):
+            session.run(made, dict(zip(fed, (content, poses[:1]), strict=True)))
 
 
 # === Sizes ===
