@@ -7,6 +7,7 @@ r"""Asks a model on TensorFlow Serving to put the person of a photo into a pose.
 for a token gets the one in --token_file, or in the environment variable PG2_TOKEN.
 """
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -79,6 +80,8 @@ _TOKEN_FILE = flags.DEFINE_string(
 
 def main() -> None:
     """Checks the flags, asks for every photo in every pose, and writes the answers."""
+    # It warns of every attempt; the last one's answer is told below.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     out = Path(command.required("out", _OUT.value))
     for name, values in (("image", _IMAGE.value), ("pose", _POSE.value)):
         command.required(name, ",".join(values))

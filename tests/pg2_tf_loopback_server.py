@@ -90,7 +90,7 @@ class LoopbackServer:
 
     Args:
         models: folders of versions by the name of the model.
-        labels: version numbers by label, of all models.
+        labels: version numbers by label, of all models; 0 for the newest.
         certificate: of `trustme`, for encrypted connections.
         client_ca: of `trustme`, that a client's certificate must come from.
         token: that a request must bring.
@@ -142,7 +142,8 @@ class LoopbackServer:
         if label and label not in self.labels:
             message = f"Unrecognized servable version label: {label}"
             raise StatusError("INVALID_ARGUMENT", message)
-        number = self.labels[label] if label else number or max(versions, default=0)
+        number = self.labels[label] if label else number
+        number = number or max(versions, default=0)
         if number not in versions:
             message = f"Servable not found for request: Latest({name})"
             raise StatusError("NOT_FOUND", message)
@@ -371,7 +372,8 @@ def _status(models, name):
 def main():
     models = dict(argument.split("=", 1) for argument in sys.argv[1:])
     folders = {name: Path(folder) for name, folder in models.items()}
-    with LoopbackServer(folders) as server:
+    labels = {"stable": 0, "canary": 0}
+    with LoopbackServer(folders, labels=labels) as server:
         print(server.grpc, server.rest, flush=True)
         sys.stdin.read()
 

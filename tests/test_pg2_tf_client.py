@@ -367,6 +367,21 @@ def test_certificates_and_token_open_a_guarded_server(
     assert_made(out, files / "photos" / "p0.png", random_poses(3)[1], model)
 
 
+def test_files_that_are_no_certificates_are_named(authority, files, tmp_path, capsys):
+    keys = authority[1]
+    (tmp_path / "text.pem").write_text("certificate")
+    for changes in (
+        {"ca": tmp_path / "text.pem"},
+        {"cert": tmp_path / "text.pem", "key": keys / "client.key"},
+        {"cert": keys / "client.pem", "key": tmp_path / "text.pem"},
+    ):
+        changes["server"] = "example.org:8500"
+        flags = flags_for(None, None, files, tmp_path / "out.png", **changes)
+        error = refused(capsys, *flags)
+        assert "text.pem" in error
+        assert "unusable PEM file or key" in error
+
+
 @pytest.mark.parametrize("address", ["example.org:8500", "http://example.org:8501"])
 def test_a_token_does_not_travel_in_the_clear(files, tmp_path, capsys, address):
     (tmp_path / "token").write_text("a-secret")

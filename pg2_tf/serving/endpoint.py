@@ -1,6 +1,7 @@
 """Where a served model is, and how its server is spoken to."""
 
 import re
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -64,9 +65,7 @@ class Endpoint:
             raise InputError("--version and --label: give one of them")
         if bool(self.certificate) != bool(self.key):
             raise InputError("--cert and --key are needed together, or neither")
-        for path in (self.ca, self.certificate, self.key):
-            if path and not path.is_file():
-                raise InputError(f"{path}: no such file")
+        self._check_files()
         encrypting = self.tls or self.ca or self.certificate
         if encrypting and self.server.startswith("http://"):
             raise InputError(f"--server={self.server}: is not encrypted; use https://")
@@ -105,6 +104,23 @@ class Endpoint:
     def late(self) -> str:
         """Returns one line that says that no answer came in time."""
         return f"{self.server}: no answer within {self.timeout:g} s (--timeout)"
+
+    def _check_files(self) -> None:
+        for path in (self.ca, self.certificate, self.key):
+            if path and not path.is_file():
+                raise InputError(f"{path}: no such file")
+        context = ssl.create_default_context()
+        try:
+            if self.ca:
+                context.load_verify_locations(self.ca)
+            if self.certificate:
+                # Without a password, a key that needs one would ask for it.
+                context.load_cert_chain(self.certificate, self.key, password="")
+        except (OSError, ValueError) as error:
+            files = ", ".join(
+                str(p) for p in (self.ca, self.certificate, self.key) if p
+            )
+            raise InputError(f"{files}: unusable PEM file or key ({error})") from error
 
     def _check_address(self) -> None:
         pattern = r"https?://[^/\s]+/?" if self.is_rest else r"[^/\s]+:\d+"
