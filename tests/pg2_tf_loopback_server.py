@@ -6,83 +6,26 @@ Started as a program it serves NAME=FOLDER arguments, prints its two addresses, 
 with its standard input.
 """
 
-import base64
-import json
-import re
 import ssl
 import sys
 import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import grpc
-import numpy as np
 import tensorflow as tf
-from google.protobuf import json_format
-from tensorflow.core.protobuf import saved_model_pb2
+from pg2_tf_loopback_models import StatusError, Version, signatures_of, status_of
+from pg2_tf_loopback_rest import HttpServer, RestHandler
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
-    get_model_status_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
 )
 
-# As the server translates its codes.
-HTTP_STATUS = {
-    "INVALID_ARGUMENT": 400,
-    "UNAUTHENTICATED": 401,
-    "PERMISSION_DENIED": 403,
-    "NOT_FOUND": 404,
-    "RESOURCE_EXHAUSTED": 429,
-    "INTERNAL": 500,
-    "UNAVAILABLE": 503,
-    "DEADLINE_EXCEEDED": 504,
-}
-_PATH = re.compile(
-    r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?(/\w+|:\w+)?"
-)
 _LARGEST = 64 * 2**20
-
-
-class StatusError(Exception):
-    """An answer other than OK."""
-
-    def __init__(self, code, message):
-        super().__init__(message)
-        self.code = code
-
-
-class Version:
-    """A loaded version of a model."""
-
-    def __init__(self, place):
-        self.loaded = tf.saved_model.load(str(place))
-        content = (place / "saved_model.pb").read_bytes()
-        graph = saved_model_pb2.SavedModel.FromString(content).meta_graphs[0]
-        self.signatures = graph.signature_def
-
-    def run(self, signature, inputs):
-        function = self.loaded.signatures.get(signature)
-        if function is None:
-            raise StatusError("INVALID_ARGUMENT", f"no signature {signature}")
-        _, specs = function.structured_input_signature
-        try:
-            tensors = {
-                name: tf.constant(inputs[name], spec.dtype)
-                for name, spec in specs.items()
-            }
-            made = function(**tensors)
-        except tf.errors.InvalidArgumentError as error:
-            found = re.search(r"assertion failed: .*", error.message)
-            message = found[0] if found else error.message
-            raise StatusError("INVALID_ARGUMENT", message) from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise StatusError("INVALID_ARGUMENT", str(error)) from error
-        return {name: tensor.numpy() for name, tensor in made.items()}
 
 
 class LoopbackServer:
@@ -244,7 +187,7 @@ class Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
         answer = get_model_metadata_pb2.GetModelMetadataResponse(
             model_spec=request.model_spec
         )
-        found = _signatures(self._version(request.model_spec))
+        found = signatures_of(self._version(request.model_spec))
         answer.metadata["signature_def"].Pack(found)
         return answer
 
@@ -255,118 +198,7 @@ class Models(model_service_pb2_grpc.ModelServiceServicer):
 
     @_answering
     def GetModelStatus(self, request):  # noqa: N802
-        return _status(self.models, request.model_spec.name)
-
-
-class HttpServer(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request, address):
-        # Clients that break off are part of the tests.
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, address)
-
-
-class RestHandler(BaseHTTPRequestHandler):
-    """One connection of the REST API."""
-
-    protocol_version = "HTTP/1.1"
-    timeout = 10  # Of a client that does not say what it wants.
-    server_of_models: LoopbackServer
-
-    def do_GET(self):
-        self._answer(b"")
-
-    def do_POST(self):
-        length = int(self.headers.get("content-length", 0))
-        self._answer(self.rfile.read(length))
-
-    def _answer(self, body):
-        models = self.server_of_models
-        try:
-            models.check(self.headers.get("authorization"))
-            status, content = 200, self._content(body)
-        except StatusError as error:
-            status = HTTP_STATUS[error.code]
-            content = json.dumps({"error": str(error)}).encode()
-            models.statuses.append(error.code)
-        else:
-            models.statuses.append("OK")
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def _content(self, body):
-        models = self.server_of_models
-        match = _PATH.fullmatch(self.path)
-        if not match:
-            raise StatusError("INVALID_ARGUMENT", f"Malformed request: {self.path}")
-        name, number, label, end = match.groups()
-        if end is None:
-            return json_format.MessageToJson(_status(models, name)).encode()
-        version = models.version(name, int(number or 0), label)
-        if end == "/metadata":
-            found = json_format.MessageToDict(
-                _signatures(version), preserving_proto_field_name=True
-            )
-            content = {
-                "model_spec": {"name": name},
-                "metadata": {"signature_def": found},
-            }
-            return json.dumps(content).encode()
-        try:
-            request = json.loads(body)
-            inputs = {name: _decoded(one) for name, one in request["inputs"].items()}
-        except (ValueError, KeyError, AttributeError) as error:
-            message = f"JSON Parse error: {error}"
-            raise StatusError("INVALID_ARGUMENT", message) from error
-        made = models.predict(version, request.get("signature_name"), inputs)
-        return _json_of(made)
-
-    def log_message(self, *_):
-        pass
-
-
-def _decoded(value):
-    """Returns an input in which {"b64": ...} has become bytes."""
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return np.array([base64.b64decode(one["b64"]) for one in value], object)
-    return value
-
-
-def _json_of(made):
-    """Returns outputs as the server writes them; one alone has no name."""
-    texts = {
-        # Only outputs called *_bytes are encoded; others are taken for text.
-        name: json.dumps(value.tolist())
-        if value.dtype != object
-        else "[" + ", ".join(json.dumps(one.decode("latin-1")) for one in value) + "]"
-        for name, value in made.items()
-    }
-    if len(texts) == 1:
-        inside = next(iter(texts.values()))
-    else:
-        inside = "{" + ", ".join(f'"{k}": {text}' for k, text in texts.items()) + "}"
-    return f'{{"outputs": {inside}}}'.encode()
-
-
-def _signatures(version):
-    found = get_model_metadata_pb2.SignatureDefMap()
-    for name, signature in version.signatures.items():
-        found.signature_def[name].CopyFrom(signature)
-    return found
-
-
-def _status(models, name):
-    if name not in models.models:
-        raise StatusError("NOT_FOUND", f"Could not find any versions of model {name}")
-    answer = get_model_status_pb2.GetModelStatusResponse()
-    for number in models.models[name]:
-        status = answer.model_version_status.add(version=number)
-        status.state = get_model_status_pb2.ModelVersionStatus.AVAILABLE
-    return answer
+        return status_of(self.models, request.model_spec.name)
 
 
 def main():

@@ -166,6 +166,22 @@ def test_grey_png_is_taken_as_one_in_colour(signatures):
     assert first[0] == second[0]
 
 
+def test_version_that_cannot_be_replaced_stays(model, tmp_path, monkeypatch):
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "old").touch()
+
+    def replace(old, new, rename=os.replace):
+        if str(old).endswith(".tmp"):
+            raise OSError(13, "Permission denied")
+        rename(old, new)
+
+    monkeypatch.setattr(saved_model.os, "replace", replace)
+    with pytest.raises(OSError, match="Permission denied"):
+        export_saved_model(model, tmp_path, version=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+    assert (tmp_path / "1" / "old").exists()
+
+
 _WITHOUT_KERAS = """
 import sys
 for name in ("keras", "tf_keras", "pg2_tf", "preprocessing"):

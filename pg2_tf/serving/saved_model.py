@@ -131,10 +131,8 @@ def export_saved_model(
     folder.mkdir(parents=True, exist_ok=True)
     served = ServedModel(model)
     place = folder / str(version)
-    # Not numbers: a server that watches the folder passes them over.
-    temporary, old = (
-        folder / f".{version}.{os.getpid()}.{name}" for name in ("tmp", "old")
-    )
+    # Not a number: a server that watches the folder passes it over.
+    temporary = folder / f".{version}.{os.getpid()}.tmp"
     try:
         with host.writing(place):
             tf.saved_model.save(served, str(temporary), signatures=served.signatures())
@@ -142,13 +140,25 @@ def export_saved_model(
                 warm_up.write(temporary, name=folder.name, image_size=model.image_size)
         if card is not None:
             _write_card(temporary, {"version": version, **card})
-        if place.exists():
-            os.replace(place, old)
-        os.replace(temporary, place)
+        _put(temporary, place)
     finally:
-        for path in (temporary, old):
-            shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
     return place
+
+
+def _put(new: Path, place: Path) -> None:
+    """Renames a folder to `place`; what is there is whole until it is gone."""
+    old = new.with_suffix(".old")
+    there = place.exists()
+    if there:
+        os.replace(place, old)
+    try:
+        os.replace(new, place)
+    except OSError:
+        if there:
+            os.replace(old, place)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _write_card(place: Path, card: Mapping[str, Any]) -> None:
