@@ -98,8 +98,23 @@ def read_file(path: str | Path, key: Key) -> Answers:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(f"{path}: not a file of answers (.json or .csv)")
-    fields = _read_csv(path) if suffix == ".csv" else content.read_json(path)
-    fields = content.as_object(f"{path}: the answers", fields)
+    return parse(
+        path, _read_csv(path) if suffix == ".csv" else content.read_json(path), key
+    )
+
+
+def parse(path: str | Path, fields: object, key: Key) -> Answers:
+    """Checks what a file of answers holds.
+
+    Args:
+        path: of the file, for messages.
+        fields: as the page writes them in JSON: study, part, participant, answers.
+        key: of the study.
+
+    Raises:
+        InputError: as `read_file`.
+    """
+    fields = content.as_object(f"{path}: its content", fields)
     missing = {"study", "part", "participant", "answers"} - set(fields)
     if missing or not isinstance(fields["answers"], list):
         raise InputError(f"{path}: not the answers of a user study")
@@ -115,7 +130,7 @@ def read_file(path: str | Path, key: Key) -> Answers:
     return _checked(path, participant, part, fields["answers"])
 
 
-def _part(path: Path, number: object, key: Key) -> Part:
+def _part(path: str | Path, number: object, key: Key) -> Part:
     for part in key.parts:
         if str(number) == str(part.part):
             return part
@@ -125,7 +140,7 @@ def _part(path: Path, number: object, key: Key) -> Part:
     )
 
 
-def _checked(path: Path, participant: str, part: Part, rows: list) -> Answers:
+def _checked(path: str | Path, participant: str, part: Part, rows: list) -> Answers:
     answers = Answers(participant, part, {}, {})
     known = {shown.image for shown in part.images}
     for row in rows:

@@ -93,6 +93,7 @@
     }
     const answered = session.answers.length;
     byId("resumed").hidden = answered === 0;
+    byId("welcome").hidden = answered > 0;
     byId("begin").textContent = answered ? "Continue" : "Start";
     if (answered === images.length) finish();
     else show("start", byId("begin"));
