@@ -34,6 +34,8 @@ HURRY = """
 const later = window.setTimeout;
 window.setTimeout = (done, wait) => later(done, wait / 10);
 """
+# Where the next part would be drawn, and not the one after the last.
+DRAWS_LAST = "Math.random = () => 0.99;"
 NO_STORAGE = """
 Object.defineProperty(window, "localStorage", {
   get() { throw new DOMException("denied", "SecurityError"); },
@@ -215,7 +217,7 @@ def test_a_phone_shows_everything_without_scrolling(visit):
 def test_the_next_participant_is_another_and_takes_the_next_part(
     visit, study, tmp_path
 ):
-    page = visit(part=2)
+    page = visit(part=2, scripts=(HURRY, DRAWS_LAST))
     page.click("#begin")
     judge(page, study[0].parts[1].images)
     wait_for(page, "end")
