@@ -148,13 +148,16 @@ def test_make_writes_a_page_with_a_title_of_ones_own(folders, tmp_path, capsys):
     ("changes", "line"),
     [
         ({"real": None}, "--real is needed"),
-        ({"real": "{few}"}, "few: 3 images, the study needs 55"),
+        ({"real": "{few}"}, "few: 3 images of different content, the study needs 55"),
         ({"real": "nowhere"}, "--real=nowhere: no such folder"),
         ({"method": None}, "--method is needed"),
         ({"method": "G1+D"}, "--method=G1+D: expected NAME=FOLDER"),
         ({"method": "={a}"}, "expected NAME=FOLDER"),
         ({"method": "A=nowhere"}, "--method=A=nowhere: no such folder"),
-        ({"method": "A={few}"}, "few: 3 images, the study needs 55"),
+        (
+            {"method": "A={few}"},
+            "few: 3 images of different content, the study needs 55",
+        ),
         ({"out": None}, "--out is needed"),
         ({"out": "study.txt"}, "--out=study.txt: the page is a .html file"),
         ({"practice": "110"}, "--practice=110: leaves none"),

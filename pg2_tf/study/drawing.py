@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pg2_tf.study.key import Part, Shown
+from preprocessing import files
 from preprocessing.errors import InputError
 from preprocessing.samples import Notes
 from preprocessing.sources.walking import image_files
@@ -67,15 +68,20 @@ def draw(
 
 
 def _drawn(folder: Path, count: int, *, draw_of: str) -> list[Path]:
-    found = image_files(folder, Notes())
-    if len(found) < count:
-        raise InputError(f"{folder}: {len(found)} images, the study needs {count}")
+    """Draws images of different content: a real image may be there for many pairs."""
 
     def lot(path: Path) -> bytes:
         # Without the suffix: one method may have written PNG where another wrote JPEG.
         return _lot(draw_of, path.relative_to(folder).with_suffix("").as_posix())
 
-    return sorted(found, key=lot)[:count]
+    drawn: dict[str, Path] = {}
+    for path in sorted(image_files(folder, Notes()), key=lot):
+        drawn.setdefault(files.sha256(path), path)
+        if len(drawn) == count:
+            return list(drawn.values())
+    raise InputError(
+        f"{folder}: {len(drawn)} images of different content, the study needs {count}"
+    )
 
 
 def _shuffled(
