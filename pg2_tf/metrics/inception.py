@@ -37,7 +37,7 @@ class Inception:
         # version, which lacks its BatchNormWithGlobalNormalization.
         self._session, self._images, self._pool, weights = _start(graph)
         self._weights = self._session.run(weights).astype(np.float64)
-        self.features(np.zeros((2, 8, 8, 3), np.uint8))
+        self.features(np.zeros((2, 64, 64, 3), np.uint8))
 
     @classmethod
     def load(cls, path: str | Path | None) -> "Inception":
