@@ -70,13 +70,16 @@ class PoseTransfer:
         """Height and width of the images, in pixels."""
         return self.config.model.image_size
 
-    def __call__(self, images: np.ndarray, poses: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(
+        self, images: np.ndarray, poses: np.ndarray, *, truncated: bool = False
+    ) -> dict[str, np.ndarray]:
         """Generates images.
 
         Args:
             images: of the persons, uint8 [B, H, W, 3] of `image_size`; any number from
                 1 on, for they are taken a few at a time.
             poses: to put them in, float32 [B, 18, 3]: x, y in pixels, confidence.
+            truncated: see `ranges.to_pixels`.
 
         Returns:
             `coarse`, and with stage 2 `refined`, uint8 [B, H, W, 3].
@@ -87,6 +90,7 @@ class PoseTransfer:
             self._run(
                 tf.constant(images[start : start + _BATCH]),
                 tf.constant(poses[start : start + _BATCH], tf.float32),
+                truncated=truncated,
             )
             for start in range(0, len(images), _BATCH)
         ]
@@ -95,8 +99,13 @@ class PoseTransfer:
             for name in parts[0]
         }
 
-    def _generate(self, images: tf.Tensor, poses: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _generate(
+        self, images: tf.Tensor, poses: tf.Tensor, *, truncated: bool
+    ) -> dict[str, tf.Tensor]:
         source, heatmaps = ranges.to_signed(images), self._draw(poses)
         made = generate(self.networks, source, heatmaps, keypoints=poses)
         made.pop("difference", None)
-        return {name: ranges.to_pixels(image) for name, image in made.items()}
+        return {
+            name: ranges.to_pixels(image, truncated=truncated)
+            for name, image in made.items()
+        }

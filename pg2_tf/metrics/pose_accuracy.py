@@ -5,6 +5,7 @@ that MoveNet, not OpenPose, finds in the generated images: its values are to be 
 with each other, and with those of the real target images, not with published ones.
 """
 
+import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -44,6 +45,8 @@ class PoseAccuracy:
     def __init__(self, estimators: Sequence[Estimator], *, checksum: str = ""):
         self.checksum = checksum
         self._estimators = estimators
+        # By image: the same source and target images come again in many pairs.
+        self._known: dict[bytes, np.ndarray] = {}
 
     @classmethod
     def load(cls, model_path: str | Path | None) -> "PoseAccuracy":
@@ -89,16 +92,21 @@ class PoseAccuracy:
         return compare(self._estimate(images), poses)
 
     def _estimate(self, images: np.ndarray) -> np.ndarray:
-        found = np.zeros((len(images), kp.NUM_KEYPOINTS, 3), np.float32)
-        workers = len(self._estimators)
+        keys = [hashlib.sha256(image.tobytes()).digest() for image in images]
+        unknown = {
+            key: image
+            for key, image in zip(keys, images, strict=True)
+            if key not in self._known
+        }
+        todo, workers = list(unknown.items()), len(self._estimators)
 
         def work(first: int) -> None:
-            for index in range(first, len(images), workers):
-                found[index] = self._estimators[first].estimate(images[index])
+            for key, image in todo[first::workers]:
+                self._known[key] = self._estimators[first].estimate(image)
 
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(work, range(workers)))
-        return found
+        return np.stack([self._known[key] for key in keys])
 
 
 def head_sizes(poses: np.ndarray) -> np.ndarray:
