@@ -1,4 +1,4 @@
-"""A small frozen graph with the parts of the Inception graph of 2015."""
+"""Small or random networks in place of those that the metrics look through."""
 
 import io
 import tarfile
@@ -19,6 +19,15 @@ _ARRAYS = {
     "gamma": (FEATURES,),
     "softmax/weights": (FEATURES, CLASSES),
     "softmax/biases": (CLASSES,),
+}
+
+# AlexNet: filters, channels, side of the kernels; stride and padding; pooled before.
+CONVOLUTIONS = {
+    0: ((64, 3, 11), 4, 2, False),
+    3: ((192, 64, 5), 1, 2, True),
+    6: ((384, 192, 3), 1, 1, True),
+    8: ((256, 384, 3), 1, 1, False),
+    10: ((256, 256, 3), 1, 1, False),
 }
 
 
@@ -79,6 +88,28 @@ def archive(files=None) -> bytes:
             member.size = len(content)
             members.addfile(member, io.BytesIO(content))
     return target.getvalue()
+
+
+def alexnet_weights() -> dict[str, np.ndarray]:
+    """Returns random weights of AlexNet by their names in torchvision."""
+    rng = np.random.default_rng(0)
+    weights = {}
+    for number, ((filters, channels, side), *_) in CONVOLUTIONS.items():
+        shape = (filters, channels, side, side)
+        scale = np.sqrt(2 / (channels * side * side))
+        name = f"features.{number}"
+        weights[f"{name}.weight"] = rng.normal(0, scale, shape).astype(np.float32)
+        weights[f"{name}.bias"] = rng.normal(0, 0.1, filters).astype(np.float32)
+    return weights
+
+
+def linear_weights() -> dict[str, np.ndarray]:
+    """Returns random weights of LPIPS's layers by their names in its package."""
+    rng = np.random.default_rng(1)
+    return {
+        f"lin{index}.model.1.weight": rng.random((1, filters, 1, 1)).astype(np.float32)
+        for index, ((filters, *_), *_) in enumerate(CONVOLUTIONS.values())
+    }
 
 
 def _normalise(node) -> None:

@@ -2,43 +2,14 @@
 
 import numpy as np
 import pytest
+from pg2_tf_metrics_helpers import CONVOLUTIONS, alexnet_weights, linear_weights
 from pg2_tf_torch_helpers import state_dict
 
 from pg2_tf.metrics.lpips import Lpips
 from preprocessing import files
 from preprocessing.errors import InputError
 
-# Filters, channels, side of the kernels; stride and padding; pooled before.
-CONVOLUTIONS = {
-    0: ((64, 3, 11), 4, 2, False),
-    3: ((192, 64, 5), 1, 2, True),
-    6: ((384, 192, 3), 1, 1, True),
-    8: ((256, 384, 3), 1, 1, False),
-    10: ((256, 256, 3), 1, 1, False),
-}
-
-
-def random_alexnet():
-    rng = np.random.default_rng(0)
-    weights = {}
-    for number, ((filters, channels, side), *_) in CONVOLUTIONS.items():
-        shape = (filters, channels, side, side)
-        scale = np.sqrt(2 / (channels * side * side))
-        name = f"features.{number}"
-        weights[f"{name}.weight"] = rng.normal(0, scale, shape).astype(np.float32)
-        weights[f"{name}.bias"] = rng.normal(0, 0.1, filters).astype(np.float32)
-    return weights
-
-
-def random_linear():
-    rng = np.random.default_rng(1)
-    return {
-        f"lin{index}.model.1.weight": rng.random((1, filters, 1, 1)).astype(np.float32)
-        for index, ((filters, *_), *_) in enumerate(CONVOLUTIONS.values())
-    }
-
-
-ALEXNET, LINEAR = random_alexnet(), random_linear()
+ALEXNET, LINEAR = alexnet_weights(), linear_weights()
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +124,6 @@ def test_files_that_are_not_these_weights_are_refused(paths, tmp_path):
 @pytest.mark.parametrize(
     ("images", "targets", "reason"),
     [
-        (np.zeros((1, 64, 30, 3)), np.zeros((1, 64, 30, 3)), "at least 31x31"),
         (np.zeros((2, 32, 32, 3)), np.zeros((2, 32, 40, 3)), "differ"),
         (np.zeros((2, 32, 32)), np.zeros((2, 32, 32)), "needed uint8"),
     ],
@@ -163,3 +133,9 @@ def test_images_that_cannot_be_compared_are_refused(lpips, images, targets, reas
         lpips(images.astype(np.uint8), targets.astype(np.uint8))
     with pytest.raises(ValueError, match="needed uint8"):
         lpips(images, targets)
+
+
+def test_images_of_which_nothing_would_be_left_are_refused(lpips):
+    small = random_images(1, (64, 30))
+    with pytest.raises(InputError, match="images of 64x30; LPIPS needs at least 31x31"):
+        lpips(small, small)

@@ -134,8 +134,9 @@ class Statistics:
             self.mean = np.zeros(len(mean))
             self._scatter = np.zeros((len(mean), len(mean)))
         total, step = self.count + len(new), mean - self.mean
-        weight = self.count * len(new) / total
-        self._scatter += centred.T @ centred + weight * np.outer(step, step)
+        weight = np.sqrt(self.count * len(new) / total)
+        rows = np.concatenate([centred, weight * step[None]])
+        self._scatter += rows.T @ rows
         self.mean = self.mean + step * (len(new) / total)
         self.count = total
 
