@@ -37,7 +37,7 @@ class Inception:
         # version, which lacks its BatchNormWithGlobalNormalization.
         self._session, self._images, self._pool, weights = _start(graph)
         self._weights = self._session.run(weights).astype(np.float64)
-        self.features(np.zeros((2, 8, 8, 3), np.uint8))
+        self.features(np.zeros((2, 64, 64, 3), np.uint8))
 
     @classmethod
     def load(cls, path: str | Path | None) -> "Inception":
@@ -134,8 +134,9 @@ class Statistics:
             self.mean = np.zeros(len(mean))
             self._scatter = np.zeros((len(mean), len(mean)))
         total, step = self.count + len(new), mean - self.mean
-        weight = self.count * len(new) / total
-        self._scatter += centred.T @ centred + weight * np.outer(step, step)
+        weight = np.sqrt(self.count * len(new) / total)
+        rows = np.concatenate([centred, weight * step[None]])
+        self._scatter += rows.T @ rows
         self.mean = self.mean + step * (len(new) / total)
         self.count = total
 

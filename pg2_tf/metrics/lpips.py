@@ -89,6 +89,9 @@ class Lpips:
 
         Returns:
             float64 [B], 0 or more.
+
+        Raises:
+            InputError: the images are smaller.
         """
         _check_images(images, targets)
         parts = [
@@ -171,6 +174,6 @@ def _check_images(images: np.ndarray, targets: np.ndarray) -> None:
         raise ValueError(f"images {images.shape} and targets {targets.shape} differ")
     if min(images.shape[1:3]) < SMALLEST:
         height, width = images.shape[1:3]
-        raise ValueError(
+        raise InputError(
             f"images of {height}x{width}; LPIPS needs at least {SMALLEST}x{SMALLEST}"
         )

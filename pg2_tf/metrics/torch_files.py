@@ -56,7 +56,7 @@ class _Tensor(NamedTuple):
         last = self.offset + sum(
             (n - 1) * step for n, step in zip(self.size, self.stride, strict=True)
         )
-        low = min(self.offset, *self.size, *self.stride)
+        low = min((self.offset, *self.size, *self.stride))
         if low < 0 or (0 not in self.size and last >= len(self.storage.numbers)):
             raise ValueError("a tensor that reaches beyond its numbers")
         width = self.storage.dtype.itemsize
