@@ -146,11 +146,10 @@ def image_name(source: str, target: str) -> str:
     """Returns the name of the image file of a pair, as other methods should give it.
 
     Args:
-        source, target: names of the pair's images in the data set. Their suffixes are
-            left out, and `/` becomes `_`.
+        source, target: names of the pair's images in the data set. Suffixes of image
+            files are left out, and `/` becomes `_`.
     """
-    stems = [str(Path(name).with_suffix("")) for name in (source, target)]
-    return "{}_to_{}.png".format(*(stem.replace("/", "_") for stem in stems))
+    return f"{_stem(source)}_to_{_stem(target)}.png"
 
 
 def _read_list(path: Path) -> dict[tuple[str, str], Path]:
@@ -168,6 +167,12 @@ def _read_list(path: Path) -> dict[tuple[str, str], Path]:
         )
     rows = table[needed].itertuples(index=False, name=None)
     return {(source, target): path.parent / file for source, target, file in rows}
+
+
+def _stem(name: str) -> str:
+    path = Path(name)
+    whole = path.with_suffix("") if path.suffix.lower() in images.SUFFIXES else path
+    return whole.as_posix().replace("/", "_")
 
 
 def _labelled(flag: str, values: Sequence[str]) -> list[tuple[str, str]]:

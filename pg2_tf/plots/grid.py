@@ -181,16 +181,17 @@ def _draw_cell(axes: "Axes", layout: Layout, cell: Cell, left: int, top: int) ->
     )
     if cell.image is not None:
         axes.imshow(
-            cell.image,
+            # So turned, the PDF holds the image upright.
+            cell.image[::-1],
             extent=(left + _INSIDE, right - _INSIDE, bottom - _INSIDE, top + _INSIDE),
             interpolation="none",
             aspect="auto",
-            origin="upper",
+            origin="lower",
         )
     if cell.pose is not None:
         x, y = (cell.pose[:, :2].T + 0.5) * scale + [[left], [top]]
         points = (bottom - top) / layout.dpi * 72
-        _draw_pose(axes, cell, (x, y), height=points, clip_path=ground)
+        _draw_pose(axes, cell, (x, y), height=points, within=ground)
 
 
 def _draw_pose(
@@ -199,7 +200,7 @@ def _draw_pose(
     places: tuple[np.ndarray, np.ndarray],
     *,
     height: float,
-    clip_path: "Patch",
+    within: "Patch",
 ) -> None:
     """Draws a pose in the colours of `pictures.draw_pose`, as vectors.
 
@@ -208,31 +209,31 @@ def _draw_pose(
         cell: with the pose.
         places: x and y of its keypoints on the page, float64 [18] each.
         height: of the cell, in points.
-        clip_path: what the pose stays within.
+        within: what the pose stays within.
     """
     assert cell.pose is not None
     x, y = places
     found = kp.found(cell.pose)
     for start, end in kp.SKELETON:
         if cell.limbs and found[start] and found[end]:
-            axes.plot(
+            (limb,) = axes.plot(
                 x[[start, end]],
                 y[[start, end]],
                 color=_colour(end),
                 linewidth=height * _LIMB,
                 solid_capstyle="round",
-                clip_path=clip_path,
             )
+            limb.set_clip_path(within)
     for index in np.flatnonzero(found).tolist():
-        axes.plot(
+        (keypoint,) = axes.plot(
             x[index],
             y[index],
             color=_colour(index),
             marker="o",
             markersize=height * _KEYPOINT,
             markeredgewidth=0,
-            clip_path=clip_path,
         )
+        keypoint.set_clip_path(within)
 
 
 def _colour(keypoint: int) -> tuple[float, float, float]:

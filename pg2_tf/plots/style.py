@@ -1,6 +1,7 @@
 """How figures look and how they are written; nothing else imports matplotlib."""
 
 from collections.abc import Sequence
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,13 +68,18 @@ def new_figure(width: float, height: float, *, dpi: float = MIN_DPI) -> "Figure"
 
 def text_width(text: str, *, points: float) -> float:
     """Returns how wide a line of text becomes, in inches."""
+    return _width_at_one_point(text) * points
+
+
+@cache
+def _width_at_one_point(text: str) -> float:
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 
-    font = FontProperties(family=_STYLE["font.family"])
     if not text.strip():
         return 0.0
-    return TextPath((0, 0), text, size=points, prop=font).get_extents().width / 72
+    font = FontProperties(family=_STYLE["font.family"])
+    return TextPath((0, 0), text, size=72, prop=font).get_extents().width / 72**2
 
 
 def write(pages: Sequence["Figure"], out: Path, *, stem: str) -> list[Path]:
