@@ -21,11 +21,11 @@ class Column(NamedTuple):
 
     Attributes:
         heading: above them.
-        images: of each pair, uint8 [H, W, 3] of any size.
+        images: of each pair, uint8 [H, W, 3] each, of any size.
     """
 
     heading: str
-    images: Sequence[np.ndarray]
+    images: Sequence[np.ndarray] | np.ndarray
 
 
 class Run(NamedTuple):
@@ -41,25 +41,29 @@ class Run(NamedTuple):
     path: Path
     stage: int | None
 
+    def require_size(self, size: tuple[int, int]) -> None:
+        """Raises InputError where there is no run, or its images are not of `size`."""
+        made = RunFolder(self.path).require_config().model.image_size
+        if made != size:
+            raise InputError(
+                f"{self.path}: makes images of {_size(made)}, those of the data set "
+                f"are {_size(size)}"
+            )
+
     def generate(self, pairs: Pairs, *, weights: str) -> np.ndarray:
         """Generates the images of pairs.
 
         Args:
-            pairs: with source images and target poses.
+            pairs: with source images and target poses, of the run's size.
             weights: as of `PoseTransfer.load`.
 
         Returns:
             uint8 [P, H, W, 3]: refined images of stage 2, coarse ones of stage 1.
 
         Raises:
-            InputError: there is no such run, or it makes images of another size.
+            InputError: the run has no readable checkpoint of such weights.
         """
         model = PoseTransfer.load(self.path, stage=self.stage, weights=weights)
-        if model.image_size != pairs.image_size:
-            raise InputError(
-                f"{self.path}: makes images of {_size(model.image_size)}, those of the "
-                f"data set are {_size(pairs.image_size)}"
-            )
         made = model(pairs.source, pairs.poses)
         return made.get("refined", made["coarse"])
 

@@ -38,11 +38,20 @@ def compare(pairs: Pairs, columns: Sequence[Column], *, labels: bool) -> Grid:
 def generated_columns(
     pairs: Pairs, runs: Sequence[Run], *, weights: str
 ) -> list[Column]:
-    """Returns a column for each run, in order; see `Run.generate`."""
-    return [
-        Column(run.label, run.generate(pairs, weights=weights))
-        for run in tqdm(runs, desc="generating", unit=" runs")
-    ]
+    """Returns a column for each run, in order; see `Run.generate`.
+
+    Raises:
+        InputError: there is no such run, or it makes images of another size; before
+            any image is generated.
+    """
+    for run in runs:
+        run.require_size(pairs.image_size)
+    made = []
+    with tqdm(total=len(runs), desc="generating", unit=" runs") as progress:
+        for run in runs:
+            made.append(Column(run.label, run.generate(pairs, weights=weights)))
+            progress.update()
+    return made
 
 
 def read_columns(pairs: Pairs, places: Mapping[str, Path]) -> list[Column]:

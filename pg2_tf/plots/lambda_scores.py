@@ -68,14 +68,9 @@ def read_scores(path: Path) -> dict[str, float]:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({error})") from error
-    means = content.get("means") if isinstance(content, dict) else None
-    image = next((name for name in _IMAGES if name in (means or {})), None)
-    found = means[image] if isinstance(means, dict) and image else None
-    values = {
-        metric: _number(found.get(metric))
-        for metric in METRICS
-        if isinstance(found, dict)
-    }
+    means = _entry(content, "means")
+    found = next((_entry(means, name) for name in _IMAGES if _entry(means, name)), None)
+    values = {metric: _number(_entry(found, metric)) for metric in METRICS}
     scores = {metric: value for metric, value in values.items() if value is not None}
     if not scores:
         raise InputError(
@@ -112,6 +107,10 @@ def draw(scores: Mapping[float, Mapping[str, float]]) -> "Figure":
         figure.align_ylabels()
         figure.tight_layout(pad=0.3)
         return figure
+
+
+def _entry(content: Any, name: str) -> Any:
+    return content.get(name) if isinstance(content, dict) else None
 
 
 def _number(value: Any) -> float | None:
