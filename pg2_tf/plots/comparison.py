@@ -47,7 +47,9 @@ def generated_columns(
     for run in runs:
         run.require_size(pairs.image_size)
     made = []
-    with tqdm(total=len(runs), desc="generating", unit=" runs") as progress:
+    with tqdm(
+        total=len(runs), desc="generating", unit=" runs", disable=not runs
+    ) as progress:
         for run in runs:
             made.append(Column(run.label, run.generate(pairs, weights=weights)))
             progress.update()

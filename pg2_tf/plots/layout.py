@@ -19,6 +19,7 @@ GUTTER = 0.03
 ARROW_GUTTER = 0.17
 LABEL_STRIP = 0.15
 _TALLEST_CELL = 1.8
+_BETWEEN = 0.02
 # Distance of baselines, in sizes of the text; room below a heading, in points.
 _LINE = 1.15
 _BELOW = 3.5
@@ -113,7 +114,7 @@ def plan(
     whole = left + count * cell[1] + (count - 1) * between
     # Once more, now that gutters are whole pixels.
     dpi = whole / (strip + count * share + (count - 1) * gutter)
-    points, broken = _break_all(headings, share + gutter / 2)
+    points, broken = _break_all(headings, share - _BETWEEN)
     lines = max(map(len, broken))
     return Layout(
         dpi=dpi,
