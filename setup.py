@@ -19,6 +19,7 @@ setup(
     license="MIT",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["pg2_tf*", "preprocessing*"]),
+    package_data={"pg2_tf.study": ["page.html", "page.css", "page.js"]},
     install_requires=[
         "absl-py>=2.1",
         "ai-edge-litert>=2.1.6,<3",
@@ -42,6 +43,7 @@ setup(
             "matplotlib==3.11.2; python_version >= '3.11'",
             "matplotlib==3.10.9; python_version < '3.11'",
             "mypy==2.4.1",
+            "playwright==1.65.2",
             "pypdf==7.1.1",
             "pytest==9.2.0",
             "ruff==0.17.6",

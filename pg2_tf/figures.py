@@ -9,9 +9,11 @@ from pathlib import Path
 
 from absl import flags
 
+from pg2_tf.data import pairs
 from pg2_tf.data.dataset import Split, read_split
-from pg2_tf.plots import columns, comparison, lambda_scores, mask_process, pairs, style
+from pg2_tf.plots import columns, comparison, lambda_scores, mask_process, style
 from pg2_tf.plots.grid import Grid, draw_pages
+from pg2_tf.plots.pairs import gather
 from pg2_tf.weights_flag import define_weights
 from preprocessing import command, records
 from preprocessing.errors import InputError
@@ -132,11 +134,13 @@ def _check_flags(figure: str) -> None:
 def _compare(
     figure: str, split: Split, runs: list[columns.Run], generated: dict[str, Path]
 ) -> Grid:
-    shown = (
-        pairs.listed_pairs(split, _PAIRS.value)
-        if _PAIRS.value
-        else pairs.drawn_pairs(split, _NUM_PAIRS.value, seed=_SEED.value)
-    )
+    if _PAIRS.value:
+        split, lines = pairs.listed_pairs(split, _PAIRS.value)
+        print("\n".join(lines), end="\n" * bool(lines))
+        positions = list(range(len(split.pairs)))
+    else:
+        positions = pairs.draw_pairs(split, _NUM_PAIRS.value, seed=_SEED.value)
+    shown = gather(split, positions)
     make = (
         comparison.lambda_columns
         if figure == "lambda"

@@ -10,10 +10,12 @@ import pypdf
 import pytest
 from pg2_tf_helpers import TINY, command_error, make_run, run_command, tiny_config
 
-from pg2_tf import evaluation
+from pg2_tf.data import pairs
 from pg2_tf.data.dataset import read_split
 from pg2_tf.inference import PoseTransfer
 from pg2_tf.plots import columns, lambda_scores, layout, mask_process
+from pg2_tf.plots.lambda_scores import Score
+from pg2_tf.scoring.saving import image_name
 from preprocessing import files, images, masks
 from preprocessing import keypoints as kp
 from preprocessing.errors import InputError
@@ -62,13 +64,13 @@ def image_of(split, name):
 
 def pairs_of(split, count, *, seed=0):
     """Names, images and target poses of the pairs that an evaluation draws."""
-    positions = evaluation.draw_pairs(split, count, seed=seed)
-    pairs = split.pairs[positions].tolist()
-    names = [(split.names[a], split.names[b]) for a, b in pairs]
+    positions = pairs.draw_pairs(split, count, seed=seed)
+    drawn = split.pairs[positions].tolist()
+    names = [(split.names[a], split.names[b]) for a, b in drawn]
     sources, targets = (
         np.stack([image_of(split, row[side]) for row in names]) for side in (0, 1)
     )
-    return names, sources, targets, split.keypoints[[b for _, b in pairs]]
+    return names, sources, targets, split.keypoints[[b for _, b in drawn]]
 
 
 def assert_rows(stored, *expected):
@@ -173,7 +175,7 @@ def test_images_of_other_methods_stand_beside_runs(
     (tmp_path / "theirs").mkdir()
     listed = ["file,to,from"]
     for index, (source, target) in enumerate(names):
-        place = tmp_path / "theirs" / columns.image_name(source, target)
+        place = tmp_path / "theirs" / f"{image_name((source, target))}.png"
         place.write_bytes(images.encode_png(255 - targets[index]))
         (tmp_path / f"{index}.png").write_bytes(images.encode_png(sources[index] // 2))
         listed.append(f"{index}.png,{target},{source}")
@@ -187,8 +189,8 @@ def test_images_of_other_methods_stand_beside_runs(
 
 
 def test_images_are_named_after_their_pair():
-    name = columns.image_name("WOMEN/id_1/02_2_side.jpg", "0003_c1.v2")
-    assert name == "WOMEN_id_1_02_2_side_to_0003_c1.v2.png"
+    name = image_name(("WOMEN/id_1/02_2_side.jpg", "0003_c1.png"))
+    assert name == "WOMEN__id_1__02_2_side_to_0003_c1"
 
 
 # === lambda ===
@@ -210,7 +212,10 @@ def test_runs_are_sorted_by_lambda(weighted, people_dir, split, tmp_path, capsys
 
 def test_scores_are_drawn_against_lambda(weighted, people_dir, tmp_path, capsys):
     scores = {
-        50.0: {"means": {"refined": {"ssim": 0.2, "mask_ssim": {"mean": 0.8}}}},
+        50.0: {
+            "means": {"refined": {"ssim": 0.2, "mask_ssim": 0.8}},
+            "interval": {"refined": {"ssim": [0.1, 0.3], "mask_ssim": None}},
+        },
         2.5: {"means": {"source": {"ssim": 0.9}, "coarse": {"ssim": 0.25}}},
     }
     for weight, content in scores.items():
@@ -230,18 +235,24 @@ def test_scores_are_drawn_against_lambda(weighted, people_dir, tmp_path, capsys)
     parsed = columns.parse_runs("runs", runs.split(","))
     places = {f"r{weight:g}": tmp_path / f"{weight}.json" for weight in scores}
     assert lambda_scores.collect(parsed, places) == {
-        2.5: {"ssim": 0.25},
-        50.0: {"ssim": 0.2, "mask_ssim": 0.8},
+        2.5: {"ssim": Score(0.25)},
+        50.0: {"ssim": Score(0.2, (0.1, 0.3)), "mask_ssim": Score(0.8)},
     }
 
 
 def test_panels_of_scores_hold_the_values():
-    figure = lambda_scores.draw({1: {"ssim": 0.3}, 5: {"ssim": 0.2}})
+    scores = {1: {"ssim": Score(0.3, (0.25, 0.4))}, 5: {"ssim": Score(0.2)}}
+    figure = lambda_scores.draw(scores)
     (panel,) = figure.axes
     assert panel.get_xscale() == "linear"
     (line,) = panel.get_lines()
     np.testing.assert_array_equal(line.get_xydata(), [[1, 0.3], [5, 0.2]])
-    both = {1: {"ssim": 0.3, "mask_ssim": 0.7}, 10: {"mask_ssim": 0.8}}
+    (interval,) = panel.collections
+    np.testing.assert_array_equal(interval.get_segments(), [[[1, 0.25], [1, 0.4]]])
+    both = {
+        1: {"ssim": Score(0.3), "mask_ssim": Score(0.7)},
+        10: {"mask_ssim": Score(0.8)},
+    }
     upper, lower = lambda_scores.draw(both).axes
     assert (upper.get_ylabel(), lower.get_ylabel()) == ("SSIM", "mask-SSIM")
     assert lower.get_xscale() == "log"
@@ -270,12 +281,13 @@ def test_files_without_scores_are_refused(tmp_path, content):
 def bad(tmp_path, split):
     """Unusable files."""
     name = split.names[0]
-    (tmp_path / "stranger.csv").write_text(f"from,to\n{name},nobody.jpg\n")
+    (tmp_path / "strangers.csv").write_text(f"from,to\n{name},nobody.jpg\n")
     (tmp_path / "columns.csv").write_text(f"source,to\n{name},{name}\n")
     (tmp_path / "short.csv").write_text(f"from,to,file\n{name},{name},a.png\n")
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "text.json").write_text("scores")
-    (tmp_path / "empty").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.png").write_bytes(b"")
     return tmp_path
 
 
@@ -310,17 +322,20 @@ def test_unusable_flags_are_one_line(run, people_dir, bad, capsys):
 
 
 def test_unusable_files_are_one_line(run, people_dir, split, bad, capsys):
-    first = columns.image_name(*pairs_of(split, 1)[0][0])
+    first = image_name(pairs_of(split, 1)[0][0])
+    (bad / "text").mkdir()
+    (bad / "text" / f"{first}.jpg").write_text("image")
     lone = {"figure": 5, "num_pairs": 1}
     for changes, message in (
         ({"runs": bad}, "no run folder"),
         ({"runs": f"{bad / 'none'}@2"}, "none: no run folder"),
-        ({"runs": run, "pairs": bad / "stranger.csv"}, "nobody.jpg: no image of this"),
+        ({"runs": run, "pairs": bad / "strangers.csv"}, "none of its 1 pairs"),
         ({"runs": run, "pairs": bad / "columns.csv"}, "needs the columns from,to"),
         ({"runs": run, "pairs": bad / "none.csv"}, "none.csv: cannot be read"),
-        ({**lone, "generated": bad / "empty"}, f"{first}: cannot be read"),
-        ({**lone, "generated": bad / "none"}, "none: no such folder or file"),
-        ({**lone, "generated": bad / "short.csv"}, "short.csv: lists no image from"),
+        ({**lone, "generated": bad / "other"}, f"other: has no image of {first}"),
+        ({**lone, "generated": bad / "text"}, f"{first}.jpg: cannot be decoded"),
+        ({**lone, "generated": bad / "none"}, "none: no such folder"),
+        ({**lone, "generated": bad / "short.csv"}, f"has no image of {first}"),
         ({**lone, "generated": bad / "columns.csv"}, "needs the columns from,to,file"),
         ({**lone, "generated": bad / "empty.csv"}, "empty.csv: is empty"),
     ):

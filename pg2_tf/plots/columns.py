@@ -10,6 +10,8 @@ import pandas as pd
 from pg2_tf.inference import PoseTransfer
 from pg2_tf.plots.pairs import Pairs
 from pg2_tf.run_folder import RunFolder
+from pg2_tf.scoring import folders
+from pg2_tf.scoring.saving import image_name
 from preprocessing import images
 from preprocessing.errors import InputError
 
@@ -127,36 +129,24 @@ def read_generated(place: Path, pairs: Pairs) -> list[np.ndarray]:
     """Reads the images that a method generated for pairs, uint8 [H, W, 3] each.
 
     Args:
-        place: a folder with an image `FROM_to_TO.png` for each pair (see `image_name`),
-            or a CSV with the columns `from,to,file`, files as seen from its folder.
+        place: a folder with an image for each pair, called as `saving.image_name`
+            says, or a CSV with the columns `from,to,file`, files as seen from its
+            folder.
         pairs: wanted.
 
     Raises:
         InputError: an image is missing, or cannot be read.
     """
-    if place.is_dir():
-        paths = {row: place / image_name(*row) for row in pairs.names}
-    elif place.is_file():
-        paths = _read_list(place)
-    else:
-        raise InputError(f"{place}: no such folder or file")
-    for row in pairs.names:
-        if row not in paths:
-            raise InputError(f"{place}: lists no image from {row[0]} to {row[1]}")
-    return [images.read(paths[row]) for row in pairs.names]
+    there = _read_list(place) if place.is_file() else folders.by_name(place)
+    names = [image_name(row) for row in pairs.names]
+    for name in names:
+        if name not in there:
+            raise InputError(f"{place}: has no image of {name}")
+    return [images.read(there[name]) for name in names]
 
 
-def image_name(source: str, target: str) -> str:
-    """Returns the name of the image file of a pair, as other methods should give it.
-
-    Args:
-        source, target: names of the pair's images in the data set. Suffixes of image
-            files are left out, and `/` becomes `_`.
-    """
-    return f"{_stem(source)}_to_{_stem(target)}.png"
-
-
-def _read_list(path: Path) -> dict[tuple[str, str], Path]:
+def _read_list(path: Path) -> dict[str, Path]:
+    """Returns the files that a list names, by the names of their pairs."""
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, UnicodeDecodeError, pd.errors.ParserError) as error:
@@ -170,13 +160,7 @@ def _read_list(path: Path) -> dict[tuple[str, str], Path]:
             f"{','.join(table)}"
         )
     rows = table[needed].itertuples(index=False, name=None)
-    return {(source, target): path.parent / file for source, target, file in rows}
-
-
-def _stem(name: str) -> str:
-    path = Path(name)
-    whole = path.with_suffix("") if path.suffix.lower() in images.SUFFIXES else path
-    return whole.as_posix().replace("/", "_")
+    return {image_name(names): path.parent / file for *names, file in rows}
 
 
 def _labelled(flag: str, values: Sequence[str]) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pg2_tf.plots import style
 from pg2_tf.plots.columns import Run
@@ -21,9 +21,21 @@ _HEIGHT = 2.3
 _WIDE = 10
 
 
+class Score(NamedTuple):
+    """A score of a run.
+
+    Attributes:
+        mean: over its images.
+        interval: lower and upper edge of where the mean is, or None if not known.
+    """
+
+    mean: float
+    interval: tuple[float, float] | None = None
+
+
 def collect(
     runs: Sequence[Run], files: Mapping[str, Path]
-) -> dict[float, dict[str, float]]:
+) -> dict[float, dict[str, Score]]:
     """Reads scores and sorts them by lambda.
 
     Args:
@@ -48,13 +60,13 @@ def collect(
     return dict(sorted(scores.items()))
 
 
-def read_scores(path: Path) -> dict[str, float]:
+def read_scores(path: Path) -> dict[str, Score]:
     """Reads SSIM and mask-SSIM from a file of scores.
 
     Args:
         path: JSON with `means`: by image, one of `refined`, `coarse` or `generated`,
-            and by metric, `ssim` and `mask_ssim`; each a number, or an object with the
-            number as its `mean`. Whatever else the file holds is passed over.
+            and by metric, `ssim` and `mask_ssim`; and perhaps `interval`, likewise,
+            two numbers each. Whatever else the file holds is passed over.
 
     Returns:
         Those of the two metrics that are there.
@@ -69,9 +81,13 @@ def read_scores(path: Path) -> dict[str, float]:
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({error})") from error
     means = _entry(content, "means")
-    found = next((_entry(means, name) for name in _IMAGES if _entry(means, name)), None)
-    values = {metric: _number(_entry(found, metric)) for metric in METRICS}
-    scores = {metric: value for metric, value in values.items() if value is not None}
+    image = next((name for name in _IMAGES if _entry(means, name)), "")
+    intervals = _entry(_entry(content, "interval"), image)
+    scores = {
+        metric: Score(mean, _interval(_entry(intervals, metric)))
+        for metric in METRICS
+        if _is_number(mean := _entry(_entry(means, image), metric))
+    }
     if not scores:
         raise InputError(
             f"{path}: has no means of {' or '.join(METRICS)} of the images "
@@ -80,7 +96,7 @@ def read_scores(path: Path) -> dict[str, float]:
     return scores
 
 
-def draw(scores: Mapping[float, Mapping[str, float]]) -> "Figure":
+def draw(scores: Mapping[float, Mapping[str, Score]]) -> "Figure":
     """Draws each metric against lambda, one above the other, a column wide.
 
     Args:
@@ -96,7 +112,17 @@ def draw(scores: Mapping[float, Mapping[str, float]]) -> "Figure":
         for panel, metric in zip(panels, metrics, strict=True):
             known = [weight for weight in weights if metric in scores[weight]]
             values = [scores[weight][metric] for weight in known]
-            panel.plot(known, values, color="black", linewidth=0.9, marker="o", ms=3)
+            panel.plot(
+                known,
+                [score.mean for score in values],
+                color="black",
+                linewidth=0.9,
+                marker="o",
+                markersize=3,
+            )
+            for weight, score in zip(known, values, strict=True):
+                if score.interval:
+                    panel.vlines(weight, *score.interval, color="black", linewidth=0.9)
             panel.set_ylabel(METRICS[metric])
             panel.margins(y=0.25)
         if weights[0] > 0 and weights[-1] >= _WIDE * weights[0]:
@@ -113,9 +139,12 @@ def _entry(content: Any, name: str) -> Any:
     return content.get(name) if isinstance(content, dict) else None
 
 
-def _number(value: Any) -> float | None:
-    if isinstance(value, dict):
-        value = value.get("mean")
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if math.isfinite(value) else None
+def _is_number(value: Any) -> bool:
+    kind = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return kind and math.isfinite(value)
+
+
+def _interval(value: Any) -> tuple[float, float] | None:
+    if isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)):
+        return value[0], value[1]
+    return None

@@ -2,18 +2,13 @@
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from pg2_tf import evaluation
 from pg2_tf.data.dataset import Split
 from pg2_tf.data.pipeline import PairSource
-from preprocessing import keypoints as kp
-from preprocessing import pair_lists
-from preprocessing.errors import InputError
 
 
 class Pairs(NamedTuple):
@@ -38,48 +33,21 @@ class Pairs(NamedTuple):
         return self.source.shape[1:3]
 
 
-def drawn_pairs(split: Split, count: int, *, seed: int) -> Pairs:
-    """Takes the pairs of a split that `pg2_tf.evaluate` draws with this seed."""
-    return _gather(split, split.pairs[evaluation.draw_pairs(split, count, seed=seed)])
-
-
-def listed_pairs(split: Split, path: str | Path) -> Pairs:
-    """Takes the pairs that a file lists, in its order.
+def gather(split: Split, positions: Sequence[int]) -> Pairs:
+    """Gathers pairs from a split.
 
     Args:
-        split: with the images.
-        path: a file that `pair_lists.read` reads, such as the `pairs.csv` of
-            `pg2_tf.evaluate`.
-
-    Raises:
-        InputError: the file cannot be read, names an image that the split does not
-            have, or a target in which no keypoint was found.
+        split: with the pairs.
+        positions: of those wanted among the split's, in order.
     """
-    position = {name: index for index, name in enumerate(split.names)}
-    rows = pair_lists.read(path)
-    for name in (name for row in rows for name in row):
-        if name not in position:
-            raise InputError(f"{path}: {name}: no image of this split has this name")
-    pairs = np.array([(position[a], position[b]) for a, b in rows], np.int32)
-    for index in pairs[:, 1].tolist():
-        if not kp.found(split.keypoints[index]).any():
-            raise InputError(
-                f"{path}: {split.names[index]}: no keypoint was found in this image"
-            )
-    return _gather(split, pairs)
-
-
-def _gather(split: Split, pairs: np.ndarray) -> Pairs:
+    # So only their images are decoded.
+    pairs = split.pairs[list(positions)]
     chosen = PairSource(dataclasses.replace(split, pairs=pairs))
     batch = chosen.gather(tf.range(len(pairs), dtype=tf.int64))
     return Pairs(
         names=chosen.names_of(np.arange(len(pairs))),
-        identities=_of(split.identities, pairs[:, 1]),
+        identities=[split.identities[target] for target in pairs[:, 1].tolist()],
         source=batch["source"].numpy(),
         target=batch["target"].numpy(),
         poses=batch["keypoints"].numpy(),
     )
-
-
-def _of(values: Sequence[str], positions: np.ndarray) -> list[str]:
-    return [values[position] for position in positions.tolist()]
