@@ -6,6 +6,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tqdm import tqdm
+
 from preprocessing import files
 from preprocessing.errors import InputError
 
@@ -98,16 +100,15 @@ def write(pages: Sequence["Figure"], out: Path, *, stem: str) -> list[Path]:
     """
     from matplotlib.backends.backend_pdf import PdfPages
 
-    with styled():
-        document = BytesIO()
-        facts = {"Creator": "pg2-tf", "Producer": None, "CreationDate": None}
-        with PdfPages(document, metadata=facts) as pdf:
-            for page in pages:
-                pdf.savefig(page)
-        contents = {f"{stem}.pdf": document}
-        for number, page in enumerate(pages, 1):
+    document = BytesIO()
+    facts = {"Creator": "pg2-tf", "Producer": None, "CreationDate": None}
+    contents = {f"{stem}.pdf": document}
+    with styled(), PdfPages(document, metadata=facts) as pdf:
+        shown = tqdm(pages, desc="drawing", unit=" pages", disable=len(pages) == 1)
+        for number, page in enumerate(shown, 1):
             name = f"{stem}.png" if len(pages) == 1 else f"{stem}_{number}.png"
             contents[name] = BytesIO()
+            pdf.savefig(page)
             page.savefig(
                 contents[name], format="png", dpi=page.dpi, metadata={"Software": None}
             )
