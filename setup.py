@@ -37,8 +37,17 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
         # Nothing more is needed; the name is kept for `pip install pg2-tf[demo]`.
         "demo": [],
+        "figures": ["matplotlib>=3.8,<4"],
         "serving": ["tensorflow-serving-api>=2.19"],
-        "dev": ["mypy==2.4.1", "playwright==1.65.2", "pytest==9.2.0", "ruff==0.17.6"],
+        "dev": [
+            "matplotlib==3.11.2; python_version >= '3.11'",
+            "matplotlib==3.10.9; python_version < '3.11'",
+            "mypy==2.4.1",
+            "playwright==1.65.2",
+            "pypdf==7.1.1",
+            "pytest==9.2.0",
+            "ruff==0.17.6",
+        ],
     },
     classifiers=[
         "Programming Language :: Python :: 3",

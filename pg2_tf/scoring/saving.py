@@ -1,5 +1,6 @@
 """Writes what is scored into folders, for other programs and for people to look at."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,8 @@ from preprocessing.errors import InputError
 class Folders:
     """A folder for each kind of image: those scored, `target` and `mask`.
 
-    The image of a pair has one name in all, `FROM_to_TO.png`: the names of source and
-    target without suffix, `/` as `__`. So `evaluate --generated --target --mask`
-    scores them again.
+    The image of a pair has one name in all, see `image_name`, so that `evaluate
+    --generated --target --mask` scores them again.
 
     Args:
         scored: the images.
@@ -23,10 +23,7 @@ class Folders:
 
     def __init__(self, scored: Scored, place: Path):
         self._place = place
-        self._names = [
-            "_to_".join(poses.default_key(part).replace("/", "__") for part in values)
-            for values in (list(row.values()) for row in scored.rows())
-        ]
+        self._names = [image_name(row.values()) for row in scored.rows()]
 
     def write(self, start: int, batch: Batch) -> None:
         """Writes the images of the pairs from position `start` on.
@@ -43,3 +40,12 @@ class Folders:
             for name, picture in zip(self._names[start:], pictures, strict=False):
                 content = images.encode_png(picture)
                 files.write_bytes(self._place / kind / f"{name}.png", content)
+
+
+def image_name(names: Iterable[str]) -> str:
+    """Returns what the image of a pair is called, without suffix: `FROM_to_TO`.
+
+    Args:
+        names: of source and target; they stand without suffix, `/` as `__`.
+    """
+    return "_to_".join(poses.default_key(name).replace("/", "__") for name in names)
