@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -183,11 +184,29 @@ def test_make_refuses_a_method_twice_and_images_it_cannot_show(
     line = command_error(capsys, COMMAND, "make", *flags, f"--method=A={large}")
     assert "must have one size" in line
     for path in large.iterdir():
-        path.write_bytes(b"no image")
+        path.write_bytes(b"no image " + path.name.encode())
     line = command_error(capsys, COMMAND, "make", *flags, f"--method=A={large}")
     assert "cannot be decoded as an image" in line
     assert not (tmp_path / "s.html").exists()
     assert not (tmp_path / "s.key.json").exists()
+
+
+def test_an_image_that_is_there_twice_is_drawn_once(tmp_path, capsys):
+    real = write_images(tmp_path / "real", 6, seed=1)
+    for path in sorted(real.iterdir()):
+        path.with_name(f"again_{path.name}").write_bytes(path.read_bytes())
+    made = write_images(tmp_path / "made", 6, seed=2)
+    flags = [f"--real={real}", f"--method=A={made}", "--practice=2"]
+    out = tmp_path / "study.html"
+    result = run_command(capsys, COMMAND, "make", *flags, f"--out={out}", "--images=6")
+    assert result.status == 0, result.err
+    (part,) = keys.read(tmp_path / "study.key.json").parts
+    names = [Path(image.file).name for image in part.images if image.real]
+    assert len({name.removeprefix("again_") for name in names}) == len(names) == 6
+    line = command_error(
+        capsys, COMMAND, "make", *flags, f"--out={tmp_path / 'b.html'}", "--images=7"
+    )
+    assert "real: 6 images of different content, the study needs 7" in line
 
 
 @pytest.mark.parametrize(
