@@ -18,7 +18,8 @@ from preprocessing.errors import InputError
 GUTTER = 0.03
 ARROW_GUTTER = 0.17
 LABEL_STRIP = 0.15
-_TALLEST_CELL = 1.8
+# So that a page has room for the six rows of the paper.
+_TALLEST_CELL = 1.4
 _BETWEEN = 0.02
 # Distance of baselines, in sizes of the text; room below a heading, in points.
 _LINE = 1.15
