@@ -26,7 +26,7 @@ demo: $(VENV)/.installed
 	  --data_dir=$(DEMO)/data --run_dir=$(DEMO)/run
 	$(RUN) pg2_tf.evaluate --run_dir=$(DEMO)/run --data_dir=$(DEMO)/data \
 	  --num_pairs=200 --out=$(DEMO)/evaluation
-	$(RUN) pg2_tf.export --run_dir=$(DEMO)/run --out=exported/demo --overwrite
+	$(RUN) pg2_tf.export --run_dir=$(DEMO)/run --out=exported/demo --version=1 --overwrite
 	@echo
 	@echo "data set      $(DEMO)/data"
 	@echo "run folder    $(DEMO)/run"

@@ -38,15 +38,25 @@ setup(
         # Nothing more is needed; the name is kept for `pip install pg2-tf[demo]`.
         "demo": [],
         "figures": ["matplotlib>=3.8,<4"],
-        "serving": ["tensorflow-serving-api>=2.19"],
+        # The client, and the requests that warm a model up.
+        "serving": [
+            "grpcio>=1.66,<2",
+            "tensorflow-serving-api>=2.19,<3",
+            "urllib3>=2.2,<3",
+        ],
         "dev": [
+            "grpcio==1.85.3",
             "matplotlib==3.11.2; python_version >= '3.11'",
             "matplotlib==3.10.9; python_version < '3.11'",
             "mypy==2.4.1",
             "playwright==1.65.2",
             "pypdf==7.1.1",
             "pytest==9.2.0",
+            "pyyaml==6.0.4",
             "ruff==0.17.6",
+            "tensorflow-serving-api==2.21.0",
+            "trustme==1.2.1",
+            "urllib3==2.8.0",
         ],
     },
     classifiers=[

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from absl import flags
 
+from pg2_tf.config import PRECISIONS
 from pg2_tf.inference import PoseTransfer
-from pg2_tf.serving.saved_model import export_saved_model
+from pg2_tf.run_folder import RunFolder
+from pg2_tf.serving import model_card, warm_up
+from pg2_tf.serving.saved_model import export_saved_model, next_version
 from pg2_tf.weights_flag import define_weights
 from preprocessing import command
 from preprocessing.errors import InputError
@@ -17,8 +20,19 @@ _RUN_DIR = flags.DEFINE_string("run_dir", None, "Run folder of a trained model."
 _OUT = flags.DEFINE_string(
     "out", None, "Folder of the model; the version is a folder in it."
 )
+_STAGE = flags.DEFINE_enum(
+    "stage", None, ["1", "2"], "Which stage. Default: the last one of the variant."
+)
 _WEIGHTS = define_weights()
-_VERSION = flags.DEFINE_integer("version", 1, "Of the model.", lower_bound=1)
+_PRECISION = flags.DEFINE_enum(
+    "precision",
+    "float32",
+    PRECISIONS,
+    "What the layers compute in; weights, inputs and outputs are the same in both.",
+)
+_VERSION = flags.DEFINE_integer(
+    "version", None, "Of the model. Default: the next one.", lower_bound=1
+)
 _OVERWRITE = command.define_overwrite()
 
 
@@ -26,15 +40,43 @@ def main() -> None:
     """Checks the flags and exports."""
     run_dir = command.required("run_dir", _RUN_DIR.value)
     out = Path(command.required("out", _OUT.value))
+    version = _version(out)
+    model = PoseTransfer.load(
+        run_dir,
+        stage=int(_STAGE.value) if _STAGE.value else None,
+        weights=_WEIGHTS.value,
+        precision=_PRECISION.value,
+    )
+    last = model.config.recipe.stages[-1]
+    if model.stage != last and not _STAGE.value:
+        raise InputError(
+            f"{run_dir}: has no stage {last} yet, which is what is served; "
+            f"--stage={model.stage} serves what there is"
+        )
+    card = model_card.describe(
+        model,
+        RunFolder(run_dir),
+        weights=_WEIGHTS.value,
+        precision=_PRECISION.value,
+    )
+    place = export_saved_model(model, out, version=version, card=card)
+    print(
+        f"{place}: stage {model.stage}, step {model.step:,}, {_PRECISION.value}; "
+        "serving_default, encoded, raw"
+    )
+    if not warm_up.is_possible():
+        print("no requests to warm it up: they need pip install 'pg2-tf[serving]'")
+
+
+def _version(out: Path) -> int:
+    if _VERSION.value is None:
+        if _OVERWRITE.value:
+            raise InputError("--overwrite is of a --version, which was not given")
+        return next_version(out)
     place = out / str(_VERSION.value)
     if place.exists() and not _OVERWRITE.value:
         raise InputError(f"{place}: is there; give another --version, or --overwrite")
-    model = PoseTransfer.load(run_dir, weights=_WEIGHTS.value)
-    last = model.config.recipe.stages[-1]
-    if model.stage != last:
-        raise InputError(f"{run_dir}: has no stage {last} yet, which is what is served")
-    export_saved_model(model, out, version=_VERSION.value)
-    print(f"{place}: stage {last}, step {model.step:,}; serving_default, encoded, raw")
+    return _VERSION.value
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The exported SavedModel: what its three signatures take and give."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,7 @@ from pg2_tf_helpers import make_run, random_poses, run_script
 
 from pg2_tf.inference import PoseTransfer
 from pg2_tf.serving import saved_model
-from pg2_tf.serving.saved_model import export_saved_model
+from pg2_tf.serving.saved_model import export_saved_model, next_version
 from preprocessing import images as image_files
 from preprocessing.heatmaps import draw_heatmaps
 
@@ -49,6 +50,31 @@ def test_version_is_a_folder_and_nothing_else_is_left(place):
     assert place.name == "3"
     assert [path.name for path in place.parent.iterdir()] == ["3"]
     assert (place / "saved_model.pb").exists()
+
+
+def test_next_version_is_one_more_than_the_largest(tmp_path):
+    assert next_version(tmp_path / "none") == 1
+    for name in ("2", "10", ".11.77.tmp", "notes"):
+        (tmp_path / name).mkdir()
+    assert next_version(tmp_path) == 11
+
+
+def test_replaced_version_is_never_half_there(model, tmp_path, monkeypatch):
+    export_saved_model(model, tmp_path, version=1)
+    (tmp_path / "1" / "mark").touch()
+    seen = []
+
+    def replace(old, new, rename=os.replace):
+        names = [path for path in tmp_path.iterdir() if path.name == "1"]
+        seen.extend((path / "saved_model.pb").exists() for path in names)
+        rename(old, new)
+
+    monkeypatch.setattr(saved_model.os, "replace", replace)
+    export_saved_model(model, tmp_path, version=1)
+    assert seen
+    assert all(seen)
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+    assert not (tmp_path / "1" / "mark").exists()
 
 
 def test_signatures_have_the_promised_names_types_and_shapes(signatures):
@@ -140,23 +166,20 @@ def test_grey_png_is_taken_as_one_in_colour(signatures):
     assert first[0] == second[0]
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (image_files.encode_png(np.zeros((32, 48, 3), np.uint8)), "32x32 pixels"),
-        (image_files.encode_jpeg(np.zeros((64, 64, 3), np.uint8)), "32x32 pixels"),
-        (b"no image", "Unknown image file format"),
-    ],
-)
-def test_unusable_image_is_an_error_that_says_what_is_needed(
-    signatures, content, message
-):
-    good = image_files.encode_png(photos(1)[0])
-    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-        signatures["encoded"](
-            image_bytes=tf.constant([good, content]),
-            keypoints=tf.constant(random_poses(2)),
-        )
+def test_version_that_cannot_be_replaced_stays(model, tmp_path, monkeypatch):
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "old").touch()
+
+    def replace(old, new, rename=os.replace):
+        if str(old).endswith(".tmp"):
+            raise OSError(13, "Permission denied")
+        rename(old, new)
+
+    monkeypatch.setattr(saved_model.os, "replace", replace)
+    with pytest.raises(OSError, match="Permission denied"):
+        export_saved_model(model, tmp_path, version=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+    assert (tmp_path / "1" / "old").exists()
 
 
 _WITHOUT_KERAS = """

@@ -1,0 +1,64 @@
+"""Requests that a server runs on a model before it serves it.
+
+The first requests of a batch size are slow, because TensorFlow then prepares what
+later ones use again. See TensorFlow Serving's guide, "SavedModel Warmup".
+"""
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from preprocessing import images
+from preprocessing import keypoints as kp
+
+PLACE = Path("assets.extra") / "tf_serving_warmup_requests"
+# The batch sizes that exported/batching_parameters.txt allows.
+BATCH_SIZES = (1, 2, 4, 8)
+_GREY = 128
+
+
+def is_possible() -> bool:
+    """True if the package with the server's messages is installed."""
+    return importlib.util.find_spec("tensorflow_serving") is not None
+
+
+def write(version: str | Path, *, name: str, image_size: tuple[int, int]) -> None:
+    """Writes the requests into the folder of a version, as PredictionLog records.
+
+    Args:
+        version: the folder of a SavedModel.
+        name: of the model.
+        image_size: height and width of its images, in pixels.
+    """
+    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+    path = Path(version) / PLACE
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature, inputs in _requests(image_size):
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = name
+            request.model_spec.signature_name = signature
+            for key, value in inputs.items():
+                request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+            log = prediction_log_pb2.PredictLog(request=request)
+            record = prediction_log_pb2.PredictionLog(predict_log=log)
+            writer.write(record.SerializeToString())
+
+
+def _requests(size: tuple[int, int]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields signature and inputs: grey images, and a pose in their middle."""
+    image = np.full((*size, 3), _GREY, np.uint8)
+    pose = np.full((kp.NUM_KEYPOINTS, 3), (size[1] / 2, size[0] / 2, 1), np.float32)
+    for count in BATCH_SIZES:
+        keypoints = np.stack([pose] * count)
+        yield (
+            "serving_default",
+            {"image": np.stack([image] * count), "keypoints": keypoints},
+        )
+        content = np.array([images.encode_png(image)] * count, object)
+        yield "encoded", {"image_bytes": content, "keypoints": keypoints}
