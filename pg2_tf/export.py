@@ -1,6 +1,8 @@
 """Exports the generators of a run as a SavedModel for TensorFlow Serving.
 
 python -m pg2_tf.export --run_dir=runs/market1501 --out=exported/market1501
+
+--tflite=float32,float16,dynamic,int8 writes TensorFlow Lite files as well.
 """
 
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 from absl import flags
 
 from pg2_tf.inference import PoseTransfer
+from pg2_tf.lite_flags import LiteFlags
 from pg2_tf.serving.saved_model import export_saved_model
 from pg2_tf.weights_flag import define_weights
 from preprocessing import command
@@ -19,6 +22,7 @@ _OUT = flags.DEFINE_string(
 )
 _WEIGHTS = define_weights()
 _VERSION = flags.DEFINE_integer("version", 1, "Of the model.", lower_bound=1)
+_LITE = LiteFlags()
 _OVERWRITE = command.define_overwrite()
 
 
@@ -26,15 +30,20 @@ def main() -> None:
     """Checks the flags and exports."""
     run_dir = command.required("run_dir", _RUN_DIR.value)
     out = Path(command.required("out", _OUT.value))
+    _LITE.check(out, overwrite=_OVERWRITE.value)
     place = out / str(_VERSION.value)
-    if place.exists() and not _OVERWRITE.value:
+    if _LITE.saved_model and place.exists() and not _OVERWRITE.value:
         raise InputError(f"{place}: is there; give another --version, or --overwrite")
     model = PoseTransfer.load(run_dir, weights=_WEIGHTS.value)
     last = model.config.recipe.stages[-1]
     if model.stage != last:
         raise InputError(f"{run_dir}: has no stage {last} yet, which is what is served")
-    export_saved_model(model, out, version=_VERSION.value)
-    print(f"{place}: stage {last}, step {model.step:,}; serving_default, encoded, raw")
+    if _LITE.saved_model:
+        export_saved_model(model, out, version=_VERSION.value)
+        print(
+            f"{place}: stage {last}, step {model.step:,}; serving_default, encoded, raw"
+        )
+    _LITE.export(model, out)
 
 
 if __name__ == "__main__":

@@ -71,10 +71,7 @@ class LoadedLite:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            # From memory: the file may be replaced while this runs.
-            self._interpreter = Interpreter(
-                model_content=Path(path).read_bytes(), num_threads=threads
-            )
+            self._interpreter = Interpreter(str(path), num_threads=threads)
             signatures = self._interpreter.get_signature_list()
             if SIGNATURE not in signatures:
                 raise _foreign(
