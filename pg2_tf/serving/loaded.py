@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from pg2_tf.benchmarks import isolated
 from pg2_tf.inference import Images, in_parts
 from preprocessing.errors import InputError
 
@@ -60,7 +61,7 @@ class LoadedLite:
 
     Args:
         path: of the file.
-        threads: how many the interpreter takes; None for its own choice.
+        threads: how many it computes with; None for one each core.
 
     Raises:
         InputError: it cannot be loaded, or is no model of this project.
@@ -71,9 +72,8 @@ class LoadedLite:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            # From memory: the file may be replaced while this runs.
             self._interpreter = Interpreter(
-                model_content=Path(path).read_bytes(), num_threads=threads
+                str(path), num_threads=threads or isolated.usable_cores()
             )
             signatures = self._interpreter.get_signature_list()
             if SIGNATURE not in signatures:
