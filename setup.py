@@ -19,6 +19,7 @@ setup(
     license="MIT",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["pg2_tf*", "preprocessing*"]),
+    package_data={"pg2_tf.study": ["page.html", "page.css", "page.js"]},
     install_requires=[
         "absl-py>=2.1",
         "ai-edge-litert>=2.1.6,<3",
@@ -36,6 +37,7 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
         # Nothing more is needed; the name is kept for `pip install pg2-tf[demo]`.
         "demo": [],
+        "figures": ["matplotlib>=3.8,<4"],
         # The client, and the requests that warm a model up.
         "serving": [
             "grpcio>=1.66,<2",
@@ -44,7 +46,11 @@ setup(
         ],
         "dev": [
             "grpcio==1.85.3",
+            "matplotlib==3.11.2; python_version >= '3.11'",
+            "matplotlib==3.10.9; python_version < '3.11'",
             "mypy==2.4.1",
+            "playwright==1.65.2",
+            "pypdf==7.1.1",
             "pytest==9.2.0",
             "pyyaml==6.0.4",
             "ruff==0.17.6",

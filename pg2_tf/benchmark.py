@@ -11,6 +11,10 @@ draws people and measures on them; other data with
 and training steps of a preset's networks, at their full width, with
 
     python -m pg2_tf.benchmark --what=train --preset=market1501
+
+and the time of an image, by run folder, SavedModel and TensorFlow Lite, with
+
+    python -m pg2_tf.benchmark --what=infer --preset=market1501
 """
 
 import sys
@@ -67,16 +71,19 @@ _DATA_DIR = flags.DEFINE_string(
     "that is built here.",
 )
 _PRESET = flags.DEFINE_enum(
-    "preset", "market1501", presets.DATASETS, "For train: whose networks."
+    "preset", "market1501", presets.DATASETS, "For train and infer: whose networks."
 )
 _WIDTH = flags.DEFINE_integer(
-    "width", None, "For train: other than the preset's.", lower_bound=1
+    "width", None, "For train and infer: other than the preset's.", lower_bound=1
 )
 _BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size", None, "For train: other than the preset's.", lower_bound=1
+    "batch_size",
+    None,
+    "For train: other than the preset's. For infer: default 1 and 4.",
+    lower_bound=1,
 )
 _PRECISION = flags.DEFINE_multi_enum(
-    "precision", list(PRECISIONS), PRECISIONS, "For train; once for each."
+    "precision", list(PRECISIONS), PRECISIONS, "For train and infer; once for each."
 )
 _ACCUMULATE = flags.DEFINE_integer(
     "accumulate", 1, "For train: parts of a batch.", lower_bound=1

@@ -1,6 +1,8 @@
 """Exports the generators of a run as a SavedModel for TensorFlow Serving.
 
 python -m pg2_tf.export --run_dir=runs/market1501 --out=exported/market1501
+
+--tflite=float32,float16,dynamic,int8 writes TensorFlow Lite files as well.
 """
 
 from pathlib import Path
@@ -9,6 +11,7 @@ from absl import flags
 
 from pg2_tf.config import PRECISIONS
 from pg2_tf.inference import PoseTransfer
+from pg2_tf.lite_flags import LiteFlags
 from pg2_tf.run_folder import RunFolder
 from pg2_tf.serving import model_card, warm_up
 from pg2_tf.serving.saved_model import export_saved_model, next_version
@@ -33,6 +36,7 @@ _PRECISION = flags.DEFINE_enum(
 _VERSION = flags.DEFINE_integer(
     "version", None, "Of the model. Default: the next one.", lower_bound=1
 )
+_LITE = LiteFlags()
 _OVERWRITE = command.define_overwrite()
 
 
@@ -40,7 +44,8 @@ def main() -> None:
     """Checks the flags and exports."""
     run_dir = command.required("run_dir", _RUN_DIR.value)
     out = Path(command.required("out", _OUT.value))
-    version = _version(out)
+    _LITE.check(out, overwrite=_OVERWRITE.value, precision=_PRECISION.value)
+    version = _version(out) if _LITE.saved_model else None
     model = PoseTransfer.load(
         run_dir,
         stage=int(_STAGE.value) if _STAGE.value else None,
@@ -53,11 +58,16 @@ def main() -> None:
             f"{run_dir}: has no stage {last} yet, which is what is served; "
             f"--stage={model.stage} serves what there is"
         )
+    if version is not None:
+        _write_saved_model(model, RunFolder(run_dir), out, version)
+    _LITE.export(model, out)
+
+
+def _write_saved_model(
+    model: PoseTransfer, folder: RunFolder, out: Path, version: int
+) -> None:
     card = model_card.describe(
-        model,
-        RunFolder(run_dir),
-        weights=_WEIGHTS.value,
-        precision=_PRECISION.value,
+        model, folder, weights=_WEIGHTS.value, precision=_PRECISION.value
     )
     place = export_saved_model(model, out, version=version, card=card)
     print(
@@ -70,7 +80,7 @@ def main() -> None:
 
 def _version(out: Path) -> int:
     if _VERSION.value is None:
-        if _OVERWRITE.value:
+        if _OVERWRITE.value and not _LITE.is_asked_for:
             raise InputError("--overwrite is of a --version, which was not given")
         return next_version(out)
     place = out / str(_VERSION.value)

@@ -6,6 +6,7 @@ dilation and an erosion with a 5x5 square.
 """
 
 from functools import cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -41,6 +42,20 @@ LIMBS = (
 _SQUARE = np.ones((5, 5), np.uint8)
 
 
+class MaskSteps(NamedTuple):
+    """What a pose mask comes from, uint8 [height, width] of 0 and 1 each.
+
+    Attributes:
+        limbs: the limbs, strung with discs.
+        dilated: the same after the dilation.
+        mask: the pose mask: the same after the erosion.
+    """
+
+    limbs: np.ndarray
+    dilated: np.ndarray
+    mask: np.ndarray
+
+
 def draw_mask(
     pose: np.ndarray, *, size: tuple[int, int], radius: int = heatmaps.RADIUS
 ) -> np.ndarray:
@@ -54,15 +69,23 @@ def draw_mask(
     Returns:
         uint8 [height, width]: 1 on the body, 0 elsewhere.
     """
+    return mask_steps(pose, size=size, radius=radius).mask
+
+
+def mask_steps(
+    pose: np.ndarray, *, size: tuple[int, int], radius: int = heatmaps.RADIUS
+) -> MaskSteps:
+    """Draws the pose mask and what it comes from; takes what `draw_mask` takes."""
     # With a margin, since the disc of a centre outside may reach in.
     mask = np.zeros((size[0] + 2 * radius, size[1] + 2 * radius), np.uint8)
     columns, rows = np.trunc(_centres(pose, radius)).astype(np.int64).T + radius
     near = (rows >= 0) & (rows < len(mask)) & (columns >= 0) & (columns < mask.shape[1])
     mask[rows[near], columns[near]] = 1
-    discs = cv2.dilate(mask, _disc(radius))[radius:-radius, radius:-radius]
+    limbs = cv2.dilate(mask, _disc(radius))[radius:-radius, radius:-radius]
     # Outside the image nothing grows in, and the erosion does not eat from there.
-    closed = cv2.dilate(discs, _SQUARE, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    return cv2.erode(closed, _SQUARE, borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    dilated = cv2.dilate(limbs, _SQUARE, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    closed = cv2.erode(dilated, _SQUARE, borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    return MaskSteps(limbs, dilated, closed)
 
 
 def _centres(pose: np.ndarray, spacing: int) -> np.ndarray:

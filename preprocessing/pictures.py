@@ -59,10 +59,17 @@ def draw_pose(
     for start, end in kp.SKELETON:
         if found[start] and found[end]:
             cv2.line(
-                canvas, points[start], points[end], _colour(end), thick, cv2.LINE_AA
+                canvas,
+                points[start],
+                points[end],
+                keypoint_colour(end),
+                thick,
+                cv2.LINE_AA,
             )
     for index in np.flatnonzero(found).tolist():
-        cv2.circle(canvas, points[index], thick + 1, _colour(index), -1, cv2.LINE_AA)
+        cv2.circle(
+            canvas, points[index], thick + 1, keypoint_colour(index), -1, cv2.LINE_AA
+        )
     return canvas
 
 
@@ -176,6 +183,17 @@ def beside(sheets: Sequence[np.ndarray], *, note: str) -> np.ndarray:
     return whole
 
 
+def keypoint_colour(keypoint: int) -> tuple[int, int, int]:
+    """Returns the RGB colour, 0 to 255, of a keypoint and of the limb that ends there.
+
+    Args:
+        keypoint: its number, 0 to 17.
+    """
+    side, _, part = kp.NAMES[keypoint].partition("_")
+    leg = "_leg" * (part in ("hip", "knee", "ankle"))
+    return _COLOURS.get(side + leg, _COLOURS["middle"])
+
+
 def _enlarge(image: np.ndarray, scale: int) -> np.ndarray:
     """Repeats pixels, so that each stays a square of one colour."""
     return image.repeat(scale, axis=0).repeat(scale, axis=1)
@@ -193,9 +211,3 @@ def _write(strip: np.ndarray, text: str, *, centred: bool = False) -> None:
 def _hue(share: float) -> np.ndarray:
     """Returns a bright colour by its place on the wheel, 0 to 1, float64 [3]."""
     return 255 * np.array(colorsys.hsv_to_rgb(share, 0.8, 1))
-
-
-def _colour(keypoint: int) -> tuple[int, int, int]:
-    side, _, part = kp.NAMES[keypoint].partition("_")
-    leg = "_leg" * (part in ("hip", "knee", "ankle"))
-    return _COLOURS.get(side + leg, _COLOURS["middle"])

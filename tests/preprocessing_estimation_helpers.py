@@ -1,10 +1,13 @@
 """What the tests of pose estimation share: a tiny model that finds bright boxes."""
 
+import zipfile
 from functools import cache
 
 import numpy as np
 import tensorflow as tf
 
+from preprocessing import images
+from preprocessing.formats import annotation_csv
 from preprocessing.formats.orders import COCO_17
 
 SIDE = 32
@@ -58,3 +61,14 @@ def picture(size, box=None, *, brightness=255):
         left, top, right, bottom = box
         pixels[top : bottom + 1, left : right + 1] = brightness
     return pixels
+
+
+def real_people(archive, place, folder, table):
+    """Returns every third image of an archive's folder, with OpenPose's pose of it."""
+    with zipfile.ZipFile(archive) as file:
+        poses = annotation_csv.read_csv(file.extract(table, place))
+        names = [n for n in file.namelist() if n.startswith(folder) and ".jpg" in n]
+        return [
+            (images.decode(file.read(name), name=name), poses[name.split("/")[-1]])
+            for name in sorted(names)[::3]
+        ]

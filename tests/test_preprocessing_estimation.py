@@ -2,20 +2,23 @@
 
 import builtins
 import sys
-import zipfile
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from preprocessing_estimation_helpers import SIDE, box_model, convert, picture
+from preprocessing_estimation_helpers import (
+    SIDE,
+    box_model,
+    convert,
+    picture,
+    real_people,
+)
 
-from preprocessing import images
 from preprocessing import keypoints as kp
 from preprocessing.errors import InputError
 from preprocessing.estimation import squares
 from preprocessing.estimation.movenet import PoseEstimator
 from preprocessing.estimation.squares import Square
-from preprocessing.formats import annotation_csv
 
 
 @pytest.fixture
@@ -227,17 +230,6 @@ def test_litert_is_only_needed_to_estimate(model, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(InputError, match="pip install ai-edge-litert"):
         PoseEstimator(model)
-
-
-def real_people(archive, place, folder, table):
-    """Returns every third image of an archive's folder, with OpenPose's pose of it."""
-    with zipfile.ZipFile(archive) as file:
-        poses = annotation_csv.read_csv(file.extract(table, place))
-        names = [n for n in file.namelist() if n.startswith(folder) and ".jpg" in n]
-        return [
-            (images.decode(file.read(name), name=name), poses[name.split("/")[-1]])
-            for name in sorted(names)[::3]
-        ]
 
 
 def median_error(people, estimated):

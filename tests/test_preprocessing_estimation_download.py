@@ -1,12 +1,11 @@
 """The model is fetched once, whole and as published, or not at all."""
 
 import hashlib
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from preprocessing_fetching_helpers import served, url, url_of_nobody
 
-from preprocessing import files
+from preprocessing import fetching, files
 from preprocessing.errors import InputError
 from preprocessing.estimation import download
 
@@ -14,36 +13,11 @@ CONTENT = b"a model" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Serves the model whole, cut off, or not at all."""
-
-    def do_GET(self):
-        """Answers a request and counts it."""
-        self.server.asked.append(self.path)
-        if self.path == "/missing":
-            self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(CONTENT)))
-        self.end_headers()
-        self.wfile.write(CONTENT[: 100 if self.path == "/cut" else None])
-
-    def log_message(self, *arguments):
-        """Says nothing."""
-
-
 @pytest.fixture
 def server():
-    """A server of this machine; `asked` lists what was asked for."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.asked = []
-        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+    """Serves the model."""
+    with served({"/model": CONTENT}) as server:
         yield server
-        server.shutdown()
-
-
-def url(server, path):
-    return f"http://127.0.0.1:{server.server_port}{path}"
 
 
 def refused(cache, **options):
@@ -67,7 +41,7 @@ def test_fetched_once_and_then_kept(server, tmp_path):
 
 @pytest.mark.parametrize(
     ("path", "reason"),
-    [("/missing", "404"), ("/cut", "100 bytes read, 6900 more expected")],
+    [("/missing", "404"), ("/cut/model", "100 bytes read, 6900 more expected")],
 )
 def test_what_does_not_come_whole_is_not_kept(server, tmp_path, path, reason):
     line = refused(tmp_path, url=url(server, path), sha256=SHA256)
@@ -83,12 +57,18 @@ def test_another_file_than_the_published_one_is_not_kept(server, tmp_path):
 
 
 def test_without_network_it_says_what_to_download_and_where_to_put_it(tmp_path):
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as closed:
-        place = url(closed, "/model")
+    place = url_of_nobody()
     line = refused(tmp_path, url=place, sha256=SHA256)
     assert line.startswith(f"{place}: cannot be fetched (")
     assert f"download it to {tmp_path / download.NAME} yourself" in line
     assert "--model" in line
+
+
+def test_a_command_whose_flag_has_another_name_says_so(tmp_path):
+    options = {"url": url_of_nobody(), "flag": "pose_model"}
+    assert refused(tmp_path, **options).endswith("name a copy of it with --pose_model")
+    (tmp_path / download.NAME).write_bytes(b"another")
+    assert "or name it with --pose_model" in refused(tmp_path, **options)
 
 
 def test_a_damaged_copy_is_named_and_left_to_its_owner(server, tmp_path):
@@ -103,9 +83,9 @@ def test_a_damaged_copy_is_named_and_left_to_its_owner(server, tmp_path):
 def test_the_cache_is_where_the_system_keeps_caches(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert download.default_cache() == tmp_path / ".cache" / "pg2_tf"
+    assert fetching.default_cache() == tmp_path / ".cache" / "pg2_tf"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
-    assert download.default_cache() == tmp_path / "caches" / "pg2_tf"
+    assert fetching.default_cache() == tmp_path / "caches" / "pg2_tf"
 
 
 def test_the_known_checksum_is_that_of_the_model(shared):

@@ -20,9 +20,9 @@ class Options:
         data_dir: a data set that `preprocessing.build` has made, in place of one
             that is built first.
         quick: whether to show that it runs, no more.
-        preset: whose networks are trained.
+        preset: whose networks are trained, or make images.
         width, batch_size: other than the preset's; None for those.
-        precisions: to train in.
+        precisions: to compute in.
         accumulate, remat: as in `TrainConfig`.
     """
 

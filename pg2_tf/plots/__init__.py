@@ -1,0 +1,1 @@
+"""Figures for papers, as vector graphics and as pixels."""

@@ -1,0 +1,54 @@
+"""The benchmark of inference measures every way and holds it against its goal."""
+
+import json
+
+import pytest
+from pg2_tf_helpers import run_command
+
+from pg2_tf.benchmarks import inference, isolated
+from pg2_tf.benchmarks.inference import RELEASED, _figures, _Way
+
+MODULE = "pg2_tf.benchmark"
+KINDS = ("float32", "float16", "dynamic", "int8")
+
+
+def test_command_measures_every_way_for_every_batch(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        isolated, "call", lambda function, *arguments, cores: function(*arguments)
+    )
+    monkeypatch.setattr(inference, "_CALIBRATION", 2)
+    flags = ("--what=infer", "--quick", f"--out={tmp_path}", "--precision=bfloat16")
+    told = run_command(capsys, MODULE, *flags)
+    assert told.status == 0, told
+    content = json.loads((tmp_path / "benchmark.json").read_text())
+    cases = content["benchmarks"]["infer"]
+    assert [case["case"] for case in cases] == [
+        "tiny, width 4, batch 1",
+        "tiny, width 4, batch 4",
+        "tiny, width 4, loading and batches up to 4",
+    ]
+    ways = ["run folder, bfloat16", "SavedModel, bfloat16"]
+    ways += [f"TensorFlow Lite, {kind}" for kind in KINDS]
+    for case in cases:
+        assert [figure["name"] for figure in case["figures"]] == ways
+        assert all(figure["goal"] is None for figure in case["figures"])
+    for case in cases[:2]:
+        assert all(figure["value"] > 0 for figure in case["figures"])
+
+
+def test_goals_are_against_the_released_code_and_the_float_file(tmp_path):
+    ways = {
+        _Way("run folder, float32", tmp_path): 0.5,
+        _Way("SavedModel, bfloat16", tmp_path, "bfloat16"): 0.26,
+        _Way("TensorFlow Lite, float32", tmp_path, kind="float32"): 0.4,
+        _Way("TensorFlow Lite, int8", tmp_path, kind="int8"): 0.21,
+    }
+    released = RELEASED["market1501", 1]
+    first, *rest = _figures(ways, released, goals=True)
+    assert (first.value, first.goal) == (pytest.approx(540), None)
+    goals = [figure.goal and figure.goal.value for figure in rest]
+    assert goals == [pytest.approx(540 / 1.1), pytest.approx(270), None, 200]
+    assert [figure.goal.met(figure.value) for figure in rest if figure.goal] == [
+        *(False, True, False)
+    ]
+    assert all(not figure.goal for figure in _figures(ways, None, goals=False))

@@ -1,0 +1,121 @@
+"""Scores of the command that look through networks, against the metrics themselves."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from pg2_tf_helpers import command_error, make_run, run_command
+from pg2_tf_metrics_helpers import alexnet_weights, frozen_graph, linear_weights
+from preprocessing_estimation_helpers import box_model
+
+from pg2_tf.data.dataset import read_split
+from pg2_tf.metrics import images as image_metrics
+from pg2_tf.metrics.inception import (
+    Inception,
+    Statistics,
+    frechet_distance,
+    inception_score,
+)
+from pg2_tf.metrics.lpips import Lpips
+from pg2_tf.metrics.pose_accuracy import PoseAccuracy
+from preprocessing import files, images
+from preprocessing.masks import draw_mask
+
+MODULE = "pg2_tf.evaluate"
+_PAIRS = 12
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("run") / "run")
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory):
+    """Small or random networks in place of those that others trained, by flag."""
+    place = tmp_path_factory.mktemp("networks")
+    paths = {
+        "inception_graph": place / "graph.pb",
+        "lpips_alexnet": place / "alexnet.npz",
+        "lpips_linear": place / "linear.npz",
+        "pose_model": place / "box.tflite",
+    }
+    paths["inception_graph"].write_bytes(frozen_graph())
+    np.savez(paths["lpips_alexnet"], **alexnet_weights())
+    np.savez(paths["lpips_linear"], **linear_weights())
+    paths["pose_model"].write_bytes(box_model())
+    return paths
+
+
+def flags_of(run, data, out, **more):
+    named = {"split": "train", "num_pairs": _PAIRS, "out": out, **more}
+    flags = [f"--{name}={value}" for name, value in named.items()]
+    return [f"--run_dir={run}", f"--data_dir={data}", *flags]
+
+
+def test_scores_are_those_of_the_networks_given(
+    capsys, tmp_path, run, people_dir, networks
+):
+    more = {"metrics": "is,mask_is,fid,lpips,pckh", "save_images": True, **networks}
+    flags = flags_of(run, people_dir, tmp_path, **more)
+    result = run_command(capsys, MODULE, *flags)
+    assert result.status == 0, result.err
+    content = json.loads((tmp_path / "scores.json").read_text())
+    table = pd.read_csv(tmp_path / "pairs.csv")
+    split = read_split(people_dir, "train", image_size=(32, 32))
+    keypoints = dict(zip(split.names, split.keypoints, strict=True))
+    poses = np.stack([keypoints[name] for name in table["to"]])
+    made, targets = (saved(tmp_path, table, name) for name in ("refined", "target"))
+
+    inception = Inception.load(networks["inception_graph"])
+    pool, probabilities = inception.features(made)
+    inside = [draw_mask(pose, size=(32, 32)) for pose in poses]
+    masked = [image_metrics.masked(*pair) for pair in zip(made, inside, strict=True)]
+    alone = inception.features(np.stack(masked))[1]
+    scores = content["means"]["refined"]
+    assert scores["is"] == pytest.approx(inception_score(probabilities)[0], rel=1e-5)
+    assert scores["mask_is"] == pytest.approx(inception_score(alone)[0], rel=1e-5)
+    of_made, of_targets = Statistics(), Statistics()
+    of_made.update(pool)
+    of_targets.update(inception.features(targets)[0])
+    expected = frechet_distance(of_made, of_targets)
+    assert scores["fid"] == pytest.approx(expected, rel=1e-4)
+
+    lpips = Lpips.load(networks["lpips_alexnet"], networks["lpips_linear"])
+    np.testing.assert_allclose(table["refined_lpips"], lpips(made, targets), rtol=1e-4)
+    measure = PoseAccuracy.load(networks["pose_model"])
+    correct, counted = measure.correct(made, poses)
+    share = correct.sum(axis=1) / counted.sum(axis=1)
+    np.testing.assert_allclose(table["refined_pckh"], share)
+
+    recorded = json.dumps(content)
+    for path in networks.values():
+        assert files.sha256(path) in recorded, path
+
+
+def saved(place, table, name):
+    """Returns the images that the command wrote, in the order of its table."""
+    paths = sorted((place / "images" / name).rglob("*.png"))
+    assert len(paths) == len(table)
+    return np.stack([images.read(path) for path in paths])
+
+
+def test_lpips_needs_both_files(capsys, tmp_path, run, people_dir, networks):
+    only = {"metrics": "lpips", "lpips_alexnet": networks["lpips_alexnet"]}
+    line = command_error(
+        capsys, MODULE, *flags_of(run, people_dir, tmp_path / "out", **only)
+    )
+    assert "--lpips_linear" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_network_ends_before_anything_is_written(
+    capsys, tmp_path, run, people_dir, networks
+):
+    other = {"metrics": "is", "inception_graph": networks["pose_model"]}
+    line = command_error(
+        capsys, MODULE, *flags_of(run, people_dir, tmp_path / "out", **other)
+    )
+    assert str(networks["pose_model"]) in line
+    assert not (tmp_path / "out").exists()
