@@ -109,10 +109,13 @@ def test_card_holds_the_scores_of_that_model_and_no_others(tmp_path, capsys):
     kept = ("means", "pairs", "split", "protocol")
     assert read_card(out / "1")["scores"] == {name: scores[name] for name in kept}
     assert read_card(out / "2")["scores"] is None
-    (run / "evaluation" / "scores.json").write_text("{}")
+    files.write_json(run / "evaluation" / "scores.json", {"means": {}})
+    export(capsys, run, out)
+    assert read_card(out / "3")["scores"] is None
+    (run / "evaluation" / "scores.json").write_text("[")
     flags = [f"--run_dir={run}", f"--out={out}"]
     assert "scores.json: damaged" in command_error(capsys, "pg2_tf.export", *flags)
-    assert not (out / "3").exists()
+    assert not (out / "4").exists()
 
 
 # === Warm-up ===

@@ -51,10 +51,12 @@ def _scores(model: PoseTransfer, run: RunFolder, weights: str) -> dict[str, Any]
     path = run.path / "evaluation" / "scores.json"
     if not path.exists():
         return None
+    wanted = {"stage": model.stage, "step": model.step, "weights": weights}
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        of = (found["stage"], found["step"], found["weights"])
-        kept = {key: found[key] for key in ("means", "pairs", "split", "protocol")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        # Scores of folders of images say nothing of a stage.
+        if any(found.get(key) != value for key, value in wanted.items()):
+            return None
+        return {key: found[key] for key in ("means", "pairs", "split", "protocol")}
+    except (OSError, ValueError, LookupError, AttributeError) as error:
         raise InputError(f"{path}: damaged scores ({error!r})") from error
-    return kept if of == (model.stage, model.step, weights) else None
