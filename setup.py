@@ -37,7 +37,7 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
         # Nothing more is needed; the name is kept for `pip install pg2-tf[demo]`.
         "demo": [],
-        "figures": ["matplotlib>=3.8,<4"],
+        "figures": ["matplotlib>=3.9,<4"],
         "serving": ["tensorflow-serving-api>=2.19"],
         "dev": [
             "matplotlib==3.11.2; python_version >= '3.11'",

@@ -224,6 +224,14 @@ def test_headings_that_cannot_be_read_are_refused(headings):
         layout.plan(headings, image_size=(128, 64), width=3.25)
 
 
+def test_labels_are_no_formulas(tmp_path):
+    grid = make_grid(headings=["$\\x$", "50 $", "λ_1", "д"], labels=["ID $1$"] * 2)
+    path, _ = write(tmp_path, grid)
+    text = pypdf.PdfReader(path).pages[0].extract_text()
+    for label in ("$\\x$", "50 $", "λ_1", "ID $1$"):
+        assert label in text
+
+
 def test_long_labels_keep_their_ends():
     short = layout.shorten("ID 0017", length=1, points=7)
     assert short == "ID 0017"
