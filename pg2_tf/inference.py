@@ -1,5 +1,6 @@
 """The generators of a run folder, ready to make images."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from pg2_tf.run_folder import RunFolder
 from pg2_tf.weights import load_weights
 
 _BATCH = 16
+
+Images = dict[str, np.ndarray]
 
 
 class PoseTransfer:
@@ -70,7 +73,12 @@ class PoseTransfer:
         """Height and width of the images, in pixels."""
         return self.config.model.image_size
 
-    def __call__(self, images: np.ndarray, poses: np.ndarray) -> dict[str, np.ndarray]:
+    @property
+    def describe(self) -> str:
+        """What this is, one line."""
+        return f"run folder, stage {self.stage}, step {self.step:,}"
+
+    def __call__(self, images: np.ndarray, poses: np.ndarray) -> Images:
         """Generates images.
 
         Args:
@@ -81,22 +89,49 @@ class PoseTransfer:
         Returns:
             `coarse`, and with stage 2 `refined`, uint8 [B, H, W, 3].
         """
-        if images.shape[1:] != (*self.image_size, 3):
-            raise ValueError(f"images {images.shape}, needed [B, {self.image_size}, 3]")
-        parts = [
-            self._run(
-                tf.constant(images[start : start + _BATCH]),
-                tf.constant(poses[start : start + _BATCH], tf.float32),
-            )
-            for start in range(0, len(images), _BATCH)
-        ]
-        return {
-            name: np.concatenate([part[name].numpy() for part in parts])
-            for name in parts[0]
-        }
+        return in_parts(self._run_some, images, poses, image_size=self.image_size)
+
+    def _run_some(self, images: np.ndarray, poses: np.ndarray) -> Images:
+        made = self._run(tf.constant(images), tf.constant(poses))
+        return {name: image.numpy() for name, image in made.items()}
 
     def _generate(self, images: tf.Tensor, poses: tf.Tensor) -> dict[str, tf.Tensor]:
         source, heatmaps = ranges.to_signed(images), self._draw(poses)
         made = generate(self.networks, source, heatmaps, keypoints=poses)
         made.pop("difference", None)
         return {name: ranges.to_pixels(image) for name, image in made.items()}
+
+
+def in_parts(
+    generate_some: Callable[[np.ndarray, np.ndarray], Images],
+    images: np.ndarray,
+    poses: np.ndarray,
+    *,
+    image_size: tuple[int, int],
+    size: int = _BATCH,
+) -> Images:
+    """Generates images a few at a time.
+
+    Args:
+        generate_some: makes images, by name, of at most `size` images and poses.
+        images: uint8 [B, H, W, 3], B at least 1.
+        poses: [B, 18, 3].
+        image_size: height and width that the images must have.
+        size: of a part.
+
+    Returns:
+        What `generate_some` gives, joined.
+
+    Raises:
+        ValueError: images or poses of other shapes.
+    """
+    if images.shape[1:] != (*image_size, 3) or not len(images):
+        raise ValueError(f"images {images.shape}, needed [B, {image_size}, 3]")
+    if poses.shape != (len(images), 18, 3):
+        raise ValueError(f"poses {poses.shape}, needed [{len(images)}, 18, 3]")
+    poses = poses.astype(np.float32)
+    parts = [
+        generate_some(images[start : start + size], poses[start : start + size])
+        for start in range(0, len(images), size)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
