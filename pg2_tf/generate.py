@@ -1,121 +1,215 @@
-r"""Puts the person of a photo into one or many poses.
+r"""Puts the people of photos into poses, with any trained or exported model.
 
-    python -m pg2_tf.generate --run_dir=runs/market1501 --image=photo.jpg \
-        --pose=pose.json --out=out.png
+    python -m pg2_tf.generate --model=runs/market1501 --image=me.jpg \
+        --pose=hands-up,walking --out=me
 """
 
+from functools import cache
 from pathlib import Path
 
-import numpy as np
 from absl import flags
+from tqdm import tqdm
 
-from pg2_tf.inference import PoseTransfer
+from pg2_tf import photo as photos
+from pg2_tf.loading import Model, load_model
+from pg2_tf.results import Result, Writer
 from pg2_tf.weights_flag import define_weights
-from preprocessing import command, detections, files, fitting, images, pictures, poses
+from preprocessing import command, images, retargeting
 from preprocessing import keypoints as kp
 from preprocessing.errors import InputError
+from preprocessing.estimation import download
+from preprocessing.estimation.movenet import PoseEstimator
+from preprocessing.people import named
+from preprocessing.samples import Notes
+from preprocessing.sources.walking import image_files
+from preprocessing.target_poses import Target, TargetReader, read_pose
 
-_RUN_DIR = flags.DEFINE_string("run_dir", None, "Run folder of a trained model.")
-_IMAGE = flags.DEFINE_string(
-    "image", None, "Photo of one person; padded to the model's proportions and resized."
+_MODEL = flags.DEFINE_string(
+    "model", None, "Run folder, SavedModel or .tflite file of a trained model."
+)
+_RUN_DIR = flags.DEFINE_string("run_dir", None, "The same as --model.")
+_IMAGE = flags.DEFINE_list(
+    "image", [], "Photos, and folders of them, separated by commas."
 )
 _POSE = flags.DEFINE_list(
     "pose",
     [],
-    "Pose JSON files (OpenPose, COCO, AlphaPose, MMPose) of an image each, or folders "
-    "of them, separated by commas.",
+    "Separated by commas: pose files of an image each (OpenPose, COCO, AlphaPose, "
+    "MMPose), folders of them, photos, videos, folders of video frames, and names of "
+    "--list_poses.",
 )
+_LIST_POSES = flags.DEFINE_boolean("list_poses", False, "Print the poses with a name.")
 _POSE_SIZE = flags.DEFINE_string(
     "pose_size",
     None,
-    "HEIGHTxWIDTH of the images that the poses were found in. Default: the model's.",
+    "HEIGHTxWIDTH of the images that the poses in files were found in. Default: the "
+    "model's. Matters for --retarget=none and for poses in shares of the image.",
+)
+_SEQUENCE = flags.DEFINE_boolean(
+    "sequence", False, "The pose files of a folder are the frames of one sequence."
+)
+_FRAMES_PER_SECOND = flags.DEFINE_float(
+    "frames_per_second",
+    12.0,
+    "Of sequences; a video with more is thinned out.",
+    lower_bound=0.1,
+    upper_bound=60,
+)
+_MOST_FRAMES = flags.DEFINE_integer(
+    "most_frames", 240, "Of a sequence; what follows is left out.", lower_bound=1
+)
+_RETARGET = flags.DEFINE_enum(
+    "retarget",
+    "scale",
+    retargeting.MODES,
+    "scale: poses come to the person's place and size; limbs: and get the person's "
+    "limb lengths; none: they stay where they are in their image.",
+)
+_CROP = flags.DEFINE_enum(
+    "crop", "auto", photos.CROPS, "auto: around the person; none: the whole photo."
+)
+_PERSON = flags.DEFINE_integer(
+    "person",
+    None,
+    "Which of several people in a photo, counted from the left. Default: the largest.",
+    lower_bound=1,
+)
+_PHOTO_POSE = flags.DEFINE_string(
+    "photo_pose", None, "Pose file of the one photo, which is then not estimated."
+)
+_POSE_MODEL = flags.DEFINE_string(
+    "pose_model",
+    None,
+    "A MoveNet SinglePose model (.tflite). Default: Lightning int8, fetched once.",
 )
 _OUT = flags.DEFINE_string(
     "out",
     None,
-    "A .png: the image, or for many poses a sheet of them. Otherwise a folder: an "
-    "image for each pose, and the sheet.",
+    "A .png: the image, or a sheet of many; a .gif or .mp4: of one sequence. "
+    "Otherwise a folder for all of these.",
+)
+_PASTE_BACK = flags.DEFINE_boolean(
+    "paste_back", False, "Put the image back into the photo."
+)
+_INTERMEDIATE = flags.DEFINE_boolean(
+    "save_intermediate", False, "Keep skeleton, coarse image and difference as well."
 )
 _STAGE = flags.DEFINE_enum(
-    "stage", None, ["1", "2"], "Which stage's image. Default: the last one trained."
+    "stage", None, ["1", "2"], "Which stage's image. Default: the last of the model."
 )
 _WEIGHTS = define_weights()
 
 
 def main() -> None:
-    """Checks the flags, generates, and writes images."""
-    run_dir = command.required("run_dir", _RUN_DIR.value)
-    photo = images.read(command.required("image", _IMAGE.value))
-    out = Path(command.required("out", _OUT.value))
-    paths = _pose_files()
-    stage = int(_STAGE.value) if _STAGE.value else None
-    model = PoseTransfer.load(run_dir, stage=stage, weights=_WEIGHTS.value)
-    size = model.image_size
-    pose_size = (
-        command.parse_size("pose_size", _POSE_SIZE.value) if _POSE_SIZE.value else size
+    """Checks the flags, generates, and writes."""
+    if _LIST_POSES.value:
+        print(*named.NAMES, sep="\n")
+        return
+    place, notes = _model_path(), Notes()
+    writer = Writer(
+        command.required("out", _OUT.value),
+        intermediate=_INTERMEDIATE.value,
+        pasted=_PASTE_BACK.value,
     )
-    source = fitting.fit_image(photo, fitting.fit(photo.shape[:2], size))
-    targets = np.stack([_read_pose(path, pose_size, size) for path in paths])
-    made = model(np.repeat(source[None], len(targets), axis=0), targets)
-    generated = made.get("refined", made["coarse"])
-    _write(out, source, paths, targets, generated)
-    print(f"{out}: {len(paths)} images of {size[0]}x{size[1]}, stage {model.stage}")
-
-
-def _pose_files() -> list[Path]:
+    paths = _photos(notes)
     if not _POSE.value:
         raise InputError("--pose is needed; see --help")
+    stage = int(_STAGE.value) if _STAGE.value else None
+    model = load_model(place, stage=stage, weights=_WEIGHTS.value)
+    targets = _targets(model.image_size, notes)
+    writer.check(photos=len(paths), targets=targets)
+    results = _generate(model, paths, targets, notes)
+    writer.write(results)
+    count = sum(len(result.made.poses) for result in results)
+    print(*notes.lines(), sep="\n", end="\n" if notes.lines() else "")
+    height, width = model.image_size
+    print(f"{writer.out}: {count} images of {height}x{width}, stage {model.stage}")
+
+
+def _model_path() -> str:
+    if _MODEL.value and _RUN_DIR.value:
+        raise InputError("--model and --run_dir are the same; give one of them")
+    return command.required("model", _MODEL.value or _RUN_DIR.value)
+
+
+def _photos(notes: Notes) -> list[Path]:
+    if not _IMAGE.value:
+        raise InputError("--image is needed; see --help")
     paths: list[Path] = []
-    for path in map(Path, _POSE.value):
-        if path.is_dir():
-            inside = sorted(path.glob("*.json"))
-            if not inside:
-                raise InputError(f"{path}: no JSON file in this folder")
-            paths += inside
-        else:
-            paths.append(path)
+    for path in map(Path, _IMAGE.value):
+        inside = image_files(path, notes) if path.is_dir() else [path]
+        if not inside:
+            raise InputError(f"{path}: no image there ({', '.join(images.SUFFIXES)})")
+        paths += inside
+    if _PHOTO_POSE.value and len(paths) > 1:
+        raise InputError("--photo_pose is the pose of one photo, and there are several")
     return paths
 
 
-def _read_pose(
-    path: Path, pose_size: tuple[int, int], size: tuple[int, int]
-) -> np.ndarray:
-    found = poses.read_one(path)
-    pose = detections.choose(found, pose_size)
-    if pose is None:
-        raise InputError(f"{path}: no person in it")
-    if len(found.people) > 1:
-        print(f"{path}: {len(found.people)} people, the most confident was taken")
-    places = pose[kp.found(pose), :2]
-    if (places < -0.5).any() or (places >= pose_size[::-1]).any():
-        (left, top), (right, bottom) = places.min(axis=0), places.max(axis=0)
-        raise InputError(
-            f"{path}: its keypoints reach from x {left:.0f}, y {top:.0f} to x "
-            f"{right:.0f}, y {bottom:.0f}, outside {pose_size[0]}x{pose_size[1]}; give "
-            "--pose_size=HEIGHTxWIDTH of the image they were found in"
-        )
-    return fitting.fit_pose(pose, fitting.fit(pose_size, size))
+def _targets(image_size: tuple[int, int], notes: Notes) -> list[Target]:
+    pose_size = image_size
+    if _POSE_SIZE.value:
+        pose_size = command.parse_size("pose_size", _POSE_SIZE.value)
+    reader = TargetReader(
+        _estimator,
+        notes=notes,
+        pose_size=pose_size,
+        sequence=_SEQUENCE.value,
+        frames_per_second=_FRAMES_PER_SECOND.value,
+        most_frames=_MOST_FRAMES.value,
+    )
+    return [target for value in _POSE.value for target in reader.read(value)]
 
 
-def _write(
-    out: Path,
-    source: np.ndarray,
-    paths: list[Path],
-    targets: np.ndarray,
-    made: np.ndarray,
-) -> None:
-    def sheet() -> np.ndarray:
-        sources = [source] * len(made)
-        return pictures.pose_sheet(sources, targets, {"generated": made})
+def _generate(
+    model: Model, paths: list[Path], targets: list[Target], notes: Notes
+) -> list[Result]:
+    results = []
+    total = len(paths) * sum(len(target.poses) for target in targets)
+    with tqdm(total=total, desc="generating", unit=" images") as progress:
+        for path in paths:
+            person = _find(path, model.image_size, notes)
+            for target in targets:
+                made = photos.transfer(model, person, target, retarget=_RETARGET.value)
+                if made.shrunk < 1:
+                    notes.say(
+                        f"{path.name}, {target.name}: made {made.shrunk:.0%} of the "
+                        "size, to be in the image"
+                    )
+                results.append(Result(path.stem, person, target, made))
+                progress.update(len(target.poses))
+    return results
 
-    if out.suffix.lower() == ".png":
-        picture = made[0] if len(made) == 1 else sheet()
-        files.write_bytes(out, images.encode_png(picture))
-        return
-    for number, (path, image) in enumerate(zip(paths, made, strict=True)):
-        name = f"{number:03d}_{path.stem.removesuffix('_keypoints')}.png"
-        files.write_bytes(out / name, images.encode_png(image))
-    files.write_bytes(out / "sheet.png", images.encode_png(sheet()))
+
+def _find(path: Path, image_size: tuple[int, int], notes: Notes) -> photos.Person:
+    photo, shrunk = images.read_bounded(path)
+    size = (photo.shape[0], photo.shape[1])
+    if shrunk > 1:
+        notes.say(f"{path}: read {shrunk} times smaller, {size[0]}x{size[1]}")
+    pose = None
+    if _PHOTO_POSE.value:
+        whole = (size[0] * shrunk, size[1] * shrunk)
+        found = read_pose(Path(_PHOTO_POSE.value), whole, notes=notes)
+        pose = kp.within(kp.resize(found, size=whole, new_size=size), size)
+    wanted = _CROP.value == "auto" or _RETARGET.value != "none"
+    person = photos.find_person(
+        photo,
+        image_size,
+        name=str(path),
+        estimator=_estimator() if wanted and pose is None else None,
+        pose=pose,
+        number=_PERSON.value,
+        crop=_CROP.value,
+    )
+    if (line := photos.describe(person, str(path))) is not None:
+        notes.say(line)
+    return person
+
+
+@cache
+def _estimator() -> PoseEstimator:
+    path = _POSE_MODEL.value or download.fetch(download.default_cache())
+    return PoseEstimator(path)
 
 
 if __name__ == "__main__":
