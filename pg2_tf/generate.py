@@ -201,7 +201,7 @@ def _find(path: Path, image_size: tuple[int, int], notes: Notes) -> photos.Perso
         number=_PERSON.value,
         crop=_CROP.value,
     )
-    if (line := photos.describe(person, str(path))) is not None:
+    if (line := photos.describe(person)) is not None:
         notes.say(line)
     return person
 

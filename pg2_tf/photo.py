@@ -20,7 +20,7 @@ from preprocessing.target_poses import Target
 
 CROPS = ("auto", "none")
 # Of the shorter side of what is pasted back.
-_FEATHER = 0.08
+_FEATHER = 0.05
 _ANKLES = [kp.INDEX["right_ankle"], kp.INDEX["left_ankle"]]
 
 
@@ -28,6 +28,7 @@ class Person(NamedTuple):
     """Somebody in a photo.
 
     Attributes:
+        name: of the photo, for messages.
         photo: uint8 [H, W, 3], RGB, upright.
         pose: float32 [18, 3], in pixels of the photo; `missing_pose()` if not looked
             for.
@@ -36,6 +37,7 @@ class Person(NamedTuple):
         others: how many more people the photo shows.
     """
 
+    name: str
     photo: np.ndarray
     pose: np.ndarray
     fitted: Fit
@@ -119,7 +121,7 @@ def find_person(
         fitted = fitting.around(pose, size, image_size)
     else:
         fitted = fitting.fit(size, image_size)
-    return Person(photo, pose, fitted, fitting.fit_image(photo, fitted), others)
+    return Person(name, photo, pose, fitted, fitting.fit_image(photo, fitted), others)
 
 
 def place(
@@ -141,21 +143,30 @@ def place(
         made smaller by to be inside.
 
     Raises:
-        InputError: nothing by which to compare the bodies, or nothing of the pose is
-            in the image.
+        InputError: nothing by which to compare the bodies, nothing of the pose is in
+            the image, or with `none`, some of it is outside of `target.size`.
     """
     size, shrunk = person.fitted.new_size, 1.0
+    own = person.pose_in_crop
     if retarget == "none":
+        _check_inside(target)
         fitted = fitting.fit(target.size, size)
         poses = np.stack([fitting.fit_pose(pose, fitted) for pose in target.poses])
+    elif not retargeting.comparable(target.poses, own):
+        raise InputError(
+            f"{person.name}: nothing was found of its person that the pose "
+            f"{target.name} has, to compare their sizes by; --retarget=none takes a "
+            "pose as it is"
+        )
     else:
-        own = person.pose_in_crop
         poses = retargeting.retarget(target.poses, own, mode=retarget)
         if kp.found(own[_ANKLES]).any():
             poses, shrunk = retargeting.fit_inside(poses, size)
-        poses = kp.within(poses, size)
+    poses = kp.within(poses, size)
     if not kp.found(poses).any(axis=1).all():
-        raise InputError(f"{target.name}: nothing of this pose is in the image")
+        raise InputError(
+            f"{person.name}: the pose {target.name} is outside of the image"
+        )
     return poses, shrunk
 
 
@@ -195,12 +206,12 @@ def paste_back(person: Person, image: np.ndarray) -> np.ndarray:
     return pasted
 
 
-def describe(person: Person, name: str) -> str | None:
+def describe(person: Person) -> str | None:
     """Returns a line on a choice among people, None where there was none."""
     if not person.others:
         return None
     return (
-        f"{name}: {person.others + 1} people; --person=N takes another, counted from "
+        f"{person.name}: {person.others + 1} people; --person=N takes another, counted from "
         "the left"
     )
 
@@ -219,6 +230,18 @@ def _choose(people: list[np.ndarray], number: int | None, name: str) -> np.ndarr
             f"{len(people)}"
         )
     return people[number - 1]
+
+
+def _check_inside(target: Target) -> None:
+    places = target.poses[kp.found(target.poses)][:, :2]
+    height, width = target.size
+    if (places < -0.5).any() or (places >= (width, height)).any():
+        (left, top), (right, bottom) = places.min(axis=0), places.max(axis=0)
+        raise InputError(
+            f"{target.name}: its keypoints reach from x {left:.0f}, y {top:.0f} to x "
+            f"{right:.0f}, y {bottom:.0f}, outside {height}x{width}; give "
+            "--pose_size=HEIGHTxWIDTH of the image they were found in"
+        )
 
 
 def _ramp(start: int, length: int, whole: int, reach: float) -> np.ndarray:

@@ -12,7 +12,7 @@ MODES = ("pad", "crop", "stretch")
 
 # What a body needs beyond its keypoints, which end at eyes, wrists and ankles: shares
 # of the height of the box around them.
-_ABOVE, _BELOW, _BESIDE = 0.13, 0.09, 0.08
+_ABOVE, _BELOW, _BESIDE = 0.13, 0.1, 0.08
 # The top of the head is as far above the eyes as these are above the neck.
 _FACE = [kp.INDEX[name] for name in ("nose", "right_eye", "left_eye")]
 _NECK = kp.INDEX["neck"]
@@ -70,7 +70,9 @@ def around(pose: np.ndarray, size: tuple[int, int], new_size: tuple[int, int]) -
         new_size: height and width wanted.
     """
     box = _body_box(pose)
-    low, high = np.floor(box[:2] + 0.5), np.ceil(box[2:] + 0.5)
+    # A body that the picture cuts off needs no room beyond it.
+    low = np.maximum(np.floor(box[:2] + 0.5), 0)
+    high = np.minimum(np.ceil(box[2:] + 0.5), size[::-1])
     wide, tall = np.maximum(high - low, 2)
     tall = round(max(tall, wide * new_size[0] / new_size[1]))
     wide = max(round(tall * new_size[1] / new_size[0]), 1)
