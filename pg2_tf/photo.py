@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pg2_tf.loading import Model
-from preprocessing import fitting, images, retargeting
+from preprocessing import fitting, retargeting
 from preprocessing import keypoints as kp
 from preprocessing.errors import InputError
 from preprocessing.estimation import crowd
@@ -19,8 +19,6 @@ from preprocessing.fitting import Fit
 from preprocessing.target_poses import Target
 
 CROPS = ("auto", "none")
-# Of the shorter side of what is pasted back.
-_FEATHER = 0.05
 _ANKLES = [kp.INDEX["right_ankle"], kp.INDEX["left_ankle"]]
 
 
@@ -189,21 +187,7 @@ def paste_back(person: Person, image: np.ndarray) -> np.ndarray:
     Returns:
         uint8 [H, W, 3], a copy of the photo.
     """
-    fitted = person.fitted
-    (rows, columns), (height, width) = fitted.framed, fitted.size
-    top, left = -fitted.top, -fitted.left
-    reach = max(1.0, _FEATHER * min(rows, columns))
-    down, across = _ramp(top, rows, height, reach), _ramp(left, columns, width, reach)
-    # The crop may go beyond the photo.
-    first, start = max(-top, 0), max(-left, 0)
-    large = images.resize(image, fitted.framed)
-    placed = large[first : first + len(down), start : start + len(across)]
-    part = np.s_[max(top, 0) :, max(left, 0) :]
-    pasted = person.photo.copy()
-    there = pasted[part][: len(down), : len(across)]
-    weights = np.outer(down, across)[..., None]
-    there[:] = np.round(weights * placed + (1 - weights) * there)
-    return pasted
+    return fitting.put_back(image, person.photo, person.fitted)
 
 
 def describe(person: Person) -> str | None:
@@ -211,8 +195,8 @@ def describe(person: Person) -> str | None:
     if not person.others:
         return None
     return (
-        f"{person.name}: {person.others + 1} people; --person=N takes another, counted from "
-        "the left"
+        f"{person.name}: {person.others + 1} people, of whom --person=N takes another "
+        "than the largest, counted from the left"
     )
 
 
@@ -242,19 +226,3 @@ def _check_inside(target: Target) -> None:
             f"{right:.0f}, y {bottom:.0f}, outside {height}x{width}; give "
             "--pose_size=HEIGHTxWIDTH of the image they were found in"
         )
-
-
-def _ramp(start: int, length: int, whole: int, reach: float) -> np.ndarray:
-    """Returns the weights of `length` pixels of a line at those inside `whole`.
-
-    They rise from 0 to 1 within `reach` pixels, but at the photo's own border, where
-    there is nothing to blend with, they are 1.
-    """
-    end = start + length
-    places = np.arange(max(start, 0), min(end, whole), dtype=np.float32)
-    weights = np.ones_like(places)
-    if start > 0:
-        weights = np.minimum(weights, (places - start + 1) / reach)
-    if end < whole:
-        weights = np.minimum(weights, (end - places) / reach)
-    return weights
