@@ -67,14 +67,14 @@ class Transferred(NamedTuple):
         return self.images.get("refined", self.images["coarse"])
 
     def intermediate(self, frame: int) -> dict[str, np.ndarray]:
-        """Returns the images that lead to the last, uint8 [H, W, 3], in their order.
+        """Returns the images that lead to the refined one, uint8 [H, W, 3].
 
-        `coarse`, and with a second stage `difference`: half of refined less coarse,
-        around grey.
+        `coarse`, and `difference`: half of refined less coarse, around grey. None of
+        them where the model ends with its first stage.
         """
-        coarse = self.images["coarse"][frame]
         if "refined" not in self.images:
-            return {"coarse": coarse}
+            return {}
+        coarse = self.images["coarse"][frame]
         change = (self.images["refined"][frame].astype(int) - coarse) // 2
         return {"coarse": coarse, "difference": (128 + change).astype(np.uint8)}
 

@@ -51,21 +51,34 @@ def test_the_person_is_found_and_the_pose_comes_to_them(run, files, tmp_path, ca
     assert images.read(tmp_path / "out_skeleton.png").any()
 
 
-def test_the_photos_pose_can_be_given(run, files, tmp_path, capsys):
-    pose = named.named_pose("walking")
-    openpose.write_json(tmp_path / "own.json", pose)
-    photo = np.full((*named.SIZE, 3), 90, np.uint8)
-    (tmp_path / "drawn.png").write_bytes(images.encode_png(photo))
-    flags = [f"--image={tmp_path / 'drawn.png'}", "--pose=sitting,waving"]
-    flags += [f"--photo_pose={tmp_path / 'own.json'}", "--retarget=limbs"]
-    assert generate(capsys, run, *flags, f"--out={tmp_path / 'out'}").status == 0
-    names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"000_sitting.png", "001_waving.png", "sheet.png"}
-    two = f"--image={tmp_path / 'drawn.png'},{files / 'box.png'}"
-    error = command_error(
-        capsys, MODULE, f"--model={run}", *flags, two, f"--out={tmp_path / 'o'}"
-    )
+def test_a_drawn_persons_pose_is_given_with_the_photo(run, files, tmp_path, capsys):
+    person = tmp_path / "person"
+    flags = ["--seed=3", "--num_poses=2", f"--out={person}"]
+    drawn = run_command(capsys, "preprocessing.draw_person", *flags)
+    assert drawn.status == 0
+    flags = [f"--image={person / 'photo.png'}", "--retarget=limbs"]
+    flags += [f"--photo_pose={person / 'photo_keypoints.json'}"]
+    flags += [f"--pose=sitting,{person}", f"--out={tmp_path / 'out'}"]
+    assert generate(capsys, run, *flags).status == 0
+    names = {path.stem for path in (tmp_path / "out").iterdir()}
+    assert names == {"000_sitting", "001_photo", "002_pose1", "003_pose2", "sheet"}
+    flags[0] += f",{files / 'box.png'}"
+    error = command_error(capsys, MODULE, f"--model={run}", *flags)
     assert "--photo_pose is the pose of one photo" in error
+
+
+def test_an_exported_model_gives_the_same_images(run, files, tmp_path, capsys):
+    exported = tmp_path / "exported"
+    flags = [f"--run_dir={run}", f"--out={exported}"]
+    assert run_command(capsys, "pg2_tf.export", *flags).status == 0
+    made = []
+    for model in (run, exported):
+        out = tmp_path / f"{model.name}.png"
+        flags = [f"--image={files / 'box.png'}", "--pose=walking", f"--out={out}"]
+        flags.append(f"--pose_model={files / 'box.tflite'}")
+        assert generate(capsys, model, *flags).status == 0
+        made.append(images.read(out).astype(int))
+    assert np.abs(made[0] - made[1]).max() <= 1
 
 
 def test_many_photos_and_poses_give_a_sheet_of_all(run, files, tmp_path, capsys):
