@@ -101,6 +101,24 @@ def test_many_photos_and_poses_give_a_sheet_of_all(run, files, tmp_path, capsys)
     ]
 
 
+def test_of_many_photos_those_without_a_person_are_left_out(
+    run, files, tmp_path, capsys
+):
+    (tmp_path / "nobody.png").write_bytes(images.encode_png(picture((300, 300))))
+    (tmp_path / "text.jpg").write_text("no photo")
+    flags = [f"--image={tmp_path},{files / 'box.png'}", "--pose=hands-up"]
+    flags += [f"--pose_model={files / 'box.tflite'}", f"--out={tmp_path / 'out'}"]
+    result = generate(capsys, run, *flags)
+    assert result.status == 0
+    assert "2 photos left out" in result.out
+    assert "nobody.png: no person found" in result.out
+    assert "1 images of 32x32" in result.out
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"000_box_hands-up.png", "sheet.png"}
+    flags[0] = f"--image={tmp_path / 'nobody.png'},{tmp_path / 'text.jpg'}"
+    assert "nobody.png" in command_error(capsys, MODULE, f"--model={run}", *flags)
+
+
 def test_pasted_back_the_image_has_the_photos_size(run, files, tmp_path, capsys):
     out = tmp_path / "out.png"
     flags = [f"--image={files / 'box.png'}", f"--pose_model={files / 'box.tflite'}"]
