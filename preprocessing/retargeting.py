@@ -124,10 +124,11 @@ def fit_inside(
     low, high = places.min(axis=0), places.max(axis=0)
     extent = np.maximum(high - low, _POINT)
     factor = float(min(1.0, *((last - first) / extent)))
-    middle = (low + high) / 2
-    half = factor * (high - low) / 2
-    centre = np.clip(middle, first + half, np.maximum(last - half, first + half))
-    moved[found, :2] = centre + factor * (places - middle)
+    # Who is made smaller stays with their feet on the ground.
+    ground = np.array([(low[0] + high[0]) / 2, high[1]])
+    start, end = first + factor * (ground - low), last - factor * (high - ground)
+    ends = np.clip(ground, start, np.maximum(start, end))
+    moved[found, :2] = ends + factor * (places - ground)
     return moved, factor
 
 

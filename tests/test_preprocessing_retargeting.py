@@ -206,6 +206,16 @@ def test_a_pose_that_sticks_out_is_moved_no_further_than_needed():
     )
 
 
+def test_who_is_too_wide_is_made_smaller_with_the_feet_where_they_were():
+    wide = pose("arms-out", scale=1.2, move=(-12, -20))
+    (moved,), factor = fit_inside(wide[None], named.SIZE)
+    assert factor < 0.9
+    assert moved[:, 1].max() == pytest.approx(wide[:, 1].max(), abs=1e-3)
+    assert np.ptp(moved[kp.found(moved), 0]) == pytest.approx(
+        127 - 2 * 0.04 * 256, abs=1e-2
+    )
+
+
 def test_a_pose_too_large_is_made_smaller_and_all_frames_alike():
     large = np.stack([pose("hands-up", scale=2), pose("arms-out", scale=2)])
     moved, factor = fit_inside(large, named.SIZE)
