@@ -1,5 +1,7 @@
 """The client against a server on this machine: both protocols, and what goes wrong."""
 
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -7,8 +9,11 @@ import tensorflow as tf
 from pg2_tf_helpers import command_error, make_run, random_poses, run_command
 
 from pg2_tf.inference import PoseTransfer
+from pg2_tf.serving.connection import connect
+from pg2_tf.serving.endpoint import Endpoint
 from pg2_tf.serving.saved_model import export_saved_model
 from preprocessing import images
+from preprocessing.errors import InputError
 from preprocessing.formats import openpose
 
 trustme = pytest.importorskip("trustme", reason="needs trustme")
@@ -304,6 +309,12 @@ def test_unusable_flags_are_one_line(server, files, tmp_path, capsys):
     ):
         flags = flags_for(server, "grpc", files, tmp_path / "out", **changes)
         assert message in refused(capsys, *flags)
+
+
+def test_a_package_that_is_missing_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pg2_tf.serving.grpc_model", None)
+    with pytest.raises(InputError, match=r"pip install 'pg2-tf\[serving\]'"):
+        connect(Endpoint("localhost:1", "people"))
 
 
 # === Certificates and tokens ===
