@@ -37,7 +37,7 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
         # Nothing more is needed; the name is kept for `pip install pg2-tf[demo]`.
         "demo": [],
-        "figures": ["matplotlib>=3.8,<4"],
+        "figures": ["matplotlib>=3.9,<4"],
         # The client, and the requests that warm a model up.
         "serving": [
             "grpcio>=1.66,<2",

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from pg2_tf import evaluation
 from pg2_tf.data.dataset import read_split
+from pg2_tf.data.pairs import draw_pairs
 from pg2_tf.data.pipeline import PairSource
 from preprocessing import images, masks
 from preprocessing.sources import synthetic
@@ -39,13 +39,13 @@ def of_data(
     count: int,
     seed: int = 0,
 ) -> Examples:
-    """Draws pairs of a data set; see `evaluation.draw_pairs`.
+    """Draws pairs of a data set; see `data.pairs.draw_pairs`.
 
     Raises:
         InputError: no such data set or split, or one of another image size.
     """
     stored = read_split(data_dir, split, image_size=image_size)
-    positions = evaluation.draw_pairs(stored, count, seed=seed)
+    positions = draw_pairs(stored, count, seed=seed)
     # These few are decoded, not every image of the split.
     source = PairSource(stored, decoded_limit=0)
     pairs = source.gather(tf.constant(positions, tf.int64))

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from preprocessing import detections, fitting, poses
+from preprocessing import fitting, target_poses
 from preprocessing import keypoints as kp
 from preprocessing.errors import InputError
+from preprocessing.samples import Notes
 
 
 def find(paths: Sequence[str | Path]) -> list[Path]:
@@ -47,12 +48,10 @@ def read(path: Path, pose_size: tuple[int, int], size: tuple[int, int]) -> np.nd
     Raises:
         InputError: nobody is in it, or keypoints lie outside of the image.
     """
-    found = poses.read_one(path)
-    pose = detections.choose(found, pose_size)
-    if pose is None:
-        raise InputError(f"{path}: no person in it")
-    if len(found.people) > 1:
-        print(f"{path}: {len(found.people)} people, the most confident was taken")
+    notes = Notes()
+    pose = target_poses.read_pose(path, pose_size, notes=notes)
+    for line in notes.said:
+        print(line)
     places = pose[kp.found(pose), :2]
     if (places < -0.5).any() or (places >= pose_size[::-1]).any():
         (left, top), (right, bottom) = places.min(axis=0), places.max(axis=0)

@@ -105,6 +105,18 @@ def clean(pose: np.ndarray) -> np.ndarray:
     return pose
 
 
+def within(pose: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Returns poses [..., 18, 3] without the keypoints outside of `size` pixels.
+
+    Args:
+        pose: the poses.
+        size: height and width of the image.
+    """
+    places = pose[..., :2]
+    inside = (places >= -0.5) & (places < np.array(size[::-1]))
+    return np.where(inside.all(axis=-1, keepdims=True), pose, np.zeros_like(pose))
+
+
 def resize(
     pose: np.ndarray, *, size: tuple[int, int], new_size: tuple[int, int]
 ) -> np.ndarray:

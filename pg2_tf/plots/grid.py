@@ -117,7 +117,7 @@ def _left(layout: Layout, column: int) -> int:
 
 def _draw_headings(axes: "Axes", layout: Layout) -> None:
     for column, heading in enumerate(layout.headings):
-        for above, line in enumerate(reversed(heading)):
+        for above, line in zip(range(len(heading))[::-1], heading, strict=True):
             axes.text(
                 _left(layout, column) + layout.cell[1] / 2,
                 layout.lowest_baseline - above * layout.line,

@@ -23,8 +23,10 @@ MIN_DPI = 300
 TEXT = 8.0
 SMALLEST_TEXT = 5.0
 _STYLE: Any = {
-    # Comes with matplotlib, so that text is the same on every machine.
-    "font.family": "STIXGeneral",
+    # They come with matplotlib, so that text is the same on every machine.
+    "font.family": ["STIXGeneral", "DejaVu Sans"],
+    # A dollar sign in a label is one.
+    "text.parse_math": False,
     "font.size": TEXT,
     "axes.linewidth": 0.6,
     "axes.spines.right": False,

@@ -22,7 +22,7 @@ FACINGS = {
 _FACING_WEIGHTS = (0.3, 0.1, 0.12, 0.04, 0.18, 0.04, 0.12, 0.1)
 
 # Upper arm out and forward, forearm out and forward.
-_ARMS = {
+ARMS = {
     "hanging": (9, -3, 5, 11),
     "bent": (15, -10, 4, 38),
     "pocket": (22, -16, -10, 20),
@@ -41,7 +41,7 @@ _BOTH_ARMS = ("hanging", "bent", "on hip", "folded", "up", "at chest", "reaching
 _BOTH_ARMS_WEIGHTS = (0.48, 0.14, 0.14, 0.1, 0.06, 0.04, 0.04)
 
 # Thigh out and forward, knee's bend; for one leg and for the other.
-_LEGS = {
+LEGS = {
     "standing": ((3, 0, 2), (3, 0, 2)),
     "wide": ((10, 0, 3), (10, 0, 3)),
     "relaxed": ((1, -2, 0), (9, 11, 15)),
@@ -103,8 +103,8 @@ def random_body_pose(
     names = tuple(FACINGS)
     drawn = names[rng.choice(len(names), p=_FACING_WEIGHTS)]
     facing = drawn if facing is None else facing
-    stance = tuple(_LEGS)[rng.choice(len(_LEGS), p=_LEGS_WEIGHTS)]
-    legs = [_jitter(rng, leg, spread=2.5) for leg in _LEGS[stance]]
+    stance = tuple(LEGS)[rng.choice(len(LEGS), p=_LEGS_WEIGHTS)]
+    legs = [_jitter(rng, leg, spread=2.5) for leg in LEGS[stance]]
     legs = [(out, forward, max(bend, 0.0)) for out, forward, bend in legs]
     left_first = bool(rng.integers(2))
     left_leg, right_leg = legs if left_first else legs[::-1]
@@ -138,11 +138,11 @@ def _random_arms(
         return _jitter(rng, arms[0], spread=3), _jitter(rng, arms[1], spread=3)
     if kind < 0.55:
         name = _BOTH_ARMS[rng.choice(len(_BOTH_ARMS), p=_BOTH_ARMS_WEIGHTS)]
-        arms = [_ARMS[name]] * 2
+        arms = [ARMS[name]] * 2
     else:
-        names = tuple(_ARMS)
-        quiet = _ARMS[names[rng.integers(3)]]
-        active = _ARMS[names[rng.integers(len(names))]]
+        names = tuple(ARMS)
+        quiet = ARMS[names[rng.integers(3)]]
+        active = ARMS[names[rng.integers(len(names))]]
         arms = [quiet, active] if rng.integers(2) else [active, quiet]
     return _jitter(rng, arms[0], spread=5), _jitter(rng, arms[1], spread=5)
 
