@@ -109,7 +109,7 @@ def test_command_measures_all_and_keeps_every_figure(capsys, tmp_path, in_proces
         for case in measurements:
             assert f"{name}: {case['case']}" in result.out
             assert f"bound by {case['bound']}" in result.out
-            if name != "train":
+            if name in ("preprocess", "input"):
                 speed = case["figures"][0]
                 assert speed["name"] == "speed"
                 assert speed["goal"]["value"] > 0

@@ -116,7 +116,7 @@ def test_run_of_another_width_or_data_set_is_refused(run, people_dir, tmp_path, 
 
 def test_evaluation_refuses_what_does_not_fit(run, people_dir, tmp_path, capsys):
     module, flag = "pg2_tf.evaluate", f"--run_dir={run}"
-    assert "--run_dir is needed" in command_error(capsys, module)
+    assert "--run_dir or --generated is needed" in command_error(capsys, module)
     error = command_error(capsys, module, f"--run_dir={tmp_path}")
     assert "no run folder" in error
     tall = build_people(tmp_path / "tall", size=(64, 32))
