@@ -7,7 +7,7 @@ An evaluation that was interrupted goes on where it stopped.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,10 +99,28 @@ _OUT = flags.DEFINE_string(
 )
 
 
+# The flags that only one of the two knows.
+_OF_RUNS = {
+    flag.name: flag
+    for flag in (
+        _DATA_DIR,
+        _SPLIT,
+        _PAIRS,
+        _NUM_PAIRS,
+        _SEED,
+        _STAGE,
+        _WEIGHTS,
+        _MASK_OF,
+    )
+}
+_OF_FOLDERS = {flag.name: flag for flag in (_TARGET, _MASK, _POSES)}
+
+
 def main() -> None:
     """Checks the flags, scores, and writes scores, table and sheet."""
     if bool(_RUN_DIR.value) == bool(_GENERATED.value):
         raise InputError("either --run_dir or --generated is needed; see --help")
+    _refuse_others(_OF_FOLDERS if _RUN_DIR.value else _OF_RUNS)
     protocol = PROTOCOLS[_PROTOCOL.value]
     if _MASK_OF.value:
         protocol = dataclasses.replace(protocol, mask_of=_MASK_OF.value)
@@ -135,6 +153,13 @@ def main() -> None:
     )
     print(summary.as_text(result.scores, titles={runs.COPY: "source copy"}))
     print(f"{len(job.scored):,} pairs, protocol {_PROTOCOL.value}: {job.out}")
+
+
+def _refuse_others(unknown: Mapping[str, flags.FlagHolder[Any]]) -> None:
+    for name, flag in unknown.items():
+        if flag.present and flag.value != flag.default:
+            other = "--run_dir" if unknown is _OF_RUNS else "--generated"
+            raise InputError(f"--{name}: goes with {other}, which was not given")
 
 
 class _Job(NamedTuple):

@@ -167,7 +167,7 @@ def describe_protocol(
         "ssim_window": protocol.window,
         "ssim_data_range": protocol.data_range,
         "mask": "given" if given_masks else protocol.draw_mask.__name__,
-        "mask_of": protocol.mask_of,
+        "mask_of": None if given_masks else protocol.mask_of,
         "values": "truncated" if protocol.truncates else "rounded",
         "padded_widths": {str(k): v for k, v in (protocol.padded or {}).items()},
         "interval": "95 %, percentile bootstrap over pairs, 1,000 drawings",

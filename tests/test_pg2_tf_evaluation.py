@@ -243,6 +243,7 @@ def test_listed_pairs_are_scored_in_their_order(
     [
         ((), "either --run_dir or --generated is needed"),
         (("--run_dir=a", "--generated=b"), "either --run_dir or --generated"),
+        (("--mask=masks",), "--mask: goes with --generated, which was not given"),
         (("--metrics=sim",), "--metrics=sim: protocol corrected has ssim, psnr"),
         (("--metrics=lpips",), "--metrics=lpips: needs --lpips_alexnet"),
         (("--protocol=gfla",), "32x32: the protocol's SSIM has a window of 51"),

@@ -253,6 +253,8 @@ def damage_twice(place):
         ),
         (None, ("--metrics=fid", "--fid_reference=train"), "is of a run"),
         (None, ("--protocol=gfla",), "window of 51 pixels"),
+        (None, ("--mask_of=source",), "--mask_of: goes with --run_dir, which was not"),
+        (None, ("--split=train",), "--split: goes with --run_dir"),
     ],
 )
 def test_bad_input_is_one_clear_line(capsys, folders, damage, flags, expected):

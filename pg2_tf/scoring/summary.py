@@ -1,7 +1,7 @@
 """Means of scores, how sure they are, and tables of them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -126,7 +126,9 @@ def _intervals(
     return low, high
 
 
-def _of(scores, choose):
+def _of(
+    scores: dict[str, dict[str, Value]], choose: Callable[[Value], object]
+) -> dict[str, dict[str, object]]:
     return {
         image: {metric: choose(value) for metric, value in row.items()}
         for image, row in scores.items()
