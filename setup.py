@@ -19,6 +19,7 @@ setup(
     license="MIT",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["pg2_tf*", "preprocessing*"]),
+    package_data={"pg2_tf.study": ["page.html", "page.css", "page.js"]},
     install_requires=[
         "absl-py>=2.1",
         "ai-edge-litert>=2.1.6,<3",
@@ -37,7 +38,7 @@ setup(
         # Nothing more is needed; the name is kept for `pip install pg2-tf[demo]`.
         "demo": [],
         "serving": ["tensorflow-serving-api>=2.19"],
-        "dev": ["mypy==2.4.1", "pytest==9.2.0", "ruff==0.17.6"],
+        "dev": ["mypy==2.4.1", "playwright==1.65.2", "pytest==9.2.0", "ruff==0.17.6"],
     },
     classifiers=[
         "Programming Language :: Python :: 3",

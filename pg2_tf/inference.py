@@ -1,6 +1,7 @@
 """The generators of a run folder, ready to make images."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -78,28 +79,39 @@ class PoseTransfer:
         """What this is, one line."""
         return f"run folder, stage {self.stage}, step {self.step:,}"
 
-    def __call__(self, images: np.ndarray, poses: np.ndarray) -> Images:
+    def __call__(
+        self, images: np.ndarray, poses: np.ndarray, *, truncated: bool = False
+    ) -> Images:
         """Generates images.
 
         Args:
             images: of the persons, uint8 [B, H, W, 3] of `image_size`; any number from
                 1 on, for they are taken a few at a time.
             poses: to put them in, float32 [B, 18, 3]: x, y in pixels, confidence.
+            truncated: see `ranges.to_pixels`.
 
         Returns:
             `coarse`, and with stage 2 `refined`, uint8 [B, H, W, 3].
         """
-        return in_parts(self._run_some, images, poses, image_size=self.image_size)
+        some = partial(self._run_some, truncated=truncated)
+        return in_parts(some, images, poses, image_size=self.image_size)
 
-    def _run_some(self, images: np.ndarray, poses: np.ndarray) -> Images:
-        made = self._run(tf.constant(images), tf.constant(poses))
+    def _run_some(
+        self, images: np.ndarray, poses: np.ndarray, *, truncated: bool
+    ) -> Images:
+        made = self._run(tf.constant(images), tf.constant(poses), truncated=truncated)
         return {name: image.numpy() for name, image in made.items()}
 
-    def _generate(self, images: tf.Tensor, poses: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _generate(
+        self, images: tf.Tensor, poses: tf.Tensor, *, truncated: bool
+    ) -> dict[str, tf.Tensor]:
         source, heatmaps = ranges.to_signed(images), self._draw(poses)
         made = generate(self.networks, source, heatmaps, keypoints=poses)
         made.pop("difference", None)
-        return {name: ranges.to_pixels(image) for name, image in made.items()}
+        return {
+            name: ranges.to_pixels(image, truncated=truncated)
+            for name, image in made.items()
+        }
 
 
 def in_parts(

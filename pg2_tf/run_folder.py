@@ -28,7 +28,14 @@ from preprocessing.errors import InputError
 
 CONFIG = "config.json"
 BEST = "best.json"
-_PACKAGES = ("pg2-tf", "tensorflow", "keras", "numpy", "opencv-python-headless")
+_PACKAGES = (
+    "pg2-tf",
+    "tensorflow",
+    "keras",
+    "numpy",
+    "opencv-python-headless",
+    "scikit-image",
+)
 
 
 class RunFolder:

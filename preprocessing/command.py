@@ -5,7 +5,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from absl import app, flags
@@ -24,10 +24,34 @@ def run(main: Callable[[], object]) -> None:
     `InputError`, a full disk and Ctrl-C become one line on standard error; any other
     exception is a fault of the program and shows its traceback.
     """
+    _quieten()
+    app.run(lambda arguments: sys.exit(_guarded(main, arguments)))
+
+
+def run_one_of(mains: Mapping[str, Callable[[], object]]) -> None:
+    """As `run`, for a command whose first argument names one of `mains`."""
+    _quieten()
+    app.run(lambda arguments: sys.exit(_guarded_one_of(mains, arguments)))
+
+
+def _quieten() -> None:
     # TensorFlow's notes of what it does every time would drown the report.
     logging.getLogger("tensorflow").setLevel(logging.WARNING)
     absl_logging.set_verbosity(absl_logging.WARNING)
-    app.run(lambda arguments: sys.exit(_guarded(main, arguments)))
+
+
+def _guarded_one_of(
+    mains: Mapping[str, Callable[[], object]], arguments: Sequence[str]
+) -> int:
+    named = arguments[1] if len(arguments) > 1 else ""
+    if named in mains:
+        return _guarded(mains[named], [arguments[0], *arguments[2:]])
+
+    def refuse() -> None:
+        came = f"{named}: no action" if named else "an action is needed"
+        raise InputError(f"{came}; allowed: {', '.join(mains)}; see --help")
+
+    return _guarded(refuse, arguments[:1])
 
 
 def _guarded(main: Callable[[], object], arguments: Sequence[str]) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from absl import flags
 
-from preprocessing import command, files
+from preprocessing import command, fetching, files
 from preprocessing.errors import InputError
 from preprocessing.estimation import download, folder
 from preprocessing.estimation.movenet import MIN_CONFIDENCE, PoseEstimator
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def _estimators(count: int) -> list[PoseEstimator]:
-    cache = Path(_CACHE_DIR.value) if _CACHE_DIR.value else download.default_cache()
+    cache = Path(_CACHE_DIR.value) if _CACHE_DIR.value else fetching.default_cache()
     path = Path(_MODEL.value) if _MODEL.value else download.fetch(cache)
     estimators = [
         PoseEstimator(path, min_confidence=_MIN_CONFIDENCE.value) for _ in range(count)

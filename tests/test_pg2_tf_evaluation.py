@@ -1,19 +1,26 @@
 """Evaluation of a tiny model beside copying the source image."""
 
 import dataclasses
+import json
 
 import numpy as np
+import pandas as pd
 import pytest
-from pg2_tf_helpers import make_run
+from pg2_tf_helpers import command_error, make_run, run_command
 
 from pg2_tf import evaluation
 from pg2_tf.data.dataset import read_split
+from pg2_tf.data.pairs import draw_pairs
 from pg2_tf.inference import PoseTransfer
 from pg2_tf.metrics import images as metrics
+from pg2_tf.scoring.measures import Measures, Sources
+from pg2_tf.scoring.protocols import PROTOCOLS
+from pg2_tf.scoring.runs import RunImages
 from preprocessing import images
 from preprocessing.masks import draw_mask
 
-_METRICS = ("ssim", "psnr", "l1", "mask_ssim", "mask_psnr", "mask_l1")
+MODULE = "pg2_tf.evaluate"
+_METRICS = tuple(f"{m}{n}" for m in ("", "mask_") for n in ("ssim", "psnr", "l1", "l2"))
 
 
 @pytest.fixture(scope="module")
@@ -26,78 +33,229 @@ def split(people_dir):
     return read_split(people_dir, "train", image_size=(32, 32))
 
 
+def evaluate(out, model, split, positions, *, chosen=_METRICS, protocol="corrected"):
+    protocol = PROTOCOLS[protocol]
+    return evaluation.evaluate(
+        RunImages(model, split, positions, protocol=protocol),
+        Measures(chosen, protocol=protocol, sources=Sources()),
+        out=out,
+        record={},
+    )
+
+
+def decoded(split, position):
+    start, end = split.pairs[position]
+    return [images.decode(split.images[i].numpy(), name="") for i in (start, end)]
+
+
 def test_drawn_pairs_follow_from_their_names_alone(split):
-    drawn = evaluation.draw_pairs(split, 5, seed=0)
+    drawn = draw_pairs(split, 5, seed=0)
     assert len(drawn) == 5
-    assert drawn == sorted(drawn) == evaluation.draw_pairs(split, 5, seed=0)
-    assert drawn != evaluation.draw_pairs(split, 5, seed=1)
+    assert drawn == sorted(drawn) == draw_pairs(split, 5, seed=0)
+    assert drawn != draw_pairs(split, 5, seed=1)
     order = np.random.default_rng(0).permutation(len(split.pairs))
     shuffled = dataclasses.replace(split, pairs=split.pairs[order])
-    again = evaluation.draw_pairs(shuffled, 5, seed=0)
+    again = draw_pairs(shuffled, 5, seed=0)
     assert {order[position] for position in again} == set(drawn)
     everything = list(range(len(split.pairs)))
-    assert evaluation.draw_pairs(split, 10_000, seed=3) == everything
+    assert draw_pairs(split, 10_000, seed=3) == everything
 
 
 @pytest.mark.parametrize("stage", [1, 2])
-def test_table_holds_every_metric_of_every_image(run, split, stage):
+def test_table_holds_every_metric_of_every_image(tmp_path, run, split, stage):
     model = PoseTransfer.load(run, stage=stage)
     positions = [0, 5, 17, 20, 23]
-    result = evaluation.evaluate(model, split, positions, shown=2)
+    result = evaluate(tmp_path, model, split, positions)
     names = ["source", "coarse"] + ["refined"] * (stage == 2)
     columns = ["from", "to", *(f"{n}_{m}" for n in names for m in _METRICS)]
     assert set(result.table.columns) == set(columns)
-    assert list(result.means) == names
+    assert list(result.scores) == names
     for row, position in zip(result.table.to_dict("records"), positions, strict=True):
         start, end = split.pairs[position]
         assert (row["from"], row["to"]) == (split.names[start], split.names[end])
-        source, target = (
-            images.decode(split.images[i].numpy(), name="") for i in (start, end)
-        )
+        source, target = decoded(split, position)
         mask = draw_mask(split.keypoints[end], size=(32, 32))
         for name, value in metrics.score(source, target, mask).items():
             assert row[f"source_{name}"] == pytest.approx(value, rel=1e-3), name
     for name in names:
-        assert set(result.means[name]) == set(_METRICS)
-        for metric, mean in result.means[name].items():
-            assert mean == pytest.approx(result.table[f"{name}_{metric}"].mean())
-    assert result.sheet.dtype == np.uint8
-    assert result.sheet.shape[2] == 3
+        assert tuple(result.scores[name]) == _METRICS
+        for metric, value in result.scores[name].items():
+            column = result.table[f"{name}_{metric}"]
+            assert value.mean == pytest.approx(column.mean())
+            assert value.std == pytest.approx(column.std(ddof=0))
+            assert value.interval[0] <= value.mean <= value.interval[1]
 
 
-def test_generated_images_are_scored_against_the_target_of_their_pair(run, split):
+def test_generated_images_are_scored_against_the_target_of_their_pair(
+    tmp_path, run, split, monkeypatch
+):
+    monkeypatch.setattr(evaluation, "_AT_ONCE", 7)
     model = PoseTransfer.load(run)
-    positions = list(range(20))  # More than one batch.
-    result = evaluation.evaluate(model, split, positions)
-    for position in (0, 15, 16, 19):
-        start, end = split.pairs[position]
-        source, target = (
-            images.decode(split.images[i].numpy(), name="") for i in (start, end)
-        )
-        made = model(source[None], split.keypoints[end][None])
+    result = evaluate(tmp_path, model, split, list(range(20)))
+    for position in (0, 6, 7, 15, 19):
+        source, target = decoded(split, position)
+        pose = split.keypoints[split.pairs[position][1]]
+        made = model(source[None], pose[None])
         expected = metrics.l1(made["refined"][0], target)
         value = result.table["refined_l1"][position]
         assert value == pytest.approx(expected, rel=1e-3)
 
 
-def test_model_that_copies_scores_as_the_source_does(split):
-    class Copier:
-        stage, image_size = 1, (32, 32)
-
-        def __call__(self, images, poses):
+def test_model_that_copies_scores_as_the_source_does(tmp_path, run, split):
+    class Copier(PoseTransfer):
+        def __call__(self, images, poses, *, truncated=False):
             return {"coarse": images}
 
-    result = evaluation.evaluate(Copier(), split, [0, 1, 2, 3])
-    assert result.means["coarse"] == result.means["source"]
-    assert result.means["source"]["ssim"] < 0.99
+    model = Copier.load(run, stage=1)
+    result = evaluate(tmp_path, model, split, [0, 1, 2, 3])
+    assert result.scores["coarse"] == result.scores["source"]
+    assert result.scores["source"]["ssim"].mean < 0.99
 
 
-def test_sheet_shows_each_pair_once_when_there_are_few(run, split):
-    model = PoseTransfer.load(run, stage=1)
-    heights = [
-        evaluation.evaluate(model, split, list(range(count)), shown=4).sheet.shape[0]
-        for count in (1, 2, 4)
+def test_authors_protocol_cuts_values_and_takes_the_mask_of_the_source(
+    tmp_path, run, split
+):
+    model = PoseTransfer.load(run)
+    theirs = evaluate(tmp_path / "a", model, split, [3], protocol="authors").table
+    ours = evaluate(tmp_path / "c", model, split, [3]).table
+    source, target = decoded(split, 3)
+    pose = split.keypoints[split.pairs[3]]
+    rounded, cut = (
+        model(source[None], pose[1][None], truncated=truncated)["refined"][0]
+        for truncated in (False, True)
+    )
+    assert {0, 1} == set(np.unique(rounded.astype(int) - cut))
+    assert ours["refined_l2"][0] == pytest.approx(metrics.l2(rounded, target))
+    assert theirs["refined_l2"][0] == pytest.approx(metrics.l2(cut, target), rel=2e-2)
+    inside = [
+        metrics.masked(image, draw_mask(pose[0], size=(32, 32)))
+        for image in (cut, target)
     ]
-    row = heights[1] - heights[0]
-    assert row > 32
-    assert heights[2] - heights[1] == 2 * row
+    expected = metrics.ssim(*inside)
+    assert theirs["refined_mask_ssim"][0] == pytest.approx(expected, abs=2e-3)
+    assert abs(ours["refined_mask_ssim"][0] - expected) > 5e-3
+
+
+def test_interrupted_evaluation_goes_on_with_the_same_scores(
+    tmp_path, run, split, monkeypatch
+):
+    monkeypatch.setattr(evaluation, "_AT_ONCE", 4)
+    model = PoseTransfer.load(run)
+    whole = evaluate(tmp_path / "whole", model, split, list(range(12)))
+    made = []
+
+    class Interrupted(PoseTransfer):
+        def __call__(self, *arguments, **options):
+            made.append(len(arguments[0]))
+            if len(made) == 3:
+                raise KeyboardInterrupt
+            return super().__call__(*arguments, **options)
+
+    broken = Interrupted.load(run)
+    out = tmp_path / "parts"
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(out, broken, split, list(range(12)))
+    assert not (out / "scores.json").exists()
+    again = evaluate(out, broken, split, list(range(12)))
+    # Two parts were done; the third and the sheet were made afterwards.
+    assert made[:4] == [4, 4, 4, 4]
+    assert set(made[4:]) == {1}
+    pd.testing.assert_frame_equal(again.table, whole.table)
+    assert again.scores == whole.scores
+    assert sorted(p.name for p in out.iterdir()) == [
+        "pairs.csv",
+        "scores.json",
+        "sheet.png",
+    ]
+
+
+def test_parts_of_other_pairs_or_weights_are_not_taken(
+    tmp_path, run, split, monkeypatch
+):
+    class Stopped(PoseTransfer):
+        calls = 0
+
+        def __call__(self, *arguments, **options):
+            Stopped.calls += 1
+            if Stopped.calls == 2:
+                raise KeyboardInterrupt
+            return super().__call__(*arguments, **options)
+
+    monkeypatch.setattr(evaluation, "_AT_ONCE", 2)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(tmp_path, Stopped.load(run), split, [0, 1, 2, 3])
+    result = evaluate(tmp_path, PoseTransfer.load(run), split, [4, 5, 2, 3])
+    expected = evaluate(tmp_path / "b", PoseTransfer.load(run), split, [4, 5, 2, 3])
+    pd.testing.assert_frame_equal(result.table, expected.table)
+
+
+def test_command_scores_a_run_and_says_how(capsys, tmp_path, run, people_dir):
+    result = run_command(
+        capsys,
+        MODULE,
+        f"--run_dir={run}",
+        f"--data_dir={people_dir}",
+        "--split=train",
+        "--num_pairs=9",
+        "--seed=3",
+        f"--out={tmp_path}",
+    )
+    assert result.status == 0, result.err
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert set(scores["means"]) == {"source", "coarse", "refined"}
+    assert scores["pairs"] == 9
+    assert scores["seed"] == 3
+    assert scores["step"] == 7
+    assert scores["protocol"]["mask_of"] == "target"
+    assert scores["protocol"]["ssim_window"].startswith("7x7")
+    assert scores["versions"]["scikit-image"]
+    low, high = scores["interval"]["refined"]["ssim"]
+    assert low < scores["means"]["refined"]["ssim"] < high
+    table = pd.read_csv(tmp_path / "pairs.csv")
+    assert table["refined_ssim"].mean() == pytest.approx(
+        scores["means"]["refined"]["ssim"]
+    )
+    assert images.read(tmp_path / "sheet.png").shape[0] > 5 * 32
+    assert "source copy" in result.out
+
+
+def test_listed_pairs_are_scored_in_their_order(
+    capsys, tmp_path, run, people_dir, split
+):
+    chosen = [split.pairs[position] for position in (7, 2)]
+    rows = [f"{split.names[a]},{split.names[b]}" for a, b in chosen]
+    listed = tmp_path / "pairs.csv"
+    listed.write_text("\n".join(["from,to", *rows, "nobody.jpg,noone.jpg"]))
+    flags = (f"--run_dir={run}", f"--data_dir={people_dir}", "--split=train")
+    out = tmp_path / "out"
+    result = run_command(capsys, MODULE, *flags, f"--pairs={listed}", f"--out={out}")
+    assert result.status == 0, result.err
+    assert "1 listed pairs have an image that the split lacks" in result.out
+    table = pd.read_csv(out / "pairs.csv")
+    assert [f"{a},{b}" for a, b in table[["from", "to"]].to_numpy()] == rows
+    listed.write_text("from,to\nnobody.jpg,noone.jpg\n")
+    error = command_error(capsys, MODULE, *flags, f"--pairs={listed}")
+    assert "none of its 1 pairs is of images of the split" in error
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ((), "either --run_dir or --generated is needed"),
+        (("--run_dir=a", "--generated=b"), "either --run_dir or --generated"),
+        (("--metrics=sim",), "--metrics=sim: protocol corrected has ssim, psnr"),
+        (("--metrics=lpips",), "--metrics=lpips: needs --lpips_alexnet"),
+        (("--protocol=gfla",), "32x32: the protocol's SSIM has a window of 51"),
+        (("--metrics=is", "--num_pairs=9"), "at least 10"),
+        (("--metrics=mask_l2", "--protocol=patn"), "has ssim, l1, mask_ssim, is"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(
+    capsys, tmp_path, run, people_dir, flags, expected
+):
+    given = [f"--run_dir={run}", f"--data_dir={people_dir}", "--split=train"]
+    if "either" in expected:
+        given = []
+    error = command_error(capsys, MODULE, *given, *flags, f"--out={tmp_path / 'out'}")
+    assert expected in error
+    assert not (tmp_path / "out" / "scores.json").exists()

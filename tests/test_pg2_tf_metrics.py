@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import gaussian_filter, uniform_filter
 
 from pg2_tf.metrics import images as metrics
+from pg2_tf.scoring.limb_mask import draw_limb_mask
 
 
 @pytest.fixture
@@ -100,3 +101,68 @@ def test_full_mask_changes_no_score(pair):
     scores = metrics.score(image, target, np.ones_like(mask))
     for name in metrics.METRICS:
         assert scores[f"mask_{name}"] == scores[name]
+
+
+def test_gaussian_ssim_takes_the_generated_image_for_the_data_range(pair):
+    image, target, _ = pair
+    x, y = image.astype(float), target.astype(float)
+
+    def blur(values):
+        # A radius of 5 pixels, as 3.5 sigma rounded.
+        return gaussian_filter(values, (1.5, 1.5, 0), truncate=3.5)
+
+    mean_x, mean_y = blur(x), blur(y)
+    var_x, var_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
+    both = blur(x * y) - mean_x * mean_y
+    spread = x.max() - x.min()
+    c1, c2 = (0.01 * spread) ** 2, (0.03 * spread) ** 2
+    top = (2 * mean_x * mean_y + c1) * (2 * both + c2)
+    bottom = (mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2)
+    expected = (top / bottom)[5:-5, 5:-5].mean()
+    assert metrics.gaussian_ssim(image, target) == pytest.approx(expected)
+    dull = (image // 4).astype(np.uint8)
+    assert metrics.gaussian_ssim(dull, target) != metrics.gaussian_ssim(target, dull)
+    assert math.isnan(metrics.gaussian_ssim(np.full_like(image, 9), target))
+
+
+def test_wide_ssim_has_a_window_of_51_pixels():
+    rng = np.random.default_rng(0)
+    image, target = rng.integers(0, 256, (2, 51, 51, 3), dtype=np.uint8)
+    x, y = (a.reshape(-1, 3) / 255 for a in (image, target))
+    both = ((x - x.mean(0)) * (y - y.mean(0))).sum(0) / (51**2 - 1)
+    spread = x.var(0, ddof=1) + y.var(0, ddof=1)
+    means = 2 * x.mean(0) * y.mean(0) + 1e-4, x.mean(0) ** 2 + y.mean(0) ** 2 + 1e-4
+    expected = (means[0] * (2 * both + 9e-4) / (means[1] * (spread + 9e-4))).mean()
+    assert metrics.wide_ssim(image, target) == pytest.approx(expected)
+
+
+def test_l1_of_other_work_differs_by_its_scale_alone(pair):
+    image, target, _ = pair
+    grey = metrics.l1(image, target)
+    signed = np.abs(2 * (target / 255 - 0.5) - 2 * (image / 255 - 0.5)).mean()
+    assert metrics.signed_l1(image, target) == pytest.approx(signed)
+    assert metrics.unit_l1(image, target) == pytest.approx(grey / 255)
+    relative = (
+        np.abs(image / 255 - target / 255).sum() / (image / 255 + target / 255).sum()
+    )
+    assert metrics.relative_l1(image, target) == pytest.approx(relative)
+    black = np.zeros_like(image)
+    assert metrics.relative_l1(black, black) == 0
+    assert metrics.relative_l1(black, target) == pytest.approx(1)
+
+
+def test_limb_mask_is_bars_and_discs_closed():
+    pose = np.zeros((18, 3), np.float32)
+    pose[2], pose[3] = (10, 20, 1), (40, 20, 1)  # An upper arm, level.
+    mask = draw_limb_mask(pose, size=(48, 64))
+    y, x = np.mgrid[:48, :64]
+    bar = (abs(y - 20) <= 4) & (x >= 10) & (x <= 40)
+    discs = ((x - 10) ** 2 + (y - 20) ** 2 < 16) | ((x - 40) ** 2 + (y - 20) ** 2 < 16)
+    assert mask[bar | discs].all()
+    # The 5x5 closing fills corners between bar and discs, and nothing else.
+    assert not mask[(abs(y - 20) > 4) | (x < 7) | (x > 43)].any()
+    pose[3, 2] = 0
+    alone = draw_limb_mask(pose, size=(48, 64))
+    assert alone[20, 10]
+    assert not alone[20, 20]
+    assert not draw_limb_mask(np.zeros((18, 3), np.float32), size=(48, 64)).any()

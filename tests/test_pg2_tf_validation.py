@@ -13,6 +13,9 @@ from pg2_tf.data.pipeline import PairSource
 from pg2_tf.inference import PoseTransfer
 from pg2_tf.models.pg2 import Networks, build_networks
 from pg2_tf.run_folder import RunFolder
+from pg2_tf.scoring.measures import Measures, Sources
+from pg2_tf.scoring.protocols import PROTOCOLS
+from pg2_tf.scoring.runs import RunImages
 from pg2_tf.training.duties import Schedule
 from pg2_tf.training.validation import FixedPairs
 from pg2_tf.weights import load_weights
@@ -35,18 +38,24 @@ def run(whole, people_dir, tmp_path_factory):
 
 
 @pytest.mark.parametrize("stage", [1, 2])
-def test_scores_are_those_of_an_evaluation(run, people_dir, stage):
+def test_scores_are_those_of_an_evaluation(tmp_path, run, people_dir, stage):
     rows = scores_of(run, stage)
     assert [row["step"] for row in rows] == [2, 4, 6]
     split = read_split(people_dir, "test", image_size=(32, 32))
     everything = list(range(len(split.pairs)))
     assert len(everything) < 64
     model = PoseTransfer.load(run, stage=stage)
-    means = evaluation.evaluate(model, split, everything).means
-    expected = means["coarse" if stage == 1 else "refined"]
-    assert set(rows[-1]) == {"step", "l1", "mask_l1", "ssim", "mask_ssim"}
-    for name in ("l1", "mask_l1", "ssim", "mask_ssim"):
-        assert rows[-1][name] == pytest.approx(expected[name], rel=1e-6)
+    protocol = PROTOCOLS["corrected"]
+    names = ("l1", "mask_l1", "ssim", "mask_ssim")
+    scores = evaluation.evaluate(
+        RunImages(model, split, everything, protocol=protocol),
+        Measures(names, protocol=protocol, sources=Sources()),
+        out=tmp_path,
+        record={},
+    ).scores["coarse" if stage == 1 else "refined"]
+    assert set(rows[-1]) == {"step", *names}
+    for name in names:
+        assert rows[-1][name] == pytest.approx(scores[name].mean, rel=1e-6)
 
 
 @pytest.mark.parametrize("stage", [1, 2])

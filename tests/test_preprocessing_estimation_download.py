@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from preprocessing import files
+from preprocessing import fetching, files
 from preprocessing.errors import InputError
 from preprocessing.estimation import download
 
@@ -103,9 +103,9 @@ def test_a_damaged_copy_is_named_and_left_to_its_owner(server, tmp_path):
 def test_the_cache_is_where_the_system_keeps_caches(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert download.default_cache() == tmp_path / ".cache" / "pg2_tf"
+    assert fetching.default_cache() == tmp_path / ".cache" / "pg2_tf"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
-    assert download.default_cache() == tmp_path / "caches" / "pg2_tf"
+    assert fetching.default_cache() == tmp_path / "caches" / "pg2_tf"
 
 
 def test_the_known_checksum_is_that_of_the_model(shared):

@@ -15,7 +15,13 @@ def to_signed(image: Any) -> Any:
     return ops.cast(image, "float32") / 127.5 - 1.0
 
 
-def to_pixels(image: Any) -> Any:
-    """Maps images of any values to uint8: [-1, 1] to 0 to 255, clipped and rounded."""
+def to_pixels(image: Any, *, truncated: bool = False) -> Any:
+    """Maps images of any values to uint8: [-1, 1] to 0 to 255, clipped and rounded.
+
+    Args:
+        image: float [..., H, W, 3].
+        truncated: whether values are cut to whole numbers in place of rounded, as the
+            released code does before it scores (trainer.py, `test`).
+    """
     pixels = ops.clip((ops.cast(image, "float32") + 1.0) * 127.5, 0.0, 255.0)
-    return ops.cast(ops.round(pixels), "uint8")
+    return ops.cast(pixels if truncated else ops.round(pixels), "uint8")

@@ -1,7 +1,9 @@
-"""Scores of a generated image against its target, as the released code computes them.
+"""Scores of a generated image against its target, one function for each definition.
 
-All functions take uint8 [H, W, 3] images, and return a Python float. They match the
-authors' score.py; on masked images, score_mask.py.
+All functions take uint8 [H, W, 3] images, the generated one first, and return a Python
+float. `ssim`, `psnr`, `l1` and `l2` are those of the released score.py, and on masked
+images those of score_mask.py; the others are those of later work, which call different
+numbers by the same names (see `scoring.protocols`).
 """
 
 from collections.abc import Callable
@@ -10,6 +12,8 @@ import numpy as np
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
+
+WIDE_WINDOW = 51
 
 
 def ssim(image: np.ndarray, target: np.ndarray) -> float:
@@ -26,15 +30,71 @@ def psnr(image: np.ndarray, target: np.ndarray) -> float:
 
 def l1(image: np.ndarray, target: np.ndarray) -> float:
     """Mean absolute difference, in grey levels of 0 to 255."""
-    return float(np.abs(image.astype(float) - target.astype(float)).mean())
+    return float(np.abs(_difference(image, target)).mean())
+
+
+def l2(image: np.ndarray, target: np.ndarray) -> float:
+    """Root of the summed squared difference, over the number of values (score.py)."""
+    return float(np.linalg.norm(_difference(image, target)) / image.size)
+
+
+def gaussian_ssim(image: np.ndarray, target: np.ndarray) -> float:
+    """SSIM by a Gaussian window of 1.5 pixels, as pose-gan and PATN compute it.
+
+    The data range is that of the generated image, so that dull images score lower.
+    Not a number where the generated image has one colour.
+    """
+    data_range = float(image.max()) - float(image.min())
+    if not data_range:
+        return float("nan")
+    return float(
+        structural_similarity(
+            image.astype(float),
+            target.astype(float),
+            data_range=data_range,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            channel_axis=2,
+        )
+    )
+
+
+def wide_ssim(image: np.ndarray, target: np.ndarray) -> float:
+    """SSIM by a 51x51 uniform window, as GFLA computes it; for images of that size."""
+    return float(
+        structural_similarity(
+            image / 255,
+            target / 255,
+            data_range=1,
+            win_size=WIDE_WINDOW,
+            channel_axis=2,
+        )
+    )
+
+
+def signed_l1(image: np.ndarray, target: np.ndarray) -> float:
+    """Mean absolute difference of images in [-1, 1], as pose-gan and PATN have it."""
+    return l1(image, target) / 127.5
+
+
+def unit_l1(image: np.ndarray, target: np.ndarray) -> float:
+    """Mean absolute difference of images in [0, 1], as GFLA has it."""
+    return l1(image, target) / 255
+
+
+def relative_l1(image: np.ndarray, target: np.ndarray) -> float:
+    """Summed absolute difference over the sum of both images, GFLA's `mae`."""
+    total = float(image.sum(dtype=np.float64) + target.sum(dtype=np.float64))
+    return l1(image, target) * image.size / total if total else 0.0
 
 
 def masked(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Blackens an image outside its mask.
+    """Blackens images outside their masks.
 
     Args:
-        image: uint8 [H, W, 3].
-        mask: [H, W] of 0 and 1.
+        image: uint8 [..., H, W, 3].
+        mask: [..., H, W] of 0 and 1.
     """
     return np.where(mask[..., None] > 0, image, 0).astype(np.uint8)
 
@@ -54,3 +114,7 @@ def score(image: np.ndarray, target: np.ndarray, mask: np.ndarray) -> dict[str, 
         **{name: metric(image, target) for name, metric in METRICS.items()},
         **{f"mask_{name}": metric(*inside) for name, metric in METRICS.items()},
     }
+
+
+def _difference(image: np.ndarray, target: np.ndarray) -> np.ndarray:
+    return image.astype(float) - target.astype(float)

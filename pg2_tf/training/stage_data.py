@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pg2_tf import evaluation
 from pg2_tf.config import TrainConfig
-from pg2_tf.data import dataset, pipeline
+from pg2_tf.data import dataset, pairs, pipeline
 from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
 from pg2_tf.training.validation import FixedPairs
 from pg2_tf.training.workers import Workers
@@ -115,7 +114,7 @@ def _fixed_pairs(
     if name == "train" and num_validation_pairs:
         print(f"{data_dir}: has no test pairs, so there is no validation")
         num_validation_pairs = 0
-    drawn = evaluation.draw_pairs(split, num_validation_pairs, seed=0)
+    drawn = pairs.draw_pairs(split, num_validation_pairs, seed=0)
     # Only their images are decoded and kept.
     few = replace(split, pairs=split.pairs[[*shown, *drawn]])
     source = pipeline.PairSource(few)
