@@ -106,24 +106,24 @@ def main() -> None:
         print(*named.NAMES, sep="\n")
         return
     place, notes = _model_path(), Notes()
-    writer = Writer(
-        command.required("out", _OUT.value),
-        intermediate=_INTERMEDIATE.value,
-        pasted=_PASTE_BACK.value,
-    )
-    paths = _photos(notes)
+    out, paths = command.required("out", _OUT.value), _photos(notes)
     if not _POSE.value:
         raise InputError("--pose is needed; see --help")
     stage = int(_STAGE.value) if _STAGE.value else None
     model = load_model(place, stage=stage, weights=_WEIGHTS.value)
     targets = _targets(model.image_size, notes)
-    writer.check(photos=len(paths), targets=targets)
-    results = _generate(model, paths, targets, notes)
-    writer.write(results)
-    count = sum(len(result.made.poses) for result in results)
-    print(*notes.lines(), sep="\n", end="\n" if notes.lines() else "")
+    writer = Writer(
+        out,
+        photos=len(paths),
+        targets=targets,
+        intermediate=_INTERMEDIATE.value,
+        pasted=_PASTE_BACK.value,
+    )
+    count = _generate(model, paths, targets, writer=writer, notes=notes)
+    for line in notes.lines():
+        print(line)
     height, width = model.image_size
-    print(f"{writer.out}: {count} images of {height}x{width}, stage {model.stage}")
+    print(f"{out}: {count} images of {height}x{width}, stage {model.stage}")
 
 
 def _model_path() -> str:
@@ -162,26 +162,45 @@ def _targets(image_size: tuple[int, int], notes: Notes) -> list[Target]:
 
 
 def _generate(
-    model: Model, paths: list[Path], targets: list[Target], notes: Notes
-) -> list[Result]:
-    results = []
-    total = len(paths) * sum(len(target.poses) for target in targets)
-    with tqdm(total=total, desc="generating", unit=" images") as progress:
+    model: Model,
+    paths: list[Path],
+    targets: list[Target],
+    *,
+    writer: Writer,
+    notes: Notes,
+) -> int:
+    """Returns how many images were made; photos without a person are left out."""
+    looked_for = _CROP.value == "auto" or _RETARGET.value != "none"
+    estimator = _estimator() if looked_for and not _PHOTO_POSE.value else None
+    each, refused = sum(len(target.poses) for target in targets), []
+    with tqdm(total=len(paths) * each, desc="generating", unit=" images") as progress:
         for path in paths:
-            person = _find(path, model.image_size, notes)
+            try:
+                person = _find(path, model.image_size, estimator, notes)
+            except InputError as error:
+                refused.append(error)
+                notes.add("photos left out", str(error))
+                progress.update(each)
+                continue
             for target in targets:
                 made = photos.transfer(model, person, target, retarget=_RETARGET.value)
                 if made.shrunk < 1:
-                    notes.say(
-                        f"{path.name}, {target.name}: made {made.shrunk:.0%} of the "
-                        "size, to be in the image"
-                    )
-                results.append(Result(path.stem, person, target, made))
+                    name = f"{path.name} as {target.name}, {made.shrunk:.0%}"
+                    notes.add("poses made smaller to be in the image", name)
+                writer.add(Result(path.stem, person, target, made))
                 progress.update(len(target.poses))
-    return results
+    if len(refused) == len(paths):
+        raise refused[0]
+    writer.close()
+    return (len(paths) - len(refused)) * each
 
 
-def _find(path: Path, image_size: tuple[int, int], notes: Notes) -> photos.Person:
+def _find(
+    path: Path,
+    image_size: tuple[int, int],
+    estimator: PoseEstimator | None,
+    notes: Notes,
+) -> photos.Person:
     photo, shrunk = images.read_bounded(path)
     size = (photo.shape[0], photo.shape[1])
     if shrunk > 1:
@@ -191,17 +210,16 @@ def _find(path: Path, image_size: tuple[int, int], notes: Notes) -> photos.Perso
         whole = (size[0] * shrunk, size[1] * shrunk)
         found = read_pose(Path(_PHOTO_POSE.value), whole, notes=notes)
         pose = kp.within(kp.resize(found, size=whole, new_size=size), size)
-    wanted = _CROP.value == "auto" or _RETARGET.value != "none"
     person = photos.find_person(
         photo,
         image_size,
         name=str(path),
-        estimator=_estimator() if wanted and pose is None else None,
+        estimator=estimator,
         pose=pose,
         number=_PERSON.value,
         crop=_CROP.value,
     )
-    if (line := photos.describe(person, str(path))) is not None:
+    if (line := photos.describe(person)) is not None:
         notes.say(line)
     return person
 

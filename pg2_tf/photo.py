@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pg2_tf.loading import Model
-from preprocessing import fitting, images, retargeting
+from preprocessing import fitting, retargeting
 from preprocessing import keypoints as kp
 from preprocessing.errors import InputError
 from preprocessing.estimation import crowd
@@ -19,8 +19,6 @@ from preprocessing.fitting import Fit
 from preprocessing.target_poses import Target
 
 CROPS = ("auto", "none")
-# Of the shorter side of what is pasted back.
-_FEATHER = 0.08
 _ANKLES = [kp.INDEX["right_ankle"], kp.INDEX["left_ankle"]]
 
 
@@ -28,6 +26,7 @@ class Person(NamedTuple):
     """Somebody in a photo.
 
     Attributes:
+        name: of the photo, for messages.
         photo: uint8 [H, W, 3], RGB, upright.
         pose: float32 [18, 3], in pixels of the photo; `missing_pose()` if not looked
             for.
@@ -36,6 +35,7 @@ class Person(NamedTuple):
         others: how many more people the photo shows.
     """
 
+    name: str
     photo: np.ndarray
     pose: np.ndarray
     fitted: Fit
@@ -67,14 +67,14 @@ class Transferred(NamedTuple):
         return self.images.get("refined", self.images["coarse"])
 
     def intermediate(self, frame: int) -> dict[str, np.ndarray]:
-        """Returns the images that lead to the last, uint8 [H, W, 3], in their order.
+        """Returns the images that lead to the refined one, uint8 [H, W, 3].
 
-        `coarse`, and with a second stage `difference`: half of refined less coarse,
-        around grey.
+        `coarse`, and `difference`: half of refined less coarse, around grey. None of
+        them where the model ends with its first stage.
         """
-        coarse = self.images["coarse"][frame]
         if "refined" not in self.images:
-            return {"coarse": coarse}
+            return {}
+        coarse = self.images["coarse"][frame]
         change = (self.images["refined"][frame].astype(int) - coarse) // 2
         return {"coarse": coarse, "difference": (128 + change).astype(np.uint8)}
 
@@ -119,7 +119,7 @@ def find_person(
         fitted = fitting.around(pose, size, image_size)
     else:
         fitted = fitting.fit(size, image_size)
-    return Person(photo, pose, fitted, fitting.fit_image(photo, fitted), others)
+    return Person(name, photo, pose, fitted, fitting.fit_image(photo, fitted), others)
 
 
 def place(
@@ -141,21 +141,30 @@ def place(
         made smaller by to be inside.
 
     Raises:
-        InputError: nothing by which to compare the bodies, or nothing of the pose is
-            in the image.
+        InputError: nothing by which to compare the bodies, nothing of the pose is in
+            the image, or with `none`, some of it is outside of `target.size`.
     """
     size, shrunk = person.fitted.new_size, 1.0
+    own = person.pose_in_crop
     if retarget == "none":
+        _check_inside(target)
         fitted = fitting.fit(target.size, size)
         poses = np.stack([fitting.fit_pose(pose, fitted) for pose in target.poses])
+    elif not retargeting.comparable(target.poses, own):
+        raise InputError(
+            f"{person.name}: nothing was found of its person that the pose "
+            f"{target.name} has, to compare their sizes by; --retarget=none takes a "
+            "pose as it is"
+        )
     else:
-        own = person.pose_in_crop
         poses = retargeting.retarget(target.poses, own, mode=retarget)
         if kp.found(own[_ANKLES]).any():
             poses, shrunk = retargeting.fit_inside(poses, size)
-        poses = kp.within(poses, size)
+    poses = kp.within(poses, size)
     if not kp.found(poses).any(axis=1).all():
-        raise InputError(f"{target.name}: nothing of this pose is in the image")
+        raise InputError(
+            f"{person.name}: the pose {target.name} is outside of the image"
+        )
     return poses, shrunk
 
 
@@ -178,30 +187,16 @@ def paste_back(person: Person, image: np.ndarray) -> np.ndarray:
     Returns:
         uint8 [H, W, 3], a copy of the photo.
     """
-    fitted = person.fitted
-    (rows, columns), (height, width) = fitted.framed, fitted.size
-    top, left = -fitted.top, -fitted.left
-    reach = max(1.0, _FEATHER * min(rows, columns))
-    down, across = _ramp(top, rows, height, reach), _ramp(left, columns, width, reach)
-    # The crop may go beyond the photo.
-    first, start = max(-top, 0), max(-left, 0)
-    large = images.resize(image, fitted.framed)
-    placed = large[first : first + len(down), start : start + len(across)]
-    part = np.s_[max(top, 0) :, max(left, 0) :]
-    pasted = person.photo.copy()
-    there = pasted[part][: len(down), : len(across)]
-    weights = np.outer(down, across)[..., None]
-    there[:] = np.round(weights * placed + (1 - weights) * there)
-    return pasted
+    return fitting.put_back(image, person.photo, person.fitted)
 
 
-def describe(person: Person, name: str) -> str | None:
+def describe(person: Person) -> str | None:
     """Returns a line on a choice among people, None where there was none."""
     if not person.others:
         return None
     return (
-        f"{name}: {person.others + 1} people; --person=N takes another, counted from "
-        "the left"
+        f"{person.name}: {person.others + 1} people, of whom --person=N takes another "
+        "than the largest, counted from the left"
     )
 
 
@@ -221,17 +216,13 @@ def _choose(people: list[np.ndarray], number: int | None, name: str) -> np.ndarr
     return people[number - 1]
 
 
-def _ramp(start: int, length: int, whole: int, reach: float) -> np.ndarray:
-    """Returns the weights of `length` pixels of a line at those inside `whole`.
-
-    They rise from 0 to 1 within `reach` pixels, but at the photo's own border, where
-    there is nothing to blend with, they are 1.
-    """
-    end = start + length
-    places = np.arange(max(start, 0), min(end, whole), dtype=np.float32)
-    weights = np.ones_like(places)
-    if start > 0:
-        weights = np.minimum(weights, (places - start + 1) / reach)
-    if end < whole:
-        weights = np.minimum(weights, (end - places) / reach)
-    return weights
+def _check_inside(target: Target) -> None:
+    places = target.poses[kp.found(target.poses)][:, :2]
+    height, width = target.size
+    if (places < -0.5).any() or (places >= (width, height)).any():
+        (left, top), (right, bottom) = places.min(axis=0), places.max(axis=0)
+        raise InputError(
+            f"{target.name}: its keypoints reach from x {left:.0f}, y {top:.0f} to x "
+            f"{right:.0f}, y {bottom:.0f}, outside {height}x{width}; give "
+            "--pose_size=HEIGHTxWIDTH of the image they were found in"
+        )

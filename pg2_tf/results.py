@@ -33,61 +33,103 @@ class Result(NamedTuple):
     made: Transferred
 
 
+class _Row(NamedTuple):
+    """A row of the sheet: the crop, the pose, and images by their names."""
+
+    source: np.ndarray
+    pose: np.ndarray
+    made: dict[str, np.ndarray]
+
+
 class Writer:
-    """Writes results.
+    """Writes results as they come, so that none but the sheet's are kept.
 
     Args:
         out: a `.png`: the image of one result, or a sheet of several; a `.gif` or
-            `.mp4`: of one sequence; otherwise a folder.
+            `.mp4`: of one sequence; otherwise a folder for images and sheet.
+        photos: how many photos there are.
+        targets: what each of them is put into.
         intermediate: whether skeleton, coarse image and difference are kept.
         pasted: whether the images are put back into their photos.
+
+    Raises:
+        InputError: `out` cannot hold what is to come.
     """
 
-    def __init__(self, out: str | Path, *, intermediate: bool, pasted: bool):
-        self.out = Path(out)
+    def __init__(
+        self,
+        out: str | Path,
+        *,
+        photos: int,
+        targets: Sequence[Target],
+        intermediate: bool = False,
+        pasted: bool = False,
+    ):
+        self._out = Path(out)
+        self._suffix = self._out.suffix.lower()
         self._intermediate = intermediate
         self._pasted = pasted
-        self._suffix = self.out.suffix.lower()
-
-    def check(self, *, photos: int, targets: Sequence[Target]) -> None:
-        """Raises `InputError` where `out` cannot hold what is to come."""
-        if self._suffix not in MOVING:
-            return
-        if photos > 1 or len(targets) > 1 or targets[0].frames_per_second == 0:
+        self._several = photos > 1
+        self._alone = photos * len(targets) == 1
+        self._moves = any(target.frames_per_second > 0 for target in targets)
+        self._rows: list[_Row] = []
+        self._count = 0
+        if self._suffix in MOVING and not (self._alone and self._moves):
             raise InputError(
-                f"--out={self.out}: a {self._suffix} takes one photo and one sequence "
-                "of poses (a video or a folder of frames); give a folder"
+                f"--out={out}: a {self._suffix} takes one photo and one sequence of "
+                "poses (a video or a folder of frames); give a folder"
             )
-        if self._intermediate:
-            raise InputError(f"--out={self.out}: --save_intermediate needs a folder")
+        if self._suffix in MOVING and intermediate:
+            raise InputError(f"--out={out}: --save_intermediate needs a folder")
 
-    def write(self, results: Sequence[Result]) -> None:
-        """Writes results, at least one."""
-        first = results[0]
+    def add(self, result: Result) -> None:
+        """Writes a result, or what is to be seen of it in the sheet at the end."""
         if self._suffix in MOVING:
-            self._write_moving(self.out, first)
+            self._write_moving(self._out, result)
         elif self._suffix != ".png":
-            self._write_folder(results)
-        elif len(results) > 1 or first.target.frames_per_second > 0:
-            files.write_bytes(self.out, images.encode_png(self._sheet(results)))
-        else:
-            self._write_frame(self.out, first, 0)
+            self._write_in_folder(result)
+        elif self._alone and not self._moves:
+            self._write_frame(self._out, result, 0)
+        if self._has_sheet:
+            self._rows += [
+                _Row(
+                    result.person.crop,
+                    result.made.poses[frame],
+                    self._columns(result.made, frame),
+                )
+                for frame in _spread(len(result.made.poses))
+            ]
+        self._count += 1
 
-    def _write_folder(self, results: Sequence[Result]) -> None:
-        several = len({result.photo for result in results}) > 1
-        for number, result in enumerate(results):
-            photo = f"{result.photo}_" * several
-            place = self.out / f"{number:03d}_{photo}{result.target.name}"
-            if result.target.frames_per_second == 0:
-                self._write_frame(place.with_name(f"{place.name}.png"), result, 0)
-                continue
-            for frame in range(len(result.made.poses)):
-                self._write_frame(place / f"{frame:04d}.png", result, frame)
-            for suffix in MOVING:
-                self._write_moving(place.with_name(place.name + suffix), result)
-        files.write_bytes(
-            self.out / "sheet.png", images.encode_png(self._sheet(results))
+    def close(self) -> None:
+        """Writes the sheet, where there is one."""
+        if not self._has_sheet:
+            return
+        names = self._rows[0].made
+        sheet = pictures.pose_sheet(
+            [row.source for row in self._rows],
+            [row.pose for row in self._rows],
+            {name: [row.made[name] for row in self._rows] for name in names},
         )
+        path = self._out if self._suffix == ".png" else self._out / "sheet.png"
+        files.write_bytes(path, images.encode_png(sheet))
+
+    @property
+    def _has_sheet(self) -> bool:
+        if self._suffix == ".png":
+            return self._moves or not self._alone
+        return self._suffix not in MOVING
+
+    def _write_in_folder(self, result: Result) -> None:
+        photo = f"{result.photo}_" * self._several
+        place = self._out / f"{self._count:03d}_{photo}{result.target.name}"
+        if result.target.frames_per_second == 0:
+            self._write_frame(place.with_name(f"{place.name}.png"), result, 0)
+            return
+        for frame in range(len(result.made.poses)):
+            self._write_frame(place / f"{frame:04d}.png", result, frame)
+        for suffix in MOVING:
+            self._write_moving(place.with_name(place.name + suffix), result)
 
     def _write_frame(self, path: Path, result: Result, frame: int) -> None:
         pictures_of = {"": self._shown(result)(frame)}
@@ -113,20 +155,6 @@ class Writer:
         rate = result.target.frames_per_second
         write = video.write_gif if path.suffix.lower() == ".gif" else video.write_mp4
         files.write_bytes(path, write(frames, frames_per_second=rate))
-
-    def _sheet(self, results: Sequence[Result]) -> np.ndarray:
-        rows = [
-            (result, frame)
-            for result in results
-            for frame in _spread(len(result.made.poses))
-        ]
-        columns = [self._columns(result.made, frame) for result, frame in rows]
-        others = {name: [row[name] for row in columns] for name in columns[0]}
-        return pictures.pose_sheet(
-            [result.person.crop for result, _ in rows],
-            [result.made.poses[frame] for result, frame in rows],
-            others,
-        )
 
     def _columns(self, made: Transferred, frame: int) -> dict[str, np.ndarray]:
         before = made.intermediate(frame) if self._intermediate else {}

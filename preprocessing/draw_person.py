@@ -2,7 +2,8 @@
 
 python -m preprocessing.draw_person --seed=7 --out=person
 
-writes `photo.png`, and each pose as OpenPose JSON, `pose1_keypoints.json` and so on.
+writes `photo.png` and its pose, `photo_keypoints.json`, as OpenPose would; and poses to
+put the person in, `pose1_keypoints.json` and so on.
 """
 
 from pathlib import Path
@@ -27,12 +28,13 @@ def main() -> None:
     rng = np.random.default_rng([_SEED.value, 0, 0, 3])
     person, background = people.random_person(rng), people.random_background(rng)
     body_pose = people.random_body_pose(rng, facing="front")
-    photo, _ = people.draw(person, body_pose, size=size, background=background)
+    photo, own = people.draw(person, body_pose, size=size, background=background)
     files.write_bytes(out / "photo.png", images.encode_png(photo))
+    openpose.write_json(out / f"photo{openpose.SUFFIX}", own)
     for number in range(1, _NUM_POSES.value + 1):
         pose = people.locate(person, people.random_body_pose(rng), size=size)
         openpose.write_json(out / f"pose{number}{openpose.SUFFIX}", pose)
-    print(f"{out}: photo.png and {_NUM_POSES.value} poses, {_SIZE.value}")
+    print(f"{out}: photo.png, its pose and {_NUM_POSES.value} more, {_SIZE.value}")
 
 
 if __name__ == "__main__":

@@ -12,10 +12,12 @@ MODES = ("pad", "crop", "stretch")
 
 # What a body needs beyond its keypoints, which end at eyes, wrists and ankles: shares
 # of the height of the box around them.
-_ABOVE, _BELOW, _BESIDE = 0.13, 0.09, 0.08
+_ABOVE, _BELOW, _BESIDE = 0.13, 0.1, 0.08
 # The top of the head is as far above the eyes as these are above the neck.
 _FACE = [kp.INDEX[name] for name in ("nose", "right_eye", "left_eye")]
 _NECK = kp.INDEX["neck"]
+# Of the shorter side: how wide the border is where an image is put back.
+_SOFT = 0.05
 
 
 class Fit(NamedTuple):
@@ -70,7 +72,9 @@ def around(pose: np.ndarray, size: tuple[int, int], new_size: tuple[int, int]) -
         new_size: height and width wanted.
     """
     box = _body_box(pose)
-    low, high = np.floor(box[:2] + 0.5), np.ceil(box[2:] + 0.5)
+    # A body that the picture cuts off needs no room beyond it.
+    low = np.maximum(np.floor(box[:2] + 0.5), 0)
+    high = np.minimum(np.ceil(box[2:] + 0.5), size[::-1])
     wide, tall = np.maximum(high - low, 2)
     tall = round(max(tall, wide * new_size[0] / new_size[1]))
     wide = max(round(tall * new_size[1] / new_size[0]), 1)
@@ -126,6 +130,32 @@ def reframe(
     return moved
 
 
+def put_back(image: np.ndarray, picture: np.ndarray, fitted: Fit) -> np.ndarray:
+    """Undoes `fit_image`: puts an image back into the picture, with a soft border.
+
+    Args:
+        image: uint8 [h, w, 3] of the size that the picture was fitted to.
+        picture: uint8 [H, W, 3].
+        fitted: how.
+
+    Returns:
+        uint8 [H, W, 3], a copy of the picture.
+    """
+    (rows, columns), (height, width) = fitted.framed, fitted.size
+    top, left = -fitted.top, -fitted.left
+    reach = max(1.0, _SOFT * min(rows, columns))
+    down, across = _ramp(top, rows, height, reach), _ramp(left, columns, width, reach)
+    # What was framed may go beyond the picture.
+    first, start = max(-top, 0), max(-left, 0)
+    large = images.resize(image, fitted.framed)
+    placed = large[first : first + len(down), start : start + len(across)]
+    changed = picture.copy()
+    there = changed[max(top, 0) :, max(left, 0) :][: len(down), : len(across)]
+    weights = np.outer(down, across)[..., None]
+    there[:] = np.round(weights * placed + (1 - weights) * there)
+    return changed
+
+
 def fit_jpeg(
     content: bytes, new_size: tuple[int, int], *, name: str, mode: str = "pad"
 ) -> tuple[bytes, Fit]:
@@ -171,3 +201,19 @@ def _start(low: float, high: float, length: int, whole: int) -> int:
         return round(min(max(middle, whole - length), 0))
     # As far inside as can be without losing the body.
     return round(min(max(middle, 0), whole - length))
+
+
+def _ramp(start: int, length: int, whole: int, reach: float) -> np.ndarray:
+    """Returns the weights of `length` pixels of a line at those inside `whole`.
+
+    They rise from 0 to 1 within `reach` pixels, but at the picture's own border, where
+    there is nothing to blend with, they are 1.
+    """
+    end = start + length
+    places = np.arange(max(start, 0), min(end, whole), dtype=np.float32)
+    weights = np.ones_like(places)
+    if start > 0:
+        weights = np.minimum(weights, (places - start + 1) / reach)
+    if end < whole:
+        weights = np.minimum(weights, (end - places) / reach)
+    return weights

@@ -8,7 +8,6 @@ with the pose: in the torso.
 import numpy as np
 
 from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
 
 MODES = ("none", "scale", "limbs")
 
@@ -37,6 +36,10 @@ _LIMBS = [_NECK, _NOSE] + [
     for part in ("elbow", "wrist", "knee", "ankle")
     for side in ("right", "left")
 ]
+# Keypoints that stay where they are in a body while arms and legs move.
+_STEADY = np.array(
+    [not name.endswith(("elbow", "wrist", "knee", "ankle")) for name in kp.NAMES]
+)
 # Under this length in pixels a limb has no direction.
 _POINT = 1e-3
 
@@ -49,8 +52,8 @@ def retarget(
     One factor holds for all of `targets`, the median of theirs, so that the frames of
     a sequence do not pulsate. The middle of the hips comes to the person's: across in
     each frame, so that nobody walks out of the picture; down only for the sequence's
-    median, so that jumps remain. Without hips in both, the neck does so, and
-    without necks the middle of the keypoints that both have.
+    median, so that jumps remain. Without hips in all, the neck does so, and without
+    necks the middle of the keypoints that `body_scale` compares.
 
     Args:
         targets: float32 [N, 18, 3], one pose or the frames of a sequence; in pixels of
@@ -66,7 +69,7 @@ def retarget(
         float32 [N, 18, 3], in pixels of the person's image; they may lie outside it.
 
     Raises:
-        InputError: no two keypoints are found in both the person and a target.
+        ValueError: no target is `comparable`.
     """
     if mode not in MODES:
         raise ValueError(f"mode {mode}; allowed are {', '.join(MODES)}")
@@ -80,22 +83,24 @@ def retarget(
     return placed
 
 
+def comparable(targets: np.ndarray, person: np.ndarray) -> bool:
+    """True if `body_scale` knows the size of any of the targets [N, 18, 3]."""
+    return any(body_scale(target, person) is not None for target in targets)
+
+
 def body_scale(target: np.ndarray, person: np.ndarray) -> float | None:
     """Returns how many times larger a person is than a target, both float32 [18, 3].
 
     By the torsos, from the neck to the middle of the hips; where one of them was not
-    found, by the median of all limbs found in both, shoulders and face among them.
-    None where there is none.
+    found, by how far the keypoints of head, shoulders and hips found in both are
+    spread, or else all found in both. None where these are not two places.
     """
-    ours, theirs = _lengths(person), _lengths(target)
-    ratios = {
-        joint: ours[joint] / theirs[joint]
-        for joint in ours
-        if joint in theirs and min(ours[joint], theirs[joint]) > _POINT
-    }
-    if _NECK in ratios:
-        return ratios[_NECK]
-    return float(np.median(list(ratios.values()))) if ratios else None
+    ours, theirs = _lengths(person).get(_NECK, 0.0), _lengths(target).get(_NECK, 0.0)
+    if min(ours, theirs) > _POINT:
+        return ours / theirs
+    shared = _shared(target, person)
+    ours, theirs = _spread(person[shared]), _spread(target[shared])
+    return ours / theirs if min(ours, theirs) > _POINT else None
 
 
 def fit_inside(
@@ -119,10 +124,11 @@ def fit_inside(
     low, high = places.min(axis=0), places.max(axis=0)
     extent = np.maximum(high - low, _POINT)
     factor = float(min(1.0, *((last - first) / extent)))
-    middle = (low + high) / 2
-    half = factor * (high - low) / 2
-    centre = np.clip(middle, first + half, np.maximum(last - half, first + half))
-    moved[found, :2] = centre + factor * (places - middle)
+    # Who is made smaller stays with their feet on the ground.
+    ground = np.array([(low[0] + high[0]) / 2, high[1]])
+    start, end = first + factor * (ground - low), last - factor * (high - ground)
+    ends = np.clip(ground, start, np.maximum(start, end))
+    moved[found, :2] = ends + factor * (places - ground)
     return moved, factor
 
 
@@ -131,10 +137,7 @@ def _placed(targets: np.ndarray, person: np.ndarray) -> np.ndarray:
     scales = [body_scale(target, person) for target in targets]
     known = [scale for scale in scales if scale is not None]
     if not known:
-        raise InputError(
-            "the pose and the person have no limb in common by which to compare their "
-            "sizes; --retarget=none takes the pose as it is"
-        )
+        raise ValueError("a person that no target is comparable to")
     scale = float(np.median(known))
     anchors, goal = _anchors(targets, person)
     # Across every frame by itself; down all frames as one.
@@ -151,11 +154,23 @@ def _anchors(targets: np.ndarray, person: np.ndarray) -> tuple[np.ndarray, np.nd
         places = np.array([_middle(target, joints) for target in targets])
         if not np.isnan(goal).any() and not np.isnan(places).all():
             return _without_gaps(places), goal
-    seen = kp.found(targets) & kp.found(person)
-    first = int(np.argmax(seen.any(axis=1)))
-    shared = np.flatnonzero(seen[first])
+    shared = next(
+        joints for joints in (_shared(t, person) for t in targets) if len(joints)
+    )
     places = np.array([_middle(target, shared) for target in targets])
     return _without_gaps(places), _middle(person, shared)
+
+
+def _shared(target: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """Returns which keypoints to compare two bodies by where one has no torso."""
+    both = kp.found(target) & kp.found(person)
+    steady = np.flatnonzero(both & _STEADY)
+    return steady if len(steady) > 1 else np.flatnonzero(both)
+
+
+def _spread(pose: np.ndarray) -> float:
+    places = pose[:, :2].astype(float)
+    return float(np.sqrt(places.var(axis=0).sum())) if len(places) else 0.0
 
 
 def _middle(pose: np.ndarray, joints: list[int] | np.ndarray) -> np.ndarray:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from preprocessing import keypoints as kp
-from preprocessing.fitting import fit, fit_image, fit_pose, reframe
+from preprocessing.fitting import around, fit, fit_image, fit_pose, reframe
+from preprocessing.people import named
 
 PHOTOS = {
     "tall": (900, 300),
@@ -159,3 +160,67 @@ def test_a_pose_of_the_same_picture_at_another_size(size, new_size, place, moved
     np.testing.assert_allclose(result[8], (*moved, 0.5), atol=0.3)
     assert not result[np.arange(18) != 8].any()
     assert pose[8].tolist() == [*place, 0.5]
+
+
+# === Around a person ===
+
+
+def person(size, *, height, middle):
+    """A standing person's pose in a picture of `size`, cut off by its border."""
+    pose = named.named_pose("standing")
+    low, high = pose[:, 1].min(), pose[:, 1].max()
+    x = pose[kp.INDEX["neck"], 0]
+    pose[:, :2] = (pose[:, :2] - (x, (low + high) / 2)) * height / (high - low) + middle
+    return kp.within(kp.clean(pose), size)
+
+
+@pytest.mark.parametrize("new_size", MODELS, ids=str)
+@pytest.mark.parametrize(
+    ("middle", "height"),
+    [((500, 300), 200), ((30, 300), 200), ((500, 560), 300), ((990, 20), 400)],
+)
+def test_a_person_is_cropped_with_room_and_without_needless_borders(
+    new_size, middle, height
+):
+    size = (600, 1000)
+    pose = person(size, height=height, middle=middle)
+    fitted = around(pose, size, new_size)
+    rows, columns = fitted.framed
+    assert columns / rows == pytest.approx(new_size[1] / new_size[0], abs=0.01)
+    moved = fit_pose(pose, fitted)
+    np.testing.assert_array_equal(kp.found(moved), kp.found(pose))
+    assert rows >= np.ptp(pose[kp.found(pose), 1])
+    # All of it is in the photo, which is large enough.
+    assert 0 <= -fitted.top <= size[0] - rows
+    assert 0 <= -fitted.left <= size[1] - columns
+    assert fit_image(np.zeros((*size, 3), np.uint8), fitted).shape == (*new_size, 3)
+
+
+def test_a_whole_person_fills_most_of_the_crop_but_not_all():
+    pose = person((600, 1000), height=300, middle=(400, 300))
+    fitted = around(pose, (600, 1000), (128, 64))
+    assert 0.75 < 300 / fitted.framed[0] < 0.9
+    moved = fit_pose(pose, fitted)
+    assert moved[:, 1][kp.found(moved)].min() > 8
+    assert 128 - moved[:, 1].max() > 5
+
+
+@pytest.mark.parametrize("new_size", MODELS, ids=str)
+@pytest.mark.parametrize("size", [(90, 400), (400, 60), (80, 80)])
+def test_a_photo_too_small_for_the_crop_is_padded_by_its_border(size, new_size):
+    pose = person(size, height=70, middle=(size[1] / 2, size[0] / 2))
+    fitted = around(pose, size, new_size)
+    rng = np.random.default_rng(0)
+    photo = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+    framed = fit_image(photo, fitted._replace(new_size=fitted.framed))
+    rows = np.clip(np.arange(fitted.framed[0]) - fitted.top, 0, size[0] - 1)
+    columns = np.clip(np.arange(fitted.framed[1]) - fitted.left, 0, size[1] - 1)
+    np.testing.assert_array_equal(framed, photo[rows][:, columns])
+
+
+def test_one_keypoint_is_enough_for_a_crop():
+    pose = kp.missing_pose()
+    pose[0] = (20, 30, 1)
+    fitted = around(pose, (100, 100), (128, 64))
+    assert fit_pose(pose, fitted)[0, 2] == 1
+    assert fit_image(np.zeros((100, 100, 3), np.uint8), fitted).shape == (128, 64, 3)

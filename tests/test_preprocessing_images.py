@@ -184,3 +184,45 @@ def test_a_missing_file_and_a_folder_are_refused_by_name(tmp_path):
 def test_a_file_is_read(tmp_path):
     (tmp_path / "a.png").write_bytes(encoded(picture(), "PNG"))
     np.testing.assert_array_equal(images.read(tmp_path / "a.png"), picture())
+
+
+# === Large photos ===
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+@pytest.mark.parametrize(
+    ("most", "shrunk"), [(10_000, 1), (1536, 1), (1535, 2), (384, 2), (100, 4), (24, 8)]
+)
+def test_a_large_photo_is_read_smaller_by_a_whole_number(form, most, shrunk, tmp_path):
+    path = tmp_path / "large"
+    path.write_bytes(encoded(picture(), form))
+    image, times = images.read_bounded(path, most_pixels=most)
+    assert times == shrunk
+    size = (SIZE[0] // shrunk, SIZE[1] // shrunk)
+    assert_like(image, images.resize(picture(), size), tolerance=20)
+
+
+@pytest.mark.parametrize("most", [10_000, 400])
+def test_a_large_photo_is_turned_as_its_exif_says(most, tmp_path):
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(turned_jpeg(picture(), 6))
+    image, _ = images.read_bounded(path, most_pixels=most)
+    expected = images.resize(np.rot90(picture(), -1), image.shape[:2])
+    assert image.shape[0] < image.shape[1]
+    assert_like(image, expected, tolerance=20)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_a_photo_that_no_shrinking_bounds_is_refused(form, tmp_path):
+    path = tmp_path / "huge"
+    path.write_bytes(encoded(picture(), form))
+    with pytest.raises(InputError, match="1,536 pixels; allowed are at most 64"):
+        images.read_bounded(path, most_pixels=1)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", encoded(picture())[:100]])
+def test_what_is_no_large_photo_is_refused_by_name(content, tmp_path):
+    path = tmp_path / "broken.jpg"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="broken"):
+        images.read_bounded(path)

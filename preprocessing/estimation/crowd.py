@@ -15,7 +15,7 @@ _MOST = 8
 _THICK = 0.32
 # Whose middle is nearer to the box of another's keypoints than this share of its height
 # is what was left of them; the box is of the keypoints between these percentiles.
-_NEAR = 0.05
+_NEAR = 0.1
 _BODY = (10, 90)
 # A second look is at so many times the height of what the first one showed.
 _CLOSER = 3
