@@ -184,7 +184,7 @@ def _generate(
                 continue
             for target in targets:
                 made = photos.transfer(model, person, target, retarget=_RETARGET.value)
-                if made.shrunk < 1:
+                if made.shrunk < 0.995:
                     name = f"{path.name} as {target.name}, {made.shrunk:.0%}"
                     notes.add("poses made smaller to be in the image", name)
                 writer.add(Result(path.stem, person, target, made))

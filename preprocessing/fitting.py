@@ -13,9 +13,9 @@ MODES = ("pad", "crop", "stretch")
 # What a body needs beyond its keypoints, which end at eyes, wrists and ankles: shares
 # of the height of the box around them.
 _ABOVE, _BELOW, _BESIDE = 0.13, 0.1, 0.08
-# The top of the head is as far above the eyes as these are above the neck.
+# The top of the head is about as far above the eyes as these are above the shoulders.
 _FACE = [kp.INDEX[name] for name in ("nose", "right_eye", "left_eye")]
-_NECK = kp.INDEX["neck"]
+_SHOULDERS = [kp.INDEX[name] for name in ("neck", "right_shoulder", "left_shoulder")]
 # Of the shorter side: how wide the border is where an image is put back.
 _SOFT = 0.05
 
@@ -186,8 +186,10 @@ def _body_box(pose: np.ndarray) -> np.ndarray:
     places = pose[kp.found(pose), :2].astype(float)
     low, high = places.min(axis=0), places.max(axis=0)
     tall = max(high[1] - low[1], 1.0)
-    face = pose[_FACE][kp.found(pose[_FACE])]
-    head = pose[_NECK, 1] - face[:, 1].min() if len(face) and pose[_NECK, 2] > 0 else 0
+    face, shoulders = (
+        pose[joints][kp.found(pose[joints]), 1] for joints in (_FACE, _SHOULDERS)
+    )
+    head = shoulders.min() - face.min() if len(face) and len(shoulders) else 0
     above = max(_ABOVE * tall, float(head))
     low -= (_BESIDE * tall, above)
     high += (_BESIDE * tall, _BELOW * tall)

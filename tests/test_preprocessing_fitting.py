@@ -205,6 +205,17 @@ def test_a_whole_person_fills_most_of_the_crop_but_not_all():
     assert 128 - moved[:, 1].max() > 5
 
 
+@pytest.mark.parametrize("shoulder", ["right_shoulder", "neck"])
+def test_a_portrait_keeps_the_top_of_the_head(shoulder):
+    pose = kp.missing_pose()
+    pose[kp.INDEX["right_eye"]] = (190, 200, 1)
+    pose[kp.INDEX["left_eye"]] = (230, 200, 1)
+    pose[kp.INDEX[shoulder]] = (200, 290, 1)
+    fitted = around(pose, (600, 400), (256, 256))
+    # The shoulders are 90 pixels below the eyes, and the top of the head above them.
+    assert -fitted.top <= 200 - 90
+
+
 @pytest.mark.parametrize("new_size", MODELS, ids=str)
 @pytest.mark.parametrize("size", [(90, 400), (400, 60), (80, 80)])
 def test_a_photo_too_small_for_the_crop_is_padded_by_its_border(size, new_size):
