@@ -59,11 +59,18 @@ def draw_pose(
     for start, end in kp.SKELETON:
         if found[start] and found[end]:
             cv2.line(
-                canvas, points[start], points[end], _colour(end), thick, cv2.LINE_AA
+                canvas, points[start], points[end], limb_colour(end), thick, cv2.LINE_AA
             )
     for index in np.flatnonzero(found).tolist():
-        cv2.circle(canvas, points[index], thick + 1, _colour(index), -1, cv2.LINE_AA)
+        cv2.circle(canvas, points[index], thick + 1, limb_colour(index), -1, cv2.LINE_AA)
     return canvas
+
+
+def limb_colour(keypoint: int) -> tuple[int, int, int]:
+    """Returns the colour, RGB, of a keypoint and of the limb that ends there."""
+    side, _, part = kp.NAMES[keypoint].partition("_")
+    leg = "_leg" * (part in ("hip", "knee", "ankle"))
+    return _COLOURS.get(side + leg, _COLOURS["middle"])
 
 
 def fold_heatmaps(heatmaps: np.ndarray, *, scale: int = 4) -> np.ndarray:
@@ -193,9 +200,3 @@ def _write(strip: np.ndarray, text: str, *, centred: bool = False) -> None:
 def _hue(share: float) -> np.ndarray:
     """Returns a bright colour by its place on the wheel, 0 to 1, float64 [3]."""
     return 255 * np.array(colorsys.hsv_to_rgb(share, 0.8, 1))
-
-
-def _colour(keypoint: int) -> tuple[int, int, int]:
-    side, _, part = kp.NAMES[keypoint].partition("_")
-    leg = "_leg" * (part in ("hip", "knee", "ankle"))
-    return _COLOURS.get(side + leg, _COLOURS["middle"])
