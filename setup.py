@@ -19,7 +19,10 @@ setup(
     license="MIT",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["pg2_tf*", "preprocessing*"]),
-    package_data={"pg2_tf.study": ["page.html", "page.css", "page.js"]},
+    package_data={
+        "pg2_tf.study": ["page.html", "page.css", "page.js"],
+        "pg2_tf.webpage": ["*.html", "*.css", "*.js"],
+    },
     install_requires=[
         "absl-py>=2.1",
         "ai-edge-litert>=2.1.6,<3",
@@ -35,10 +38,16 @@ setup(
     extras_require={
         # TensorFlow with the CUDA libraries it was built for.
         "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
-        # Nothing more is needed; the name is kept for `pip install pg2-tf[demo]`.
-        "demo": [],
+        # The web page.
+        "demo": ["gradio>=6.30,<7"],
         "serving": ["tensorflow-serving-api>=2.19"],
-        "dev": ["mypy==2.4.1", "playwright==1.65.2", "pytest==9.2.0", "ruff==0.17.6"],
+        "dev": [
+            "gradio==6.31.0",
+            "mypy==2.4.1",
+            "playwright==1.65.2",
+            "pytest==9.2.0",
+            "ruff==0.17.6",
+        ],
     },
     classifiers=[
         "Programming Language :: Python :: 3",

@@ -1,6 +1,6 @@
 r"""Opens a web page, on this computer alone, that puts people of photos into poses.
 
-    python -m pg2_tf.demo --model=runs/market1501
+python -m pg2_tf.demo --model=runs/market1501
 """
 
 from functools import cache

@@ -226,7 +226,9 @@ def _find(
 
 @cache
 def _estimator() -> PoseEstimator:
-    path = _POSE_MODEL.value or download.fetch(fetching.default_cache(), flag="pose_model")
+    path = _POSE_MODEL.value or download.fetch(
+        fetching.default_cache(), flag="pose_model"
+    )
     return PoseEstimator(path)
 
 

@@ -62,7 +62,9 @@ def draw_pose(
                 canvas, points[start], points[end], limb_colour(end), thick, cv2.LINE_AA
             )
     for index in np.flatnonzero(found).tolist():
-        cv2.circle(canvas, points[index], thick + 1, limb_colour(index), -1, cv2.LINE_AA)
+        cv2.circle(
+            canvas, points[index], thick + 1, limb_colour(index), -1, cv2.LINE_AA
+        )
     return canvas
 
 

@@ -8,7 +8,7 @@ ENTRY_POINTS = {
     f"pg2_tf.{name}"
     for name in (
         *("train", "evaluate", "generate", "export", "import_authors", "benchmark"),
-        "user_study",
+        *("user_study", "demo"),
     )
 }
 # They know networks and numbers, but nothing of files, training or serving.

@@ -30,7 +30,7 @@ def to_page(pose: np.ndarray, image: np.ndarray) -> str:
         "image": data_address(image),
         "names": [name.replace("_", " ") for name in kp.NAMES],
         "limbs": kp.SKELETON,
-        "colours": ["#%02x%02x%02x" % limb_colour(i) for i in range(kp.NUM_KEYPOINTS)],
+        "colours": [f"#{bytes(limb_colour(i)).hex()}" for i in range(kp.NUM_KEYPOINTS)],
     }
     return json.dumps(shown)
 

@@ -20,7 +20,7 @@ from preprocessing.target_poses import Target
 TITLE = "A person in another pose"
 _RETARGET = [("the person's size", "scale"), ("their limb lengths too", "limbs")]
 _POSE_FILES = [*images.SUFFIXES, *video.SUFFIXES, ".json"]
-_DROPPED: dict[str, Any] = {"height": 160, "elem_classes": "dropped"}
+_DROPPED: dict[str, Any] = {"height": 150, "elem_classes": "dropped"}
 # Of toasts, in seconds.
 _READ = 15
 # State of a visitor who has left is dropped after so many seconds.
@@ -48,7 +48,7 @@ class Page:
             height, width = model.image_size
             gr.HTML(
                 f"<h1>{TITLE}</h1><p>Nothing leaves this computer. Model: "
-                f"{model.describe}, {height}×{width} pixels.</p>",
+                f"{model.describe}, {height}x{width} pixels.</p>",
                 elem_id="heading",
             )
             with gr.Row(elem_id="steps"):
@@ -283,6 +283,7 @@ def _component(name: str, value: str, label: str) -> gr.HTML:
         label=label,
         show_label=True,
         container=True,
+        elem_classes="part",
     )
 
 

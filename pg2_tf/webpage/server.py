@@ -5,6 +5,7 @@ import signal
 import socket
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from pg2_tf.webpage import parts
@@ -33,13 +34,67 @@ def serve(handlers: Handlers, *, host: str, port: int, megabytes: float) -> None
     Raises:
         InputError: the address cannot be listened at, or Gradio is not installed.
     """
-    check_free(host, port)
+    # So that the folder goes with the process.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="pg2_tf_demo_") as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder
-        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-        os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-        _serve(handlers, Path(folder), host=host, port=port, megabytes=megabytes)
+        stop = start(handlers, Path(folder), host=host, port=port, megabytes=megabytes)
+        try:
+            print(f"http://{host}:{port} (Ctrl-C ends it)", flush=True)
+            threading.Event().wait()
+        finally:
+            stop()
+
+
+def start(
+    handlers: Handlers, folder: Path, *, host: str, port: int, megabytes: float
+) -> Callable[[], None]:
+    """Serves the page from threads of its own; see `serve`.
+
+    Args:
+        handlers: of the page.
+        folder: keeps what visitors upload and download.
+        host: the address to listen at.
+        port: to listen at.
+        megabytes: the largest file that is taken.
+
+    Returns:
+        What stops it.
+    """
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    try:
+        # Here, so that Gradio finds the environment above.
+        import gradio as gr
+        from starlette.middleware import Middleware
+
+        from pg2_tf.webpage.page import Page
+    except ImportError as error:
+        raise InputError(
+            f"the page needs Gradio ({error}): pip install 'pg2-tf[demo]'"
+        ) from error
+    blocks = Page(handlers, folder=folder).build()
+    blocks.queue(max_size=20, default_concurrency_limit=2)
+    try:
+        blocks.launch(
+            server_name=host,
+            server_port=port,
+            max_file_size=round(megabytes * 1024**2),
+            theme=gr.themes.Default(
+                primary_hue="blue", neutral_hue="zinc", font=_FONTS
+            ),
+            css=parts.text("page.css"),
+            app_kwargs={"middleware": [Middleware(_Policy)]},
+            footer_links=[],
+            run_history=False,
+            ssr_mode=False,
+            share=False,
+            quiet=True,
+            prevent_thread_lock=True,
+        )
+    except OSError as error:
+        raise InputError(f"--host={host} --port={port}: {error}") from error
+    return lambda: blocks.close(verbose=False)
 
 
 def check_free(host: str, port: int) -> None:
@@ -56,42 +111,6 @@ def check_free(host: str, port: int) -> None:
             f"--host={host} --port={port}: cannot be listened at ({error.strerror}); "
             "give another --port"
         ) from error
-
-
-def _serve(
-    handlers: Handlers, folder: Path, *, host: str, port: int, megabytes: float
-) -> None:
-    try:
-        # Here, so that its settings are read from the environment above.
-        import gradio as gr
-        from starlette.middleware import Middleware
-    except ImportError as error:
-        raise InputError(
-            "the page needs Gradio: pip install 'pg2-tf[demo]'"
-        ) from error
-    from pg2_tf.webpage.page import Page
-
-    blocks = Page(handlers, folder=folder).build()
-    blocks.queue(max_size=20, default_concurrency_limit=2)
-    blocks.launch(
-        server_name=host,
-        server_port=port,
-        max_file_size=round(megabytes * 1024**2),
-        theme=gr.themes.Default(primary_hue="blue", neutral_hue="zinc", font=_FONTS),
-        css=parts.text("page.css"),
-        app_kwargs={"middleware": [Middleware(_Policy)]},
-        footer_links=[],
-        run_history=False,
-        ssr_mode=False,
-        share=False,
-        quiet=True,
-        prevent_thread_lock=True,
-    )
-    print(f"http://{host}:{port} (Ctrl-C ends it)", flush=True)
-    try:
-        threading.Event().wait()
-    finally:
-        blocks.close(verbose=False)
 
 
 class _Policy:
