@@ -19,7 +19,10 @@ setup(
     license="MIT",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["pg2_tf*", "preprocessing*"]),
-    package_data={"pg2_tf.study": ["page.html", "page.css", "page.js"]},
+    package_data={
+        "pg2_tf.study": ["page.html", "page.css", "page.js"],
+        "pg2_tf.webpage": ["*.html", "*.css", "*.js"],
+    },
     install_requires=[
         "absl-py>=2.1",
         "ai-edge-litert>=2.1.6,<3",
@@ -35,8 +38,8 @@ setup(
     extras_require={
         # TensorFlow with the CUDA libraries it was built for.
         "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
-        # Nothing more is needed; the name is kept for `pip install pg2-tf[demo]`.
-        "demo": [],
+        # The web page.
+        "demo": ["gradio>=6.30,<7"],
         "figures": ["matplotlib>=3.9,<4"],
         # The client, and the requests that warm a model up.
         "serving": [
@@ -45,6 +48,7 @@ setup(
             "urllib3>=2.2,<3",
         ],
         "dev": [
+            "gradio==6.31.0",
             "grpcio==1.85.3",
             "matplotlib==3.11.2; python_version >= '3.11'",
             "matplotlib==3.10.9; python_version < '3.11'",

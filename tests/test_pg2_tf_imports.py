@@ -8,7 +8,7 @@ ENTRY_POINTS = {
     f"pg2_tf.{name}"
     for name in (
         *("train", "evaluate", "generate", "export", "import_authors", "benchmark"),
-        *("client", "figures", "reproduce", "user_study"),
+        *("client", "demo", "figures", "reproduce", "user_study"),
     )
 }
 # They know networks and numbers, but nothing of files, training or serving.

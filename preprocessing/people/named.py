@@ -12,7 +12,7 @@ from preprocessing.people.skeleton import (
     pose_body,
 )
 
-_AVERAGE = Proportions(head=1, shoulders=1, hips=1, torso=1, arms=1, legs=1, build=1)
+AVERAGE = Proportions(head=1, shoulders=1, hips=1, torso=1, arms=1, legs=1, build=1)
 # Height and width that the poses are placed in.
 SIZE = (256, 128)
 
@@ -86,9 +86,14 @@ _POSES = MappingProxyType(
 NAMES = tuple(_POSES)
 
 
+def body_pose(name: str) -> BodyPose:
+    """Returns the joint angles of a pose of `NAMES`."""
+    return _POSES[name]
+
+
 def named_pose(name: str) -> np.ndarray:
     """Returns a pose of `NAMES` in an image of `SIZE` pixels, float32 [18, 3]."""
-    body_pose = _POSES[name]
-    skeleton = pose_body(_AVERAGE, body_pose)
-    scale, origin = place_in_picture(skeleton, body_pose, size=SIZE)
+    posed = body_pose(name)
+    skeleton = pose_body(AVERAGE, posed)
+    scale, origin = place_in_picture(skeleton, posed, size=SIZE)
     return body_keypoints(skeleton, scale=scale, origin=origin)

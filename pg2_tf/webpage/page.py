@@ -1,0 +1,320 @@
+"""The page: its layout in Gradio, and which handler answers what."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from pg2_tf.photo import Person
+from pg2_tf.webpage import examples, joints, parts
+from pg2_tf.webpage.handlers import Found, Frames, Handlers, Placed, Step
+from preprocessing import files, images, video
+from preprocessing.errors import InputError
+from preprocessing.target_poses import Target
+
+TITLE = "A person in another pose"
+_RETARGET = [("the person's size", "scale"), ("their limb lengths too", "limbs")]
+_POSE_FILES = [*images.SUFFIXES, *video.SUFFIXES, ".json"]
+_DROPPED: dict[str, Any] = {"height": 150, "elem_classes": "dropped"}
+# Of toasts, in seconds.
+_READ = 15
+# State of a visitor who has left is dropped after so many seconds.
+_STAY = 3600
+
+
+class Page:
+    """The page, and what one visitor after the other does on it.
+
+    Args:
+        handlers: do the work.
+        folder: for what is to be downloaded.
+    """
+
+    def __init__(self, handlers: Handlers, *, folder: Path):
+        self._handlers = handlers
+        self._folder = folder
+        self._people = examples.drawn_people(handlers.model.image_size)
+        self._poses = examples.poses()
+
+    def build(self) -> gr.Blocks:
+        """Lays out the page."""
+        with gr.Blocks(title=TITLE, delete_cache=(_STAY, _STAY)) as blocks:
+            model = self._handlers.model
+            height, width = model.image_size
+            gr.HTML(
+                f"<h1>{TITLE}</h1><p>Nothing leaves this computer. Model: "
+                f"{model.describe}, {height}x{width} pixels.</p>",
+                elem_id="heading",
+            )
+            with gr.Row(elem_id="steps"):
+                with gr.Column(min_width=290, elem_id="person"):
+                    self._lay_out_person()
+                with gr.Column(min_width=290, elem_id="pose"):
+                    self._lay_out_pose()
+                with gr.Column(min_width=290, elem_id="result"):
+                    self._lay_out_result()
+            self._connect()
+        return blocks
+
+    def _lay_out_person(self) -> None:
+        first = self._people[0]
+        self._found = gr.State(first, time_to_live=_STAY)
+        gr.Markdown("### 1 · Person")
+        self._photo = gr.File(
+            label="Drop a photo", file_types=list(images.SUFFIXES), **_DROPPED
+        )
+        self._shown = gr.Image(
+            self._handlers.shown(first),
+            **_picture("The person that was found", "photo", 330),
+        )
+        self._number = gr.Radio(label="Which person, from the left", visible=False)
+        pictures = {str(i): f.person.photo for i, f in enumerate(self._people, 1)}
+        self._drawn = _picker("Or a drawn person", pictures)
+
+    def _lay_out_pose(self) -> None:
+        first = self._poses[-1]
+        placed = self._handlers.place(self._people[0].person, first, "scale")
+        self._target = gr.State(first, time_to_live=_STAY)
+        self._placed = gr.State(placed, time_to_live=_STAY)
+        gr.Markdown("### 2 · Pose")
+        skeleton = joints.to_page(placed.poses[0], self._people[0].person.crop)
+        self._joints = _component("joints", skeleton, "Drag the joints")
+        pictures = {examples.caption(t): examples.thumbnail(t) for t in self._poses}
+        self._named = _picker("Or choose a pose", pictures)
+        self._pose_file = gr.File(
+            label="Or that of a photo, video or pose file",
+            file_types=_POSE_FILES,
+            **_DROPPED,
+        )
+        self._retarget = gr.Radio(
+            _RETARGET, value="scale", label="The skeleton gets", elem_id="retarget"
+        )
+
+    def _lay_out_result(self) -> None:
+        gr.Markdown("### 3 · Result")
+        with gr.Row():
+            self._generate = gr.Button("Generate", variant="primary", min_width=120)
+            self._play = gr.Button("Play", min_width=120)
+        self._paste = gr.Checkbox(label="Put it back into the photo", elem_id="paste")
+        self._status = gr.Markdown("", elem_id="status")
+        self._result = gr.Image(**_picture("Result", "refined", 400))
+        self._download = gr.DownloadButton("Download", interactive=False)
+        names = ("skeleton", "coarse", "difference")
+        with gr.Row(elem_id="between"):
+            self._between = [
+                gr.Image(min_width=80, **_picture(name.capitalize(), name, 190))
+                for name in names
+            ]
+
+    def _connect(self) -> None:
+        person = [
+            *(self._found, self._placed, self._joints, self._shown, self._number),
+            *(self._photo, self._play),
+        ]
+        chosen = [self._target, self._retarget]
+        _on(self._photo.upload, self._take_photo, [self._photo, *chosen], person)
+        _on(self._drawn.select, self._take_drawn, chosen, person)
+        _on(
+            self._number.input,
+            self._take_number,
+            [self._number, self._found, *chosen],
+            person,
+        )
+        pose = [
+            *(self._target, self._placed, self._joints, self._pose_file, self._play)
+        ]
+        chosen = [self._found, self._retarget]
+        _on(self._named.select, self._take_named, chosen, pose)
+        _on(self._pose_file.upload, self._take_file, [self._pose_file, *chosen], pose)
+        _on(self._retarget.input, self._place_again, [self._target, *chosen], pose)
+        made = [*self._between, self._result, self._download, self._status]
+        asked = [self._found, self._joints, self._paste]
+        _on(self._generate.click, self._make, asked, made)
+        asked = [self._found, self._placed, self._paste]
+        _on(self._play.click, self._make_frames, asked, made)
+
+    # What the events call: each yields values for the outputs of `_connect`.
+
+    def _take_photo(
+        self, path: str, target: Target, retarget: str
+    ) -> Iterator[dict[Any, Any]]:
+        yield {self._photo: None}
+        with _told():
+            found = self._handlers.find(path)
+            if len(found.people) > 1:
+                gr.Info(f"{len(found.people)} people; the largest was taken.")
+            yield self._with_person(found, target, retarget)
+
+    def _take_drawn(
+        self, target: Target, retarget: str, chosen: gr.SelectData
+    ) -> Iterator[dict[Any, Any]]:
+        with _told():
+            yield self._with_person(self._people[chosen.index], target, retarget)
+
+    def _take_number(
+        self, number: int, found: Found, target: Target, retarget: str
+    ) -> Iterator[dict[Any, Any]]:
+        with _told():
+            found = self._handlers.choose(found, number)
+            yield self._with_person(found, target, retarget)
+
+    def _with_person(
+        self, found: Found, target: Target, retarget: str
+    ) -> dict[Any, Any]:
+        count = len(found.people)
+        choices = list(range(1, count + 1))
+        return {
+            self._found: found,
+            self._shown: self._handlers.shown(found),
+            self._number: gr.Radio(
+                choices=choices, value=found.number, visible=count > 1
+            ),
+            **self._with_pose(found.person, target, retarget),
+        }
+
+    def _take_named(
+        self, found: Found, retarget: str, chosen: gr.SelectData
+    ) -> Iterator[dict[Any, Any]]:
+        with _told():
+            yield self._with_target(found, self._poses[chosen.index], retarget)
+
+    def _take_file(
+        self, path: str, found: Found, retarget: str
+    ) -> Iterator[dict[Any, Any]]:
+        yield {self._pose_file: None}
+        with _told():
+            target, message = self._handlers.read_pose(path)
+            if message:
+                gr.Info(message)
+            yield self._with_target(found, target, retarget)
+
+    def _place_again(
+        self, target: Target, found: Found, retarget: str
+    ) -> Iterator[dict[Any, Any]]:
+        with _told():
+            yield self._with_target(found, target, retarget)
+
+    def _with_target(
+        self, found: Found, target: Target, retarget: str
+    ) -> dict[Any, Any]:
+        return {
+            self._target: target,
+            **self._with_pose(found.person, target, retarget),
+        }
+
+    def _with_pose(
+        self, person: Person, target: Target, retarget: str
+    ) -> dict[Any, Any]:
+        placed = self._handlers.place(person, target, retarget)
+        if placed.message:
+            gr.Info(placed.message)
+        return {
+            self._placed: placed,
+            self._joints: joints.to_page(placed.poses[0], person.crop),
+            self._play: gr.Button(interactive=placed.frames_per_second > 0),
+        }
+
+    def _make(
+        self, found: Found, dragged: str, paste: bool
+    ) -> Iterator[dict[Any, Any]]:
+        with _told():
+            size = self._handlers.model.image_size
+            pose = joints.from_page(dragged, size)
+            yield self._nothing("Generating…")
+            for step in self._handlers.generate(found.person, pose, paste_back=paste):
+                yield self._with_step(step)
+            yield {self._status: ""}
+            return
+        yield self._nothing("")
+
+    def _with_step(self, step: Step) -> dict[Any, Any]:
+        shown = (step.skeleton, step.coarse, step.difference)
+        update: dict[Any, Any] = dict(zip(self._between, shown, strict=True))
+        if step.result is not None:
+            path = self._write("person.png", images.encode_png(step.result))
+            update[self._result] = str(path)
+            update[self._download] = gr.DownloadButton(value=path, interactive=True)
+        return update
+
+    def _make_frames(
+        self, found: Found, placed: Placed, paste: bool
+    ) -> Iterator[dict[Any, Any]]:
+        with _told():
+            yield self._nothing("Generating…")
+            for frames in self._handlers.play(found.person, placed, paste_back=paste):
+                yield self._with_frames(frames)
+            return
+        yield self._nothing("")
+
+    def _with_frames(self, frames: Frames) -> dict[Any, Any]:
+        if frames.gif is None:
+            status = f"{frames.made} of {frames.of} frames"
+            return {self._result: frames.last, self._status: status}
+        path = self._write("person.gif", frames.gif)
+        return {
+            self._result: str(path),
+            self._download: gr.DownloadButton(value=path, interactive=True),
+            self._status: "",
+        }
+
+    def _nothing(self, status: str) -> dict[Any, Any]:
+        empty = dict.fromkeys([*self._between, self._result])
+        button = gr.DownloadButton(value=None, interactive=False)
+        return {**empty, self._download: button, self._status: status}
+
+    def _write(self, name: str, content: bytes) -> Path:
+        path = Path(tempfile.mkdtemp(dir=self._folder)) / name
+        files.write_bytes(path, content)
+        return path
+
+
+def _component(name: str, value: str, label: str) -> gr.HTML:
+    part = parts.read(name)
+    return gr.HTML(
+        value,
+        html_template=part.html,
+        css_template=part.css,
+        js_on_load=part.js,
+        label=label,
+        show_label=True,
+        container=True,
+        elem_classes="part",
+    )
+
+
+def _picker(label: str, pictures: dict[str, np.ndarray]) -> gr.HTML:
+    shown = [
+        {"name": name, "image": parts.data_address(picture)}
+        for name, picture in pictures.items()
+    ]
+    return _component("picker", json.dumps(shown), label)
+
+
+def _picture(label: str, name: str, height: int) -> dict[str, Any]:
+    return {
+        "label": label,
+        "elem_id": name,
+        "elem_classes": "picture",
+        "height": height,
+        "format": "png",
+        "interactive": False,
+        "buttons": [],
+    }
+
+
+def _on(event: Any, call: Any, inputs: list[Any], outputs: list[Any]) -> None:
+    event(call, inputs, outputs, api_visibility="private", show_progress="minimal")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Shows what is wrong with the visitor's input in the page."""
+    try:
+        yield
+    except InputError as error:
+        gr.Warning(str(error), duration=_READ, title="This did not work")
