@@ -2,18 +2,15 @@
 
 import csv
 import json
-import shutil
-from pathlib import Path
 
+import pg2_tf_browser
 import pytest
 from pg2_tf_helpers import run_command
 from pg2_tf_study_helpers import make_study
 
 from pg2_tf.study import answers
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed (pip install playwright)"
-)
+playwright = pg2_tf_browser.playwright
 
 # Of the drawn study; four images count.
 IMAGES, PRACTICE = 6, 2
@@ -45,17 +42,9 @@ Object.defineProperty(window, "localStorage", {
 
 @pytest.fixture(scope="module")
 def browser():
-    """Playwright's own Chromium, or that of the system."""
-    with playwright.sync_playwright() as started:
-        own = started.chromium.executable_path
-        names = ("chromium", "chromium-browser", "google-chrome")
-        places = [own if Path(own).exists() else None, *map(shutil.which, names)]
-        place = next(filter(None, places), None)
-        if place is None:
-            pytest.skip("no Chromium here (playwright install chromium)")
-        opened = started.chromium.launch(executable_path=place, args=["--no-sandbox"])
+    """A browser without a window."""
+    with pg2_tf_browser.opened() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
