@@ -12,6 +12,7 @@ from preprocessing import files
 
 COPY, REAL = "copy of the source", "real target images"
 _NOTHING = "-"
+# Of an image with itself, by definition.
 _BEST = {"ssim": 1.0, "mask_ssim": 1.0}
 
 
