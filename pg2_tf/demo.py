@@ -10,7 +10,7 @@ from absl import flags
 from pg2_tf.loading import load_model
 from pg2_tf.webpage.handlers import Handlers
 from pg2_tf.webpage.server import check_free, serve
-from preprocessing import command, fetching
+from preprocessing import command
 from preprocessing.estimation import download
 from preprocessing.estimation.movenet import PoseEstimator
 
@@ -55,10 +55,9 @@ def main() -> None:
 
 @cache
 def _estimator() -> PoseEstimator:
-    path = _POSE_MODEL.value or download.fetch(
-        fetching.default_cache(), flag="pose_model"
+    return PoseEstimator(
+        download.given_or_fetched(_POSE_MODEL.value, flag="pose_model")
     )
-    return PoseEstimator(path)
 
 
 if __name__ == "__main__":

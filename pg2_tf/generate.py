@@ -14,7 +14,7 @@ from pg2_tf import photo as photos
 from pg2_tf.loading import Model, load_model
 from pg2_tf.results import Result, Writer
 from pg2_tf.weights_flag import define_weights
-from preprocessing import command, fetching, images, retargeting
+from preprocessing import command, images, retargeting
 from preprocessing import keypoints as kp
 from preprocessing.errors import InputError
 from preprocessing.estimation import download
@@ -226,10 +226,9 @@ def _find(
 
 @cache
 def _estimator() -> PoseEstimator:
-    path = _POSE_MODEL.value or download.fetch(
-        fetching.default_cache(), flag="pose_model"
+    return PoseEstimator(
+        download.given_or_fetched(_POSE_MODEL.value, flag="pose_model")
     )
-    return PoseEstimator(path)
 
 
 if __name__ == "__main__":

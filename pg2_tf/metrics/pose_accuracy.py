@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from preprocessing import fetching, files
+from preprocessing import files
 from preprocessing import keypoints as kp
 from preprocessing.estimation import download
 from preprocessing.estimation.movenet import PoseEstimator
@@ -59,11 +59,7 @@ class PoseAccuracy:
         Raises:
             InputError: it cannot be fetched, or is no such model.
         """
-        path = (
-            Path(model_path)
-            if model_path is not None
-            else download.fetch(fetching.default_cache(), flag="pose_model")
-        )
+        path = download.given_or_fetched(model_path, flag="pose_model")
         estimators = [PoseEstimator(path) for _ in range(os.cpu_count() or 1)]
         return cls(estimators, checksum=files.sha256(path))
 

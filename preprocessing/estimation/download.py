@@ -18,6 +18,16 @@ SHA256 = "cd7cc22fa946e5d146a7b98d496853e1923e22828d3972d579973f27f91bb105"
 NAME = "movenet_singlepose_lightning_int8_4.tflite"
 
 
+def given_or_fetched(given: str | Path | None, *, flag: str) -> Path:
+    """Returns the path of the model: that given, or else that of the cache; see `fetch`.
+
+    Args:
+        given: a copy of the model, or nothing.
+        flag: of the command, that names it.
+    """
+    return Path(given) if given else fetch(fetching.default_cache(), flag=flag)
+
+
 def fetch(
     cache: Path, *, url: str = URL, sha256: str = SHA256, flag: str = "model"
 ) -> Path:
