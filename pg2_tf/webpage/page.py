@@ -1,6 +1,5 @@
 """The page: its layout in Gradio, and which handler answers what."""
 
-import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from pg2_tf.photo import Person
-from pg2_tf.webpage import examples, joints, parts
+from pg2_tf.webpage import examples, joints, widgets
 from pg2_tf.webpage.handlers import Found, Frames, Handlers, Placed, Step
 from preprocessing import files, images, video
 from preprocessing.errors import InputError
@@ -70,11 +68,11 @@ class Page:
         )
         self._shown = gr.Image(
             self._handlers.shown(first),
-            **_picture("The person that was found", "photo", 330),
+            **widgets.picture("The person that was found", "photo", 330),
         )
         self._number = gr.Radio(label="Which person, from the left", visible=False)
         pictures = {str(i): f.person.photo for i, f in enumerate(self._people, 1)}
-        self._drawn = _picker("Or a drawn person", pictures)
+        self._drawn = widgets.picker("Or a drawn person", pictures)
 
     def _lay_out_pose(self) -> None:
         first = self._poses[-1]
@@ -83,9 +81,9 @@ class Page:
         self._placed = gr.State(placed, time_to_live=_STAY)
         gr.Markdown("### 2 · Pose")
         skeleton = joints.to_page(placed.poses[0], self._people[0].person.crop)
-        self._joints = _component("joints", skeleton, "Drag the joints")
+        self._joints = widgets.component("joints", skeleton, "Drag the joints")
         pictures = {examples.caption(t): examples.thumbnail(t) for t in self._poses}
-        self._named = _picker("Or choose a pose", pictures)
+        self._named = widgets.picker("Or choose a pose", pictures)
         self._pose_file = gr.File(
             label="Or that of a photo, video or pose file",
             file_types=_POSE_FILES,
@@ -102,12 +100,12 @@ class Page:
             self._play = gr.Button("Play", min_width=120)
         self._paste = gr.Checkbox(label="Put it back into the photo", elem_id="paste")
         self._status = gr.Markdown("", elem_id="status")
-        self._result = gr.Image(**_picture("Result", "refined", 400))
+        self._result = gr.Image(**widgets.picture("Result", "refined", 400))
         self._download = gr.DownloadButton("Download", interactive=False)
         names = ("skeleton", "coarse", "difference")
         with gr.Row(elem_id="between"):
             self._between = [
-                gr.Image(min_width=80, **_picture(name.capitalize(), name, 190))
+                gr.Image(min_width=80, **widgets.picture(name.capitalize(), name, 190))
                 for name in names
             ]
 
@@ -117,9 +115,9 @@ class Page:
             *(self._photo, self._play),
         ]
         chosen = [self._target, self._retarget]
-        _on(self._photo.upload, self._take_photo, [self._photo, *chosen], person)
-        _on(self._drawn.select, self._take_drawn, chosen, person)
-        _on(
+        widgets.on(self._photo.upload, self._take_photo, [self._photo, *chosen], person)
+        widgets.on(self._drawn.select, self._take_drawn, chosen, person)
+        widgets.on(
             self._number.input,
             self._take_number,
             [self._number, self._found, *chosen],
@@ -129,14 +127,18 @@ class Page:
             *(self._target, self._placed, self._joints, self._pose_file, self._play)
         ]
         chosen = [self._found, self._retarget]
-        _on(self._named.select, self._take_named, chosen, pose)
-        _on(self._pose_file.upload, self._take_file, [self._pose_file, *chosen], pose)
-        _on(self._retarget.input, self._place_again, [self._target, *chosen], pose)
+        widgets.on(self._named.select, self._take_named, chosen, pose)
+        widgets.on(
+            self._pose_file.upload, self._take_file, [self._pose_file, *chosen], pose
+        )
+        widgets.on(
+            self._retarget.input, self._place_again, [self._target, *chosen], pose
+        )
         made = [*self._between, self._result, self._download, self._status]
         asked = [self._found, self._joints, self._paste]
-        _on(self._generate.click, self._make, asked, made)
+        widgets.on(self._generate.click, self._make, asked, made)
         asked = [self._found, self._placed, self._paste]
-        _on(self._play.click, self._make_frames, asked, made)
+        widgets.on(self._play.click, self._make_frames, asked, made)
 
     # What the events call: each yields values for the outputs of `_connect`.
 
@@ -271,44 +273,6 @@ class Page:
         path = Path(tempfile.mkdtemp(dir=self._folder)) / name
         files.write_bytes(path, content)
         return path
-
-
-def _component(name: str, value: str, label: str) -> gr.HTML:
-    part = parts.read(name)
-    return gr.HTML(
-        value,
-        html_template=part.html,
-        css_template=part.css,
-        js_on_load=part.js,
-        label=label,
-        show_label=True,
-        container=True,
-        elem_classes="part",
-    )
-
-
-def _picker(label: str, pictures: dict[str, np.ndarray]) -> gr.HTML:
-    shown = [
-        {"name": name, "image": parts.data_address(picture)}
-        for name, picture in pictures.items()
-    ]
-    return _component("picker", json.dumps(shown), label)
-
-
-def _picture(label: str, name: str, height: int) -> dict[str, Any]:
-    return {
-        "label": label,
-        "elem_id": name,
-        "elem_classes": "picture",
-        "height": height,
-        "format": "png",
-        "interactive": False,
-        "buttons": [],
-    }
-
-
-def _on(event: Any, call: Any, inputs: list[Any], outputs: list[Any]) -> None:
-    event(call, inputs, outputs, api_visibility="private", show_progress="minimal")
 
 
 @contextmanager

@@ -19,7 +19,7 @@ NAME = "movenet_singlepose_lightning_int8_4.tflite"
 
 
 def given_or_fetched(given: str | Path | None, *, flag: str) -> Path:
-    """Returns the path of the model: that given, or else that of the cache; see `fetch`.
+    """Returns the path of the model: that given, or that in the cache; see `fetch`.
 
     Args:
         given: a copy of the model, or nothing.
