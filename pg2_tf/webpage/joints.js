@@ -1,6 +1,8 @@
 const SVG = "http://www.w3.org/2000/svg";
 // How near to a joint a finger or the mouse must come, in pixels of the screen.
 const REACH = { touch: 30, pen: 24, mouse: 18 };
+// In the height of a line of text.
+const HIGHEST = 26;
 
 let shown = null;
 let first = null;
@@ -26,6 +28,7 @@ function draw() {
     ? document.activeElement.dataset.joint : null;
   svg.setAttribute("viewBox", `-0.5 -0.5 ${width} ${height}`);
   svg.style.aspectRatio = `${width} / ${height}`;
+  svg.style.width = `min(100%, ${(HIGHEST * width) / height}rem)`;
   const thick = height / 110;
   const nodes = [make("image", {
     href: shown.image, x: -0.5, y: -0.5, width, height, preserveAspectRatio: "none",
@@ -63,17 +66,14 @@ function name(joint) {
 }
 
 function place(event) {
-  const box = canvas().getBoundingClientRect();
-  const { width, height } = shown;
-  return [
-    clamp(((event.clientX - box.left) / box.width) * width - 0.5, width),
-    clamp(((event.clientY - box.top) / box.height) * height - 0.5, height),
-  ];
+  const toImage = canvas().getScreenCTM().inverse();
+  const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(toImage);
+  return [clamp(x, shown.width), clamp(y, shown.height)];
 }
 
 function nearest(event) {
   const [x, y] = place(event);
-  const scale = canvas().getBoundingClientRect().height / shown.height;
+  const scale = canvas().getScreenCTM().a;
   let best = null;
   let least = (REACH[event.pointerType] ?? REACH.mouse) / scale;
   for (const joint of joints()) {

@@ -281,4 +281,4 @@ def _told() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        gr.Warning(str(error), duration=_READ, title="This did not work")
+        gr.Warning(str(error), duration=_READ)
