@@ -142,14 +142,16 @@ def main() -> None:
         protocol=protocol,
         sources=Sources(**{name: flag.value for name, flag in _SOURCES.items()}),
     )
-    kept = saving.Folders(job.scored, job.out / "images")
+    keep = None
+    if _SAVE_IMAGES.value:
+        keep = saving.Folders(job.scored, job.out / "images").write
     result = evaluation.evaluate(
         job.scored,
         chosen,
         out=job.out,
         record=record,
         reference=reference,
-        keep=kept.write if _SAVE_IMAGES.value else None,
+        keep=keep,
     )
     print(summary.as_text(result.scores, titles={runs.COPY: "source copy"}))
     print(f"{len(job.scored):,} pairs, protocol {_PROTOCOL.value}: {job.out}")

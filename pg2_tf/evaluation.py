@@ -190,7 +190,7 @@ def _reference(
 
 
 def _checksum(scored: Scored) -> str:
-    content = json.dumps([scored.rows(), scored.describe()], sort_keys=True)
+    content = json.dumps(scored.rows(), sort_keys=True)
     return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
 
 

@@ -16,7 +16,7 @@ from preprocessing import keypoints as kp
 from preprocessing.errors import InputError
 from preprocessing.estimation import crowd
 from preprocessing.fitting import Fit
-from preprocessing.target_poses import Target
+from preprocessing.target_poses import Target, check_inside
 
 CROPS = ("auto", "none")
 _ANKLES = [kp.INDEX["right_ankle"], kp.INDEX["left_ankle"]]
@@ -147,7 +147,7 @@ def place(
     size, shrunk = person.fitted.new_size, 1.0
     own = person.pose_in_crop
     if retarget == "none":
-        _check_inside(target)
+        check_inside(target.name, target.poses, target.size)
         fitted = fitting.fit(target.size, size)
         poses = np.stack([fitting.fit_pose(pose, fitted) for pose in target.poses])
     elif not retargeting.comparable(target.poses, own):
@@ -214,15 +214,3 @@ def _choose(people: list[np.ndarray], number: int | None, name: str) -> np.ndarr
             f"{len(people)}"
         )
     return people[number - 1]
-
-
-def _check_inside(target: Target) -> None:
-    places = target.poses[kp.found(target.poses)][:, :2]
-    height, width = target.size
-    if (places < -0.5).any() or (places >= (width, height)).any():
-        (left, top), (right, bottom) = places.min(axis=0), places.max(axis=0)
-        raise InputError(
-            f"{target.name}: its keypoints reach from x {left:.0f}, y {top:.0f} to x "
-            f"{right:.0f}, y {bottom:.0f}, outside {height}x{width}; give "
-            "--pose_size=HEIGHTxWIDTH of the image they were found in"
-        )

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from preprocessing import fitting, target_poses
-from preprocessing import keypoints as kp
 from preprocessing.errors import InputError
 from preprocessing.samples import Notes
 
@@ -29,11 +28,6 @@ def find(paths: Sequence[str | Path]) -> list[Path]:
     return found
 
 
-def name(path: Path) -> str:
-    """Returns what a pose file is called: OpenPose's ends in `_keypoints.json`."""
-    return path.stem.removesuffix("_keypoints")
-
-
 def read(path: Path, pose_size: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
     """Reads the pose of the most confident person of a file.
 
@@ -52,12 +46,5 @@ def read(path: Path, pose_size: tuple[int, int], size: tuple[int, int]) -> np.nd
     pose = target_poses.read_pose(path, pose_size, notes=notes)
     for line in notes.said:
         print(line)
-    places = pose[kp.found(pose), :2]
-    if (places < -0.5).any() or (places >= pose_size[::-1]).any():
-        (left, top), (right, bottom) = places.min(axis=0), places.max(axis=0)
-        raise InputError(
-            f"{path}: its keypoints reach from x {left:.0f}, y {top:.0f} to x "
-            f"{right:.0f}, y {bottom:.0f}, outside {pose_size[0]}x{pose_size[1]}; give "
-            "--pose_size=HEIGHTxWIDTH of the image they were found in"
-        )
+    target_poses.check_inside(path, pose, pose_size)
     return fitting.fit_pose(pose, fitting.fit(pose_size, size))

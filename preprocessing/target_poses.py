@@ -115,9 +115,8 @@ class TargetReader:
         return paths[: self._most]
 
     def _read_file(self, path: Path) -> Target:
-        name = path.stem.removesuffix("_keypoints")
         pose = read_pose(path, self._pose_size, notes=self._notes)
-        return Target(name, pose[None], self._pose_size)
+        return Target(name_of(path), pose[None], self._pose_size)
 
     def _read_frames(self, folder: Path, paths: list[Path]) -> Target:
         read = [find_pose(path, self._pose_size, notes=self._notes) for path in paths]
@@ -188,3 +187,30 @@ def read_pose(path: Path, size: Size, *, notes: Notes) -> np.ndarray:
     if pose is None:
         raise InputError(f"{path}: no person in it")
     return pose
+
+
+def name_of(path: Path) -> str:
+    """Returns what a pose file is called: OpenPose's ends in `_keypoints.json`."""
+    return path.stem.removesuffix("_keypoints")
+
+
+def check_inside(name: str | Path, poses: np.ndarray, size: Size) -> None:
+    """Refuses poses that are not of images of a size.
+
+    Args:
+        name: of the poses, for the message.
+        poses: float32 [..., 18, 3] in pixels.
+        size: height and width of the images.
+
+    Raises:
+        InputError: a keypoint lies outside.
+    """
+    places = poses[kp.found(poses)][:, :2]
+    height, width = size
+    if (places < -0.5).any() or (places >= (width, height)).any():
+        (left, top), (right, bottom) = places.min(axis=0), places.max(axis=0)
+        raise InputError(
+            f"{name}: its keypoints reach from x {left:.0f}, y {top:.0f} to x "
+            f"{right:.0f}, y {bottom:.0f}, outside {height}x{width}; give "
+            "--pose_size=HEIGHTxWIDTH of the image they were found in"
+        )

@@ -40,11 +40,19 @@ def seconds_alone(counted: Counter[Operation], *, seconds: float) -> float:
         )
 
 
-def fastest(call: Callable[[], object], seconds: float) -> float:
-    """Returns the seconds of the fastest call: what else runs makes it no faster."""
+def fastest(
+    call: Callable[[], object], seconds: float, *, least: int = _LEAST_CALLS
+) -> float:
+    """Returns the seconds of the fastest call: what else runs makes it no faster.
+
+    Args:
+        call: is called once before.
+        seconds: how long it is repeated.
+        least: how often at least.
+    """
     call()
     best, started, calls = float("inf"), time.perf_counter(), 0
-    while calls < _LEAST_CALLS or time.perf_counter() - started < seconds:
+    while calls < least or time.perf_counter() - started < seconds:
         before = time.perf_counter()
         call()
         best = min(best, time.perf_counter() - before)

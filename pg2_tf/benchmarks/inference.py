@@ -5,15 +5,15 @@ keypoints to uint8 images. The released code's figures stand beside them, as mea
 with TensorFlow 1.15 on two cores of the machine that this project was developed on.
 """
 
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from pg2_tf import checkpoint_files, examples, presets
-from pg2_tf.benchmarks import isolated
+from pg2_tf.benchmarks import ceiling, isolated
 from pg2_tf.benchmarks.measurement import Figure, Goal, Measurement, Options
 from pg2_tf.benchmarks.memory import PeakMemory
 from pg2_tf.config import RunConfig
@@ -133,20 +133,15 @@ def _time(
         The seconds of the fastest call by batch size, and the megabytes that all took.
     """
     people = examples.of_drawn_people(image_size, count=max(sizes))
-    fastest = {}
+    taken = {}
     with PeakMemory() as memory:
         for size in sizes:
             model = _load(way, size)
             given = people.images[:size], people.poses[:size]
-            model(*given)
-            taken: list[float] = []
-            while len(taken) < _LEAST_CALLS or sum(taken) < seconds:
-                started = time.perf_counter()
-                model(*given)
-                taken.append(time.perf_counter() - started)
-            fastest[size] = min(taken)
-            del model
-    return fastest, memory.megabytes
+            call = partial(model, *given)
+            taken[size] = ceiling.fastest(call, seconds, least=_LEAST_CALLS)
+            del call, model
+    return taken, memory.megabytes
 
 
 def _load(way: _Way, size: int) -> Model:

@@ -51,8 +51,7 @@ class Sources(NamedTuple):
 
 def names(protocol: Protocol) -> tuple[str, ...]:
     """Returns every metric that a protocol knows."""
-    masked = tuple(f"mask_{name}" for name in protocol.masked)
-    return (*protocol.metrics, *masked, IS, MASK_IS, FID, LPIPS, PCKH)
+    return (*usual(protocol, has_masks=True), IS, MASK_IS, FID, LPIPS, PCKH)
 
 
 def usual(protocol: Protocol, *, has_masks: bool) -> tuple[str, ...]:

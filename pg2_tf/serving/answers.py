@@ -11,7 +11,7 @@ from tqdm import tqdm
 from pg2_tf import pose_files
 from pg2_tf.serving.endpoint import ServerError
 from pg2_tf.serving.remote import RemoteModel
-from preprocessing import files, fitting, images
+from preprocessing import files, fitting, images, target_poses
 from preprocessing.errors import InputError
 
 
@@ -42,7 +42,7 @@ def plan(photos: Sequence[Path], poses: Sequence[Path], out: Path) -> list[Reque
     made: dict[Path, Request] = {}
     for photo in photos:
         for pose in poses:
-            suffix = f"_{pose_files.name(pose)}" if len(poses) > 1 else ""
+            suffix = f"_{target_poses.name_of(pose)}" if len(poses) > 1 else ""
             place = out / f"{photo.stem}{suffix}.png"
             request = Request(photo, pose, place)
             if place in made:

@@ -1,6 +1,5 @@
 """What TensorFlow Lite files cost and how near they come, as a table."""
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from pg2_tf.benchmarks import isolated
+from pg2_tf.benchmarks import ceiling, isolated
 from pg2_tf.benchmarks.memory import PeakMemory
 from pg2_tf.examples import Examples
 from pg2_tf.inference import Images
@@ -104,13 +103,7 @@ def table(scores: Mapping[str, Any]) -> str:
 
 
 def _milliseconds(model: LoadedLite, one: tuple[np.ndarray, np.ndarray]) -> float:
-    model(*one)
-    taken = []
-    for _ in range(_REPEATS):
-        started = time.perf_counter()
-        model(*one)
-        taken.append(time.perf_counter() - started)
-    return 1e3 * min(taken)
+    return 1e3 * ceiling.fastest(lambda: model(*one), 0, least=_REPEATS)
 
 
 def _compare(
@@ -128,15 +121,11 @@ def _compare(
 
 
 def _mask_ssim(made: Images, examples: Examples) -> dict[str, float]:
-    targets = _masked(examples.targets, examples)
+    targets = metrics.masked(examples.targets, examples.masks)
     return {
-        name: _mean_ssim(_masked(images, examples), targets)
+        name: _mean_ssim(metrics.masked(images, examples.masks), targets)
         for name, images in made.items()
     }
-
-
-def _masked(images: np.ndarray, examples: Examples) -> np.ndarray:
-    return np.stack(list(map(metrics.masked, images, examples.masks)))
 
 
 def _mean_ssim(images: np.ndarray, others: np.ndarray) -> float:
