@@ -23,13 +23,14 @@ from pathlib import Path
 
 from absl import flags
 
-from pg2_tf import presets
-from pg2_tf.benchmarks import data, machine, report
+from pg2_tf.benchmarks import data, report
 from pg2_tf.benchmarks.measurement import Options
 from pg2_tf.benchmarks.table import BENCHMARKS
-from pg2_tf.config import PRECISIONS
-from preprocessing import command, files
-from preprocessing.errors import InputError
+from pg2_tf.machine import description as machine
+from pg2_tf.model import presets
+from pg2_tf.model.config import PRECISIONS
+from preprocessing.system import command, files
+from preprocessing.system.errors import InputError
 
 _WHAT = flags.DEFINE_list(
     "what", list(BENCHMARKS), f"What is measured: {', '.join(BENCHMARKS)}."

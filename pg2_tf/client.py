@@ -14,12 +14,13 @@ from pathlib import Path
 
 from absl import flags
 
-from pg2_tf import pose_files
+from pg2_tf.posing import pose_files
 from pg2_tf.serving import answers
 from pg2_tf.serving.connection import connect
 from pg2_tf.serving.endpoint import MOST_RETRIES, Endpoint
-from preprocessing import command, images
-from preprocessing.errors import InputError
+from preprocessing.images import image_files as images
+from preprocessing.system import command
+from preprocessing.system.errors import InputError
 
 _TOKEN = "PG2_TOKEN"
 

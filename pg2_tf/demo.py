@@ -7,12 +7,12 @@ from functools import cache
 
 from absl import flags
 
-from pg2_tf.loading import load_model
+from pg2_tf.inference.loading import load_model
 from pg2_tf.webpage.handlers import Handlers
 from pg2_tf.webpage.server import check_free, serve
-from preprocessing import command
 from preprocessing.estimation import download
 from preprocessing.estimation.movenet import PoseEstimator
+from preprocessing.system import command
 
 _MODEL = flags.DEFINE_string(
     "model", None, "Run folder, SavedModel or .tflite file of a trained model."

@@ -14,20 +14,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import flags
 
-from pg2_tf import evaluation
 from pg2_tf.data import pairs
 from pg2_tf.data.dataset import read_split
-from pg2_tf.inference import PoseTransfer
-from pg2_tf.run_folder import describe_data
-from pg2_tf.scoring import folders, measures, protocols, runs, saving, summary
-from pg2_tf.scoring.batches import Scored
-from pg2_tf.scoring.folders import FolderImages
-from pg2_tf.scoring.measures import Measures, Sources
-from pg2_tf.scoring.protocols import PROTOCOLS, Protocol
-from pg2_tf.scoring.runs import RunImages
-from pg2_tf.weights_flag import define_weights
-from preprocessing import command
-from preprocessing.errors import InputError
+from pg2_tf.evaluation import folders, measures, protocols, runs, saving, summary
+from pg2_tf.evaluation import scoring as evaluation
+from pg2_tf.evaluation.batches import Scored
+from pg2_tf.evaluation.folders import FolderImages
+from pg2_tf.evaluation.measures import Measures, Sources
+from pg2_tf.evaluation.protocols import PROTOCOLS, Protocol
+from pg2_tf.evaluation.runs import RunImages
+from pg2_tf.inference.pose_transfer import PoseTransfer
+from pg2_tf.runs.run_folder import describe_data
+from pg2_tf.runs.weights_flag import define_weights
+from preprocessing.system import command
+from preprocessing.system.errors import InputError
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Run folder of a trained model.")
 _DATA_DIR = flags.DEFINE_string(

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from absl import flags
 
-from pg2_tf.config import PRECISIONS
-from pg2_tf.inference import PoseTransfer
-from pg2_tf.lite_flags import LiteFlags
-from pg2_tf.run_folder import RunFolder
+from pg2_tf.inference.pose_transfer import PoseTransfer
+from pg2_tf.model.config import PRECISIONS
+from pg2_tf.runs.run_folder import RunFolder
+from pg2_tf.runs.weights_flag import define_weights
 from pg2_tf.serving import model_card, warm_up
+from pg2_tf.serving.lite_flags import LiteFlags
 from pg2_tf.serving.saved_model import export_saved_model, next_version
-from pg2_tf.weights_flag import define_weights
-from preprocessing import command
-from preprocessing.errors import InputError
+from preprocessing.system import command
+from preprocessing.system.errors import InputError
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Run folder of a trained model.")
 _OUT = flags.DEFINE_string(

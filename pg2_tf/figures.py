@@ -11,12 +11,13 @@ from absl import flags
 
 from pg2_tf.data import pairs
 from pg2_tf.data.dataset import Split, read_split
-from pg2_tf.plots import columns, comparison, lambda_scores, mask_process, style
-from pg2_tf.plots.grid import Grid, draw_pages
-from pg2_tf.plots.pairs import gather
-from pg2_tf.weights_flag import define_weights
-from preprocessing import command, records
-from preprocessing.errors import InputError
+from pg2_tf.paper.figures import columns, comparison, lambda_scores, mask_process, style
+from pg2_tf.paper.figures.grid import Grid, draw_pages
+from pg2_tf.paper.figures.pairs import gather
+from pg2_tf.runs.weights_flag import define_weights
+from preprocessing.dataset import records
+from preprocessing.system import command
+from preprocessing.system.errors import InputError
 
 _FIGURE = flags.DEFINE_enum(
     "figure",

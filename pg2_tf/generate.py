@@ -10,19 +10,21 @@ from pathlib import Path
 from absl import flags
 from tqdm import tqdm
 
-from pg2_tf import photo as photos
-from pg2_tf.loading import Model, load_model
-from pg2_tf.results import Result, Writer
-from pg2_tf.weights_flag import define_weights
-from preprocessing import command, images, retargeting
-from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
+from pg2_tf.inference.loading import Model, load_model
+from pg2_tf.posing import named_poses as named
+from pg2_tf.posing import photo as photos
+from pg2_tf.posing import retargeting
+from pg2_tf.posing.results import Result, Writer
+from pg2_tf.posing.target_poses import Target, TargetReader, read_pose
+from pg2_tf.runs.weights_flag import define_weights
 from preprocessing.estimation import download
 from preprocessing.estimation.movenet import PoseEstimator
-from preprocessing.people import named
-from preprocessing.samples import Notes
+from preprocessing.images import image_files as images
+from preprocessing.poses import keypoints as kp
+from preprocessing.sources.samples import Notes
 from preprocessing.sources.walking import image_files
-from preprocessing.target_poses import Target, TargetReader, read_pose
+from preprocessing.system import command
+from preprocessing.system.errors import InputError
 
 _MODEL = flags.DEFINE_string(
     "model", None, "Run folder, SavedModel or .tflite file of a trained model."

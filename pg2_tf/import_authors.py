@@ -7,13 +7,14 @@ r"""Turns a checkpoint of the authors' released code into a run folder.
 import tensorflow as tf
 from absl import flags
 
-from pg2_tf import authors, presets
-from pg2_tf.config import RunConfig
-from pg2_tf.models.pg2 import Networks, build_networks
-from pg2_tf.run_folder import RunFolder
-from pg2_tf.weights import weights_of
-from preprocessing import command
-from preprocessing.errors import InputError
+from pg2_tf.model import presets
+from pg2_tf.model.config import RunConfig
+from pg2_tf.model.networks import Networks, build_networks
+from pg2_tf.runs import original as authors
+from pg2_tf.runs.run_folder import RunFolder
+from pg2_tf.runs.weights import weights_of
+from preprocessing.system import command
+from preprocessing.system.errors import InputError
 
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint", None, "TensorFlow 1 checkpoint, without .index; or its folder."

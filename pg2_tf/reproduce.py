@@ -14,11 +14,13 @@ from pathlib import Path
 
 from absl import flags
 
-from pg2_tf.config import PRECISIONS, VARIANTS
-from pg2_tf.reproduction import estimate, study, table1
-from pg2_tf.reproduction.plan import Plan, Step
-from pg2_tf.reproduction.scales import SCALES
-from preprocessing import command, records
+from pg2_tf.model.config import PRECISIONS, VARIANTS
+from pg2_tf.paper.table1 import estimate, study
+from pg2_tf.paper.table1 import report as table1
+from pg2_tf.paper.table1.plan import Plan, Step
+from pg2_tf.paper.table1.scales import SCALES
+from preprocessing.dataset import records
+from preprocessing.system import command
 
 _TABLE = flags.DEFINE_enum(
     "table", "1", ["1", "2"], "Of the paper: 1, the scores; 2, the user study."

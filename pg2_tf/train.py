@@ -15,22 +15,24 @@ from typing import Any
 import tensorflow as tf
 from absl import flags
 
-from pg2_tf import devices, presets, train_flags
-from pg2_tf.config import (
+from pg2_tf import train_flags
+from pg2_tf.machine import devices
+from pg2_tf.machine.devices import resolve_precision
+from pg2_tf.model import presets
+from pg2_tf.model.config import (
     DEFAULT_VARIANT,
     DISCRIMINATOR_NORMS,
     VARIANTS,
     RunConfig,
     TrainConfig,
 )
-from pg2_tf.devices import resolve_precision
-from pg2_tf.run_folder import RunFolder
+from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.training import strategies
 from pg2_tf.training.duties import Schedule
 from pg2_tf.training.stages import train_stage
 from pg2_tf.training.workers import ALONE, WorkerLostError, Workers, from_environment
-from preprocessing import command
-from preprocessing.errors import InputError
+from preprocessing.system import command
+from preprocessing.system.errors import InputError
 
 _DATASET = flags.DEFINE_enum("dataset", None, presets.DATASETS, "Preset.")
 _VARIANT = flags.DEFINE_enum(

@@ -4,7 +4,7 @@ from typing import Any
 
 from absl import flags
 
-from pg2_tf.config import ADVERSARIAL_LOSSES, SCHEDULES
+from pg2_tf.model.config import ADVERSARIAL_LOSSES, SCHEDULES
 
 
 def define_training() -> dict[str, Any]:

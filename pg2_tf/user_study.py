@@ -10,9 +10,9 @@ from pathlib import Path
 
 from absl import flags
 
-from pg2_tf.study import answers, drawing, key, page, report, scoring
-from preprocessing import command
-from preprocessing.errors import InputError
+from pg2_tf.paper.user_study import answers, drawing, key, page, report, scoring
+from preprocessing.system import command
+from preprocessing.system.errors import InputError
 
 _REAL = flags.DEFINE_string("real", None, "make: folder of real images.")
 _METHOD = flags.DEFINE_multi_string(

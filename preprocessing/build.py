@@ -15,14 +15,16 @@ from typing import Any
 
 from absl import flags
 
-from preprocessing import command, detections, fitting, host
-from preprocessing.builder import Builder
-from preprocessing.errors import InputError
-from preprocessing.formats import orders, table
-from preprocessing.pair_index import LISTED
-from preprocessing.poses import SCALES, PoseOptions
-from preprocessing.settings import Settings
+from preprocessing.dataset.builder import Builder
+from preprocessing.dataset.pair_index import LISTED
+from preprocessing.dataset.settings import Settings
+from preprocessing.images import framing as fitting
+from preprocessing.poses import detections
+from preprocessing.poses.formats import orders, table
+from preprocessing.poses.pose_files import SCALES, PoseOptions
 from preprocessing.sources.table import SOURCES, Source
+from preprocessing.system import command, host
+from preprocessing.system.errors import InputError
 
 _SOURCE = flags.DEFINE_enum("source", None, list(SOURCES), "What the images are.")
 _ROOT = flags.DEFINE_string("root", None, "Folder of the images.")

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from preprocessing import command, files, images, people
-from preprocessing.formats import openpose
+from preprocessing import synthetic as people
+from preprocessing.images import image_files as images
+from preprocessing.poses.formats import openpose
+from preprocessing.system import command, files
 
 _OUT = flags.DEFINE_string("out", None, "Folder to write to.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of person, poses and background.")

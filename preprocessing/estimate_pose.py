@@ -12,12 +12,12 @@ from pathlib import Path
 
 from absl import flags
 
-from preprocessing import command, fetching, files
-from preprocessing.errors import InputError
 from preprocessing.estimation import download, folder
 from preprocessing.estimation.movenet import MIN_CONFIDENCE, PoseEstimator
-from preprocessing.poses import read_one
-from preprocessing.samples import Notes
+from preprocessing.poses.pose_files import read_one
+from preprocessing.sources.samples import Notes
+from preprocessing.system import command, fetching, files
+from preprocessing.system.errors import InputError
 
 _IMAGES = flags.DEFINE_string(
     "images", None, "An image, or a folder of images with all folders in it."

@@ -10,17 +10,10 @@ from typing import Any
 
 from absl import flags
 
-from preprocessing import (
-    checking,
-    command,
-    files,
-    host,
-    images,
-    inspection,
-    reading,
-    showing,
-)
-from preprocessing.errors import InputError
+from preprocessing.dataset import checking, inspection, reading, showing
+from preprocessing.images import image_files as images
+from preprocessing.system import command, files, host
+from preprocessing.system.errors import InputError
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the data set.")
 _OUT = flags.DEFINE_string("out", None, "PNG to write the sheet of images to.")

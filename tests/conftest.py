@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from preprocessing.builder import Builder
-from preprocessing.settings import Settings
+from preprocessing.dataset.builder import Builder
+from preprocessing.dataset.settings import Settings
 from preprocessing.sources import synthetic
 
 

@@ -14,13 +14,14 @@ import tensorflow as tf
 from absl import app, flags
 from tensorflow.core.util import event_pb2
 
-from pg2_tf import authors, presets
-from pg2_tf.config import DEFAULT_VARIANT, ModelConfig, RunConfig
-from pg2_tf.models.pg2 import Networks, build_networks
-from pg2_tf.run_folder import RunFolder
+from pg2_tf.model import presets
+from pg2_tf.model.config import DEFAULT_VARIANT, ModelConfig, RunConfig
+from pg2_tf.model.networks import Networks, build_networks
+from pg2_tf.runs import original as authors
+from pg2_tf.runs.run_folder import RunFolder
+from pg2_tf.runs.weights import weights_of
 from pg2_tf.training.loop import Schedule
 from pg2_tf.training.stages import train_stage
-from pg2_tf.weights import weights_of
 
 ROOT = Path(__file__).parents[1]
 TINY = presets.preset("tiny")

@@ -27,8 +27,8 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from pg2_tf.serving.connection import connect
 from pg2_tf.serving.endpoint import Endpoint, ServerError
 from pg2_tf.serving.saved_model import next_version
-from preprocessing import images as image_files
-from preprocessing.errors import InputError
+from preprocessing.images import image_files
+from preprocessing.system.errors import InputError
 
 _PAIRS = 24
 _LARGE = (4000, 3000)

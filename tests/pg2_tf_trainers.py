@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from pg2_tf_helpers import copies, random_networks, tiny_config
 
-from pg2_tf import presets
+from pg2_tf.model import presets
 from pg2_tf.training.adversarial import OneStageTrainer
 from pg2_tf.training.stage1 import Stage1Trainer
 from pg2_tf.training.stage2 import Stage2Trainer

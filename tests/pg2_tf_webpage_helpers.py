@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from preprocessing import images
-from preprocessing import keypoints as kp
-from preprocessing.people import named
+from pg2_tf.posing import named_poses as named
+from preprocessing.images import image_files as images
+from preprocessing.poses import keypoints as kp
 
 SIZE = (64, 32)
 _BRIGHT = 230

@@ -6,9 +6,9 @@ from functools import cache
 import numpy as np
 import tensorflow as tf
 
-from preprocessing import images
-from preprocessing.formats import annotation_csv
-from preprocessing.formats.orders import COCO_17
+from preprocessing.images import image_files as images
+from preprocessing.poses.formats import annotation_csv
+from preprocessing.poses.formats.orders import COCO_17
 
 SIDE = 32
 

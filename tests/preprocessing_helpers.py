@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from preprocessing.builder import Builder
-from preprocessing.formats import openpose
-from preprocessing.settings import Settings
+from preprocessing.dataset.builder import Builder
+from preprocessing.dataset.settings import Settings
+from preprocessing.poses.formats import openpose
 from preprocessing.sources import folder
 
 SIZE = (32, 32)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from preprocessing import people
+from preprocessing import synthetic as people
 
 MAGENTA = people.Background(kind="plain", colours=((255, 0, 255),))
 HANGING = (20.0, 0.0, 20.0, 0.0)

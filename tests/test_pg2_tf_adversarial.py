@@ -16,10 +16,10 @@ from pg2_tf_helpers import (
 )
 from pg2_tf_trainers import gentle_adam, one_stage, stage2
 
-from pg2_tf import losses
-from pg2_tf.config import Term
-from pg2_tf.layers.spectral import SpectralNormalization
-from pg2_tf.models.pg2 import build_networks
+from pg2_tf.model import losses
+from pg2_tf.model.config import Term
+from pg2_tf.model.networks import build_networks
+from pg2_tf.model.spectral import SpectralNormalization
 
 # === G1+D ===
 

@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 from pg2_tf_helpers import network_batch
 
-from pg2_tf import authors, presets
-from pg2_tf.models.pg2 import build_networks, generate
+from pg2_tf.model import presets
+from pg2_tf.model.networks import build_networks, generate
+from pg2_tf.runs import original as authors
 
 SIZES = {"market1501": (128, 64), "deepfashion": (256, 256)}
 _MODULE = "pg2_tf.import_authors"

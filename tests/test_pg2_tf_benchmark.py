@@ -12,20 +12,14 @@ import numpy as np
 import pytest
 from pg2_tf_helpers import command_error, run_command
 
-from pg2_tf.benchmarks import (
-    data,
-    isolated,
-    machine,
-    memory,
-    preprocess,
-    report,
-    training_input,
-)
+from pg2_tf.benchmarks import data, preprocess, report, training_input
 from pg2_tf.benchmarks.measurement import Figure, Goal, Measurement, Options
 from pg2_tf.benchmarks.stopwatch import Stopwatch
 from pg2_tf.data.dataset import read_split
-from preprocessing import command
-from preprocessing.errors import InputError
+from pg2_tf.machine import description as machine
+from pg2_tf.machine import isolated, memory
+from preprocessing.system import command
+from preprocessing.system.errors import InputError
 
 MODULE = "pg2_tf.benchmark"
 HAS_PROC = memory._STATM.exists()

@@ -5,8 +5,9 @@ import json
 import pytest
 from pg2_tf_helpers import run_command
 
-from pg2_tf.benchmarks import inference, isolated
+from pg2_tf.benchmarks import inference
 from pg2_tf.benchmarks.inference import RELEASED, _figures, _Way
+from pg2_tf.machine import isolated
 
 MODULE = "pg2_tf.benchmark"
 KINDS = ("float32", "float16", "dynamic", "int8")

@@ -10,13 +10,13 @@ import pytest
 import tensorflow as tf
 from pg2_tf_helpers import TINY, command_error, make_run, run_command, tiny_config
 
-from pg2_tf.benchmarks import arithmetic, ceiling, isolated
-from pg2_tf.benchmarks.arithmetic import DIRECTIONS, Operation
-from pg2_tf.config import RunConfig
 from pg2_tf.data.pipeline import network_inputs
-from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
-from pg2_tf.models.pg2 import build_networks
-from pg2_tf.run_folder import RunFolder
+from pg2_tf.machine import arithmetic, ceiling, isolated
+from pg2_tf.machine.arithmetic import DIRECTIONS, Operation
+from pg2_tf.model.config import RunConfig
+from pg2_tf.model.networks import build_networks
+from pg2_tf.model.pose_heatmaps import PoseHeatmaps
+from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.training import building
 
 MODULE = "pg2_tf.benchmark"

@@ -8,13 +8,13 @@ import pytest
 import tensorflow as tf
 from pg2_tf_helpers import command_error, make_run, random_poses, run_command
 
-from pg2_tf.inference import PoseTransfer
+from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.serving.connection import connect
 from pg2_tf.serving.endpoint import Endpoint
 from pg2_tf.serving.saved_model import export_saved_model
-from preprocessing import images
-from preprocessing.errors import InputError
-from preprocessing.formats import openpose
+from preprocessing.images import image_files as images
+from preprocessing.poses.formats import openpose
+from preprocessing.system.errors import InputError
 
 trustme = pytest.importorskip("trustme", reason="needs trustme")
 LoopbackServer = pytest.importorskip(

@@ -12,9 +12,9 @@ from pg2_tf_helpers import (
     run_command,
 )
 
-from pg2_tf.inference import PoseTransfer
-from preprocessing import images
-from preprocessing.formats import openpose
+from pg2_tf.inference.pose_transfer import PoseTransfer
+from preprocessing.images import image_files as images
+from preprocessing.poses.formats import openpose
 
 MODULE = "pg2_tf.generate"
 # The whole photo, and poses where they are.

@@ -11,8 +11,8 @@ from pg2_tf_helpers import (
     run_command,
 )
 
-from pg2_tf import presets
-from preprocessing import images
+from pg2_tf.model import presets
+from preprocessing.images import image_files as images
 
 _FAST = ("--dataset=tiny", "--steps=2", "--log_every=1")
 

@@ -11,10 +11,10 @@ from conftest import build_people
 
 from pg2_tf.data import dataset
 from pg2_tf.data.dataset import read_split
-from preprocessing import images
-from preprocessing.errors import InputError
-from preprocessing.masks import draw_mask
+from preprocessing.images import image_files as images
+from preprocessing.images.masks import draw_mask
 from preprocessing.sources import synthetic
+from preprocessing.system.errors import InputError
 
 
 @pytest.fixture

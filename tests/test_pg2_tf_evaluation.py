@@ -8,16 +8,16 @@ import pandas as pd
 import pytest
 from pg2_tf_helpers import command_error, make_run, run_command
 
-from pg2_tf import evaluation
 from pg2_tf.data.dataset import read_split
 from pg2_tf.data.pairs import draw_pairs
-from pg2_tf.inference import PoseTransfer
-from pg2_tf.metrics import images as metrics
-from pg2_tf.scoring.measures import Measures, Sources
-from pg2_tf.scoring.protocols import PROTOCOLS
-from pg2_tf.scoring.runs import RunImages
-from preprocessing import images
-from preprocessing.masks import draw_mask
+from pg2_tf.evaluation import scoring as evaluation
+from pg2_tf.evaluation.measures import Measures, Sources
+from pg2_tf.evaluation.metrics import images as metrics
+from pg2_tf.evaluation.protocols import PROTOCOLS
+from pg2_tf.evaluation.runs import RunImages
+from pg2_tf.inference.pose_transfer import PoseTransfer
+from preprocessing.images import image_files as images
+from preprocessing.images.masks import draw_mask
 
 MODULE = "pg2_tf.evaluate"
 _METRICS = tuple(f"{m}{n}" for m in ("", "mask_") for n in ("ssim", "psnr", "l1", "l2"))

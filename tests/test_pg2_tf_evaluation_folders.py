@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from pg2_tf_helpers import command_error, make_run, run_command
 
-from pg2_tf.metrics import images as metrics
-from preprocessing import images
+from pg2_tf.evaluation.metrics import images as metrics
+from preprocessing.images import image_files as images
 
 MODULE = "pg2_tf.evaluate"
 _SIZE = (32, 24)

@@ -10,17 +10,18 @@ from pg2_tf_metrics_helpers import alexnet_weights, frozen_graph, linear_weights
 from preprocessing_estimation_helpers import box_model
 
 from pg2_tf.data.dataset import read_split
-from pg2_tf.metrics import images as image_metrics
-from pg2_tf.metrics.inception import (
+from pg2_tf.evaluation.metrics import images as image_metrics
+from pg2_tf.evaluation.metrics.inception import (
     Inception,
     Statistics,
     frechet_distance,
     inception_score,
 )
-from pg2_tf.metrics.lpips import Lpips
-from pg2_tf.metrics.pose_accuracy import PoseAccuracy
-from preprocessing import files, images
-from preprocessing.masks import draw_mask
+from pg2_tf.evaluation.metrics.lpips import Lpips
+from pg2_tf.evaluation.metrics.pose_accuracy import PoseAccuracy
+from preprocessing.images import image_files as images
+from preprocessing.images.masks import draw_mask
+from preprocessing.system import files
 
 MODULE = "pg2_tf.evaluate"
 _PAIRS = 12

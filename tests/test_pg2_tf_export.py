@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 from pg2_tf_helpers import command_error, make_run, random_poses, run_command
 
-from pg2_tf.inference import PoseTransfer
+from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.serving import warm_up
-from preprocessing import files
+from preprocessing.system import files
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,15 @@ from pg2_tf_helpers import TINY, command_error, make_run, run_command, tiny_conf
 
 from pg2_tf.data import pairs
 from pg2_tf.data.dataset import read_split
-from pg2_tf.inference import PoseTransfer
-from pg2_tf.plots import columns, lambda_scores, layout, mask_process
-from pg2_tf.plots.lambda_scores import Score
-from pg2_tf.scoring.saving import image_name
-from preprocessing import files, images, masks
-from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
+from pg2_tf.evaluation.saving import image_name
+from pg2_tf.inference.pose_transfer import PoseTransfer
+from pg2_tf.paper.figures import columns, lambda_scores, layout, mask_process
+from pg2_tf.paper.figures.lambda_scores import Score
+from preprocessing.images import image_files as images
+from preprocessing.images import masks
+from preprocessing.poses import keypoints as kp
+from preprocessing.system import files
+from preprocessing.system.errors import InputError
 
 GIVEN = "Condition image Target pose Target image (GT)"
 

@@ -10,11 +10,11 @@ from pg2_tf_helpers import checkpoint, command_error, metrics, same, steps_kept,
 
 from pg2_tf.data.dataset import read_split
 from pg2_tf.data.pipeline import PairSource, pairs_of_step, training_batches
-from pg2_tf.run_folder import RunFolder
+from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.training import building
 from pg2_tf.training.duties import Schedule
 from pg2_tf.training.stepper import Stepper
-from preprocessing.errors import InputError
+from preprocessing.system.errors import InputError
 
 NAN = float("nan")
 

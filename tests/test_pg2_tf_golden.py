@@ -7,11 +7,11 @@ import pytest
 import tensorflow as tf
 from pg2_tf_helpers import golden_model
 
-from pg2_tf import presets
-from pg2_tf.config import RunConfig
-from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
-from pg2_tf.losses import cross_entropy
-from pg2_tf.models.pg2 import Networks, build_networks, generate
+from pg2_tf.model import presets
+from pg2_tf.model.config import RunConfig
+from pg2_tf.model.losses import cross_entropy
+from pg2_tf.model.networks import Networks, build_networks, generate
+from pg2_tf.model.pose_heatmaps import PoseHeatmaps
 from pg2_tf.training.stage1 import Stage1Trainer
 from pg2_tf.training.stage2 import Stage2Trainer
 

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from pg2_tf_helpers import golden_model
 
-from pg2_tf import presets
-from pg2_tf.config import RunConfig
+from pg2_tf.model import presets
+from pg2_tf.model.config import RunConfig
 from pg2_tf.training.stage1 import Stage1Trainer
 from pg2_tf.training.stage2 import Stage2Trainer
 

@@ -6,8 +6,8 @@ import tensorflow as tf
 from pg2_tf_helpers import command_error, random_poses, run_command
 from test_pg2_tf_authors import random_values, variables_of, write
 
-from pg2_tf.inference import PoseTransfer
-from pg2_tf.run_folder import RunFolder
+from pg2_tf.inference.pose_transfer import PoseTransfer
+from pg2_tf.runs.run_folder import RunFolder
 
 _MODULE = "pg2_tf.import_authors"
 

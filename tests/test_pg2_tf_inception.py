@@ -5,14 +5,14 @@ import pytest
 from pg2_tf_metrics_helpers import CLASSES, FEATURES, SIDE, arrays, frozen_graph
 from scipy.linalg import sqrtm
 
-from pg2_tf.metrics.inception import (
+from pg2_tf.evaluation.metrics.inception import (
     Inception,
     Statistics,
     frechet_distance,
     inception_score,
 )
-from preprocessing import files
-from preprocessing.errors import InputError
+from preprocessing.system import files
+from preprocessing.system.errors import InputError
 
 
 @pytest.fixture(scope="module")

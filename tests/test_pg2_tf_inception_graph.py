@@ -7,9 +7,9 @@ import pytest
 from pg2_tf_metrics_helpers import archive, frozen_graph
 from preprocessing_fetching_helpers import served, url, url_of_nobody
 
-from pg2_tf.metrics import inception_graph
-from pg2_tf.metrics.inception import Inception
-from preprocessing.errors import InputError
+from pg2_tf.evaluation.metrics import inception_graph
+from pg2_tf.evaluation.metrics.inception import Inception
+from preprocessing.system.errors import InputError
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from pg2_tf_helpers import (
     tiny_config,
 )
 
-from pg2_tf import losses
-from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
-from pg2_tf.models.pg2 import generate
+from pg2_tf.model import losses
+from pg2_tf.model.networks import generate
+from pg2_tf.model.pose_heatmaps import PoseHeatmaps
 
 _SCRIPT = """
 import sys

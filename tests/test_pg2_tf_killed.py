@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from pg2_tf_helpers import checkpoint, events_of, metrics, run_script, same, steps_kept
 
-from pg2_tf.run_folder import RunFolder
+from pg2_tf.runs.run_folder import RunFolder
 
 _KILLS = 10
 _SCRIPT = """

@@ -1,13 +1,13 @@
-"""Heatmaps in the graph against `preprocessing.heatmaps`, which draws without one."""
+"""Heatmaps drawn in the graph against those that preprocessing draws."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
-from preprocessing import keypoints as kp
-from preprocessing.heatmaps import draw_heatmaps
+from pg2_tf.model.pose_heatmaps import PoseHeatmaps
+from preprocessing.images.heatmaps import draw_heatmaps
+from preprocessing.poses import keypoints as kp
 
 
 def expected(poses, *, size, radius=4):

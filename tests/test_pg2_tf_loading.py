@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 from pg2_tf_helpers import make_run, random_poses
 
-from pg2_tf.inference import PoseTransfer
-from pg2_tf.loading import load_model
+from pg2_tf.inference.loading import load_model
+from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.serving.saved_model import export_saved_model
-from preprocessing.errors import InputError
+from preprocessing.system.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pg2_tf import losses, presets
-from pg2_tf.config import RunConfig, Term
+from pg2_tf.model import losses, presets
+from pg2_tf.model.config import RunConfig, Term
 
 
 def images(seed):

@@ -5,9 +5,9 @@ import pytest
 from pg2_tf_metrics_helpers import CONVOLUTIONS, alexnet_weights, linear_weights
 from pg2_tf_torch_helpers import state_dict
 
-from pg2_tf.metrics.lpips import Lpips
-from preprocessing import files
-from preprocessing.errors import InputError
+from pg2_tf.evaluation.metrics.lpips import Lpips
+from preprocessing.system import files
+from preprocessing.system.errors import InputError
 
 ALEXNET, LINEAR = alexnet_weights(), linear_weights()
 

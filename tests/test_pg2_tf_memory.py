@@ -12,11 +12,11 @@ from pg2_tf_helpers import (
 )
 from pg2_tf_trainers import assert_close, stage1, stage2, weights_after
 
-from pg2_tf.models.pg2 import build_networks
+from pg2_tf.model.networks import build_networks
 from pg2_tf.training.duties import Schedule
 from pg2_tf.training.parts import in_parts
 from pg2_tf.training.remat import rematerialised
-from preprocessing.errors import InputError
+from preprocessing.system.errors import InputError
 
 QUIET = Schedule(log_every=1, sample_every=0, validate_every=0, checkpoint_every=2)
 

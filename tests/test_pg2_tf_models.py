@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from pg2_tf_helpers import TINY, network_batch, random_networks
 
-from pg2_tf.config import ModelConfig, RunConfig, TrainConfig
-from pg2_tf.models.pg2 import build_networks, generate
+from pg2_tf.model.config import ModelConfig, RunConfig, TrainConfig
+from pg2_tf.model.networks import build_networks, generate
 
 SMALL = {"width": 2, "bottleneck": 4, "discriminator_width": 2}
 

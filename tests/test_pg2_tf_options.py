@@ -19,14 +19,14 @@ from pg2_tf_helpers import (
 )
 from pg2_tf_trainers import assert_close, gentle_adam, stage1, stage2, weights_after
 
-from pg2_tf.config import TrainConfig
-from pg2_tf.inference import PoseTransfer
-from pg2_tf.run_folder import RunFolder
+from pg2_tf.inference.pose_transfer import PoseTransfer
+from pg2_tf.model.config import TrainConfig
+from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.training.duties import Schedule
 from pg2_tf.training.optimizers import FusedAdam, WarmUp, adam, learning_rate
 from pg2_tf.training.stage1 import Stage1Trainer
 from pg2_tf.training.trainer import clipped
-from preprocessing.errors import InputError
+from preprocessing.system.errors import InputError
 
 QUIET = Schedule(log_every=1, sample_every=0, validate_every=0, checkpoint_every=2)
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from pg2_tf_helpers import random_poses
 
-from pg2_tf import photo as photos
-from preprocessing import fitting
-from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
+from pg2_tf.posing import named_poses as named
+from pg2_tf.posing import photo as photos
+from pg2_tf.posing.target_poses import Target
 from preprocessing.estimation.movenet import PoseEstimator
-from preprocessing.people import named
-from preprocessing.target_poses import Target
+from preprocessing.images import framing as fitting
+from preprocessing.poses import keypoints as kp
+from preprocessing.system.errors import InputError
 
 SIZE = (64, 32)
 PHOTO_SIZE = (300, 400)

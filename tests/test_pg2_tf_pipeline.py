@@ -11,10 +11,10 @@ import tensorflow as tf
 from pg2_tf.data import ranges
 from pg2_tf.data.dataset import read_split
 from pg2_tf.data.pipeline import PairSource, network_inputs, training_batches
-from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
-from preprocessing import keypoints as kp
-from preprocessing.heatmaps import draw_heatmaps
-from preprocessing.masks import draw_mask
+from pg2_tf.model.pose_heatmaps import PoseHeatmaps
+from preprocessing.images.heatmaps import draw_heatmaps
+from preprocessing.images.masks import draw_mask
+from preprocessing.poses import keypoints as kp
 
 
 @pytest.fixture(scope="module")

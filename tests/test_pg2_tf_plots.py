@@ -5,10 +5,11 @@ import pypdf
 import pytest
 from pg2_tf_helpers import random_poses
 
-from pg2_tf.plots import layout, style
-from pg2_tf.plots.grid import Cell, Grid, draw_pages
-from preprocessing import images, pictures
-from preprocessing.errors import InputError
+from pg2_tf.paper.figures import layout, style
+from pg2_tf.paper.figures.grid import Cell, Grid, draw_pages
+from preprocessing.images import drawing as pictures
+from preprocessing.images import image_files as images
+from preprocessing.system.errors import InputError
 
 HEADINGS = ("Condition image", "Target pose", "Target image (GT)", "G1+G2+D")
 SIZES = [(32, 32), (64, 32), (128, 64), (256, 256)]

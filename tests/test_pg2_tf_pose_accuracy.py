@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from preprocessing_estimation_helpers import SIDE, box_model, picture, real_people
 
-from pg2_tf.metrics.pose_accuracy import PoseAccuracy, compare, head_sizes
-from preprocessing import files
-from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
+from pg2_tf.evaluation.metrics.pose_accuracy import PoseAccuracy, compare, head_sizes
 from preprocessing.estimation import download
+from preprocessing.poses import keypoints as kp
+from preprocessing.system import files
+from preprocessing.system.errors import InputError
 
 
 class FakeEstimator:

@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 from pg2_tf_helpers import TINY, command_error, make_run, run_command, tiny_config
 
-from pg2_tf import presets
-from pg2_tf.config import VARIANTS
-from pg2_tf.reproduction import estimate, plan, scales, study, table1
-from pg2_tf.reproduction.paper import TABLE_1
-from pg2_tf.reproduction.plan import Plan
-from pg2_tf.reproduction.scales import Scale
-from pg2_tf.run_folder import RunFolder
+from pg2_tf.model import presets
+from pg2_tf.model.config import VARIANTS
+from pg2_tf.paper.table1 import estimate, plan, scales, study
+from pg2_tf.paper.table1 import report as table1
+from pg2_tf.paper.table1.plan import Plan
+from pg2_tf.paper.table1.published import TABLE_1
+from pg2_tf.paper.table1.scales import Scale
+from pg2_tf.runs.run_folder import RunFolder
 
 MODULE = "pg2_tf.reproduce"
 _SCALE = Scale(

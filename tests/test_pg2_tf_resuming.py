@@ -14,7 +14,7 @@ from pg2_tf_helpers import (
     train,
 )
 
-from pg2_tf.run_folder import RunFolder
+from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.training import loop
 from pg2_tf.training.loop import Schedule
 

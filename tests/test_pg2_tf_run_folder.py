@@ -13,13 +13,13 @@ from pg2_tf_helpers import (
     tiny_config,
 )
 
-from pg2_tf import checkpoint_files
-from pg2_tf.checkpoint_files import step_of
-from pg2_tf.config import TrainConfig
-from pg2_tf.models.pg2 import Networks
-from pg2_tf.run_folder import RunFolder
-from pg2_tf.weights import load_weights, weights_of
-from preprocessing.errors import InputError
+from pg2_tf.model.config import TrainConfig
+from pg2_tf.model.networks import Networks
+from pg2_tf.runs import checkpoint_files
+from pg2_tf.runs.checkpoint_files import step_of
+from pg2_tf.runs.run_folder import RunFolder
+from pg2_tf.runs.weights import load_weights, weights_of
+from preprocessing.system.errors import InputError
 
 
 def write_checkpoints(stage, networks, steps, keep=5):

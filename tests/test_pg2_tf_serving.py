@@ -9,11 +9,11 @@ import pytest
 import tensorflow as tf
 from pg2_tf_helpers import make_run, random_poses, run_script
 
-from pg2_tf.inference import PoseTransfer
+from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.serving import saved_model
 from pg2_tf.serving.saved_model import export_saved_model, next_version
-from preprocessing import images as image_files
-from preprocessing.heatmaps import draw_heatmaps
+from preprocessing.images import image_files
+from preprocessing.images.heatmaps import draw_heatmaps
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from google.protobuf import (
     wrappers_pb2,
 )
 
-from pg2_tf.presets import DATASETS
+from pg2_tf.model.presets import DATASETS
 from pg2_tf.serving import warm_up
 
 FOLDER = Path(__file__).parents[1] / "exported"

@@ -9,10 +9,11 @@ import pytest
 import tensorflow as tf
 from pg2_tf_helpers import make_run, random_poses
 
-from pg2_tf.inference import PoseTransfer
+from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.serving import graph_inputs
 from pg2_tf.serving.saved_model import export_saved_model
-from preprocessing import fitting, images
+from preprocessing.images import framing as fitting
+from preprocessing.images import image_files as images
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 from pg2_tf_helpers import make_run
 
-from pg2_tf.inference import PoseTransfer
+from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.serving.saved_model import export_saved_model
 
 load = pytest.importorskip(

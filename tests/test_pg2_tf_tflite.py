@@ -14,15 +14,15 @@ from pg2_tf_helpers import (
     tiny_config,
 )
 
-from pg2_tf import examples
-from pg2_tf.benchmarks import isolated
-from pg2_tf.config import ModelConfig, RunConfig
-from pg2_tf.inference import PoseTransfer
-from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
-from pg2_tf.loading import load_model
+from pg2_tf.data import examples
+from pg2_tf.inference.loading import load_model
+from pg2_tf.inference.pose_transfer import PoseTransfer
+from pg2_tf.machine import isolated
+from pg2_tf.model.config import ModelConfig, RunConfig
+from pg2_tf.model.pose_heatmaps import PoseHeatmaps
 from pg2_tf.serving import lite_file, tflite
 from pg2_tf.serving.lite_graph import draw_heatmaps
-from preprocessing.errors import InputError
+from preprocessing.system.errors import InputError
 
 MODULE = "pg2_tf.export"
 # Operators at the doors; everything between them is in whole numbers.

@@ -14,8 +14,8 @@ from pg2_tf_torch_helpers import (
     torch_file,
 )
 
-from pg2_tf.metrics import torch_files
-from preprocessing.errors import InputError
+from pg2_tf.evaluation.metrics import torch_files
+from preprocessing.system.errors import InputError
 
 NUMBERS = np.arange(24, dtype=np.float32)
 LAYOUTS = pytest.mark.parametrize("older", [False, True])

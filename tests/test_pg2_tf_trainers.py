@@ -12,7 +12,7 @@ from pg2_tf_helpers import (
     tiny_config,
 )
 
-from pg2_tf import losses, presets
+from pg2_tf.model import losses, presets
 from pg2_tf.training.stage1 import Stage1Trainer
 from pg2_tf.training.stage2 import Stage2Trainer
 

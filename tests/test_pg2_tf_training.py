@@ -17,8 +17,8 @@ from pg2_tf_helpers import (
     train,
 )
 
-from pg2_tf.run_folder import RunFolder
-from preprocessing.errors import InputError
+from pg2_tf.runs.run_folder import RunFolder
+from preprocessing.system.errors import InputError
 
 
 @pytest.mark.parametrize("stage", [1, 2])

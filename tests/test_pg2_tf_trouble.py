@@ -14,14 +14,15 @@ from pg2_tf_helpers import (
     train,
 )
 
-from pg2_tf import checkpoint_files, devices
+from pg2_tf.machine import devices
+from pg2_tf.runs import checkpoint_files
 from pg2_tf.training import watch
 from pg2_tf.training.duties import Schedule
 from pg2_tf.training.lock import locked
 from pg2_tf.training.stepper import Stepper
 from pg2_tf.training.watch import CollapseWatch
 from pg2_tf.training.workers import Workers
-from preprocessing.errors import InputError
+from preprocessing.system.errors import InputError
 
 
 def test_command_that_is_asked_to_end_says_how_it_goes_on(

@@ -10,10 +10,10 @@ import pytest
 from pg2_tf_helpers import command_error, run_command
 from pg2_tf_study_helpers import make_study, write_images
 
-from pg2_tf.study import drawing
-from pg2_tf.study import key as keys
-from preprocessing import images
-from preprocessing.errors import InputError
+from pg2_tf.paper.user_study import drawing
+from pg2_tf.paper.user_study import key as keys
+from preprocessing.images import image_files as images
+from preprocessing.system.errors import InputError
 
 COMMAND = "pg2_tf.user_study"
 

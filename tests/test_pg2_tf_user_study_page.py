@@ -8,7 +8,7 @@ import pytest
 from pg2_tf_helpers import run_command
 from pg2_tf_study_helpers import make_study
 
-from pg2_tf.study import answers
+from pg2_tf.paper.user_study import answers
 
 playwright = pg2_tf_browser.playwright
 

@@ -8,9 +8,9 @@ import pytest
 from pg2_tf_helpers import command_error, run_command
 from pg2_tf_study_helpers import answers_to, make_study, write_answers
 
-from pg2_tf.study import answers, report, scoring
-from pg2_tf.study.key import Key, Part, Shown
-from preprocessing.errors import InputError
+from pg2_tf.paper.user_study import answers, report, scoring
+from pg2_tf.paper.user_study.key import Key, Part, Shown
+from preprocessing.system.errors import InputError
 
 COMMAND = "pg2_tf.user_study"
 

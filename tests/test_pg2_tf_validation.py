@@ -6,19 +6,19 @@ import shutil
 import pytest
 from pg2_tf_helpers import copies, same, tiny_config, train
 
-from pg2_tf import evaluation
-from pg2_tf.checkpoint_files import step_of
 from pg2_tf.data.dataset import read_split
 from pg2_tf.data.pipeline import PairSource
-from pg2_tf.inference import PoseTransfer
-from pg2_tf.models.pg2 import Networks, build_networks
-from pg2_tf.run_folder import RunFolder
-from pg2_tf.scoring.measures import Measures, Sources
-from pg2_tf.scoring.protocols import PROTOCOLS
-from pg2_tf.scoring.runs import RunImages
+from pg2_tf.evaluation import scoring as evaluation
+from pg2_tf.evaluation.measures import Measures, Sources
+from pg2_tf.evaluation.protocols import PROTOCOLS
+from pg2_tf.evaluation.runs import RunImages
+from pg2_tf.inference.pose_transfer import PoseTransfer
+from pg2_tf.model.networks import Networks, build_networks
+from pg2_tf.runs.checkpoint_files import step_of
+from pg2_tf.runs.run_folder import RunFolder
+from pg2_tf.runs.weights import load_weights
 from pg2_tf.training.duties import Schedule
 from pg2_tf.training.validation import FixedPairs
-from pg2_tf.weights import load_weights
 
 _EVERY = Schedule(log_every=2, sample_every=4, validate_every=2, checkpoint_every=4)
 

@@ -14,13 +14,13 @@ from pg2_tf_helpers import (
     tiny_config,
 )
 
-from pg2_tf import presets
-from pg2_tf.config import VARIANTS, RunConfig
-from pg2_tf.inference import PoseTransfer
-from pg2_tf.models.discriminator import build_discriminator
-from pg2_tf.models.generator1 import build_generator1
-from pg2_tf.models.pg2 import build_networks, generate
-from pg2_tf.run_folder import RunFolder
+from pg2_tf.inference.pose_transfer import PoseTransfer
+from pg2_tf.model import presets
+from pg2_tf.model.config import VARIANTS, RunConfig
+from pg2_tf.model.discriminator import build_discriminator
+from pg2_tf.model.generator1 import build_generator1
+from pg2_tf.model.networks import build_networks, generate
+from pg2_tf.runs.run_folder import RunFolder
 
 # === Networks ===
 

@@ -14,9 +14,9 @@ from pg2_tf_helpers import (
     train,
 )
 
-from pg2_tf.config import VARIANTS
-from pg2_tf.inference import PoseTransfer
-from pg2_tf.models.pg2 import build_networks
+from pg2_tf.inference.pose_transfer import PoseTransfer
+from pg2_tf.model.config import VARIANTS
+from pg2_tf.model.networks import build_networks
 from pg2_tf.serving.saved_model import export_saved_model
 from pg2_tf.training.duties import Schedule
 

@@ -10,13 +10,15 @@ import pytest
 from pg2_tf_helpers import command_error, make_run
 from pg2_tf_webpage_helpers import SIZE, Echo, FirstStage, Seer, write_photo
 
+from pg2_tf.posing import motions
+from pg2_tf.posing import named_poses as named
 from pg2_tf.webpage import examples, joints, server
 from pg2_tf.webpage.handlers import Handlers
-from preprocessing import images, video
-from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
-from preprocessing.formats import openpose
-from preprocessing.people import motions, named
+from preprocessing.images import image_files as images
+from preprocessing.images import video
+from preprocessing.poses import keypoints as kp
+from preprocessing.poses.formats import openpose
+from preprocessing.system.errors import InputError
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from conftest import build_people
 from pg2_tf_helpers import ROOT, checkpoint, command_error, metrics, steps_kept
 
 from pg2_tf.data import dataset
-from pg2_tf.run_folder import RunFolder
+from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.training import workers
-from preprocessing.errors import InputError
+from preprocessing.system.errors import InputError
 
 _STEPS = 10
 _FLAGS = (

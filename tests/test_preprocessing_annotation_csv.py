@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
-from preprocessing.formats.annotation_csv import read_csv, write_csv
+from preprocessing.poses import keypoints as kp
+from preprocessing.poses.formats.annotation_csv import read_csv, write_csv
+from preprocessing.system.errors import InputError
 
 HEADING = "name:keypoints_y:keypoints_x"
 Y = [10, 20, 30.5, -1, *range(50, 64)]

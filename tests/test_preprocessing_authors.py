@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from preprocessing import heatmaps, images, masks
-from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
-from preprocessing.released import records
-from preprocessing.samples import Notes
-from preprocessing.sources import authors
+from preprocessing.images import heatmaps, masks
+from preprocessing.images import image_files as images
+from preprocessing.original import records
+from preprocessing.poses import keypoints as kp
+from preprocessing.sources import original as authors
+from preprocessing.sources.samples import Notes
+from preprocessing.system.errors import InputError
 
 SIZE = (32, 16)
 TRAIN = "Market_train_data/Market1501_train_00000-of-00001.tfrecord"

@@ -19,7 +19,7 @@ from preprocessing_helpers import (
     read_manifest,
 )
 
-from preprocessing import records
+from preprocessing.dataset import records
 
 
 @pytest.fixture

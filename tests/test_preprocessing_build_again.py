@@ -15,8 +15,8 @@ from preprocessing_helpers import (
     run_build,
 )
 
-from preprocessing import preparing, reading, records
-from preprocessing.errors import InputError
+from preprocessing.dataset import preparing, reading, records
+from preprocessing.system.errors import InputError
 
 
 @pytest.fixture

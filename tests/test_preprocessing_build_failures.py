@@ -12,11 +12,11 @@ from preprocessing_helpers import (
     read_manifest,
 )
 
-from preprocessing import records
-from preprocessing.builder import Builder
-from preprocessing.errors import InputError
-from preprocessing.samples import Sample
-from preprocessing.settings import Settings
+from preprocessing.dataset import records
+from preprocessing.dataset.builder import Builder
+from preprocessing.dataset.settings import Settings
+from preprocessing.sources.samples import Sample
+from preprocessing.system.errors import InputError
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ from preprocessing_helpers import (
     read_images,
 )
 
-from preprocessing import files, records
-from preprocessing.errors import InputError
+from preprocessing.dataset import records
+from preprocessing.system import files
+from preprocessing.system.errors import InputError
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from preprocessing_helpers import (
     read_pairs,
 )
 
-from preprocessing.builder import Builder
-from preprocessing.samples import Sample
-from preprocessing.settings import Settings
+from preprocessing.dataset.builder import Builder
+from preprocessing.dataset.settings import Settings
+from preprocessing.sources.samples import Sample
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from preprocessing_helpers import (
     read_images,
 )
 
-from preprocessing.builder import Builder
-from preprocessing.formats import annotation_csv
-from preprocessing.samples import Sample
-from preprocessing.settings import Settings
+from preprocessing.dataset.builder import Builder
+from preprocessing.dataset.settings import Settings
+from preprocessing.poses.formats import annotation_csv
+from preprocessing.sources.samples import Sample
 
 
 @pytest.fixture

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from preprocessing import checking, files, images, reading, records
-from preprocessing.checking import Seen
+from preprocessing.dataset import checking, reading, records
+from preprocessing.dataset.checking import Seen
+from preprocessing.images import image_files as images
+from preprocessing.system import files
 
 SIZE = (32, 32)
 

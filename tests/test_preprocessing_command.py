@@ -7,8 +7,8 @@ import sys
 import pytest
 from absl import app
 
-from preprocessing import command
-from preprocessing.errors import InputError
+from preprocessing.system import command
+from preprocessing.system.errors import InputError
 
 
 def ended(capsys, main, *arguments):

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from preprocessing import images
-from preprocessing import keypoints as kp
-from preprocessing.estimation import crowd
+from pg2_tf.posing import finding as crowd
+from pg2_tf.posing import named_poses as named
 from preprocessing.estimation.movenet import PoseEstimator
-from preprocessing.people import named
+from preprocessing.images import image_files as images
+from preprocessing.poses import keypoints as kp
 
 
 class BlobEstimator:

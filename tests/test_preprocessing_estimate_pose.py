@@ -8,10 +8,11 @@ import pytest
 from pg2_tf_helpers import command_error, run_command, run_script
 from preprocessing_estimation_helpers import box_model, picture
 
-from preprocessing import files, images
-from preprocessing import keypoints as kp
 from preprocessing.estimation import download, folder
-from preprocessing.poses import read_one
+from preprocessing.images import image_files as images
+from preprocessing.poses import keypoints as kp
+from preprocessing.poses.pose_files import read_one
+from preprocessing.system import files
 
 MODULE = "preprocessing.estimate_pose"
 BOX = (10, 4, 33, 60)

@@ -14,11 +14,11 @@ from preprocessing_estimation_helpers import (
     real_people,
 )
 
-from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
 from preprocessing.estimation import squares
 from preprocessing.estimation.movenet import PoseEstimator
 from preprocessing.estimation.squares import Square
+from preprocessing.poses import keypoints as kp
+from preprocessing.system.errors import InputError
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import hashlib
 import pytest
 from preprocessing_fetching_helpers import served, url, url_of_nobody
 
-from preprocessing import fetching, files
-from preprocessing.errors import InputError
 from preprocessing.estimation import download
+from preprocessing.system import fetching, files
+from preprocessing.system.errors import InputError
 
 CONTENT = b"a model" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from preprocessing import keypoints as kp
-from preprocessing.fitting import around, fit, fit_image, fit_pose, reframe
-from preprocessing.people import named
+from pg2_tf.posing import named_poses as named
+from preprocessing.images.framing import around, fit, fit_image, fit_pose, reframe
+from preprocessing.poses import keypoints as kp
 
 PHOTOS = {
     "tall": (900, 300),

@@ -16,11 +16,13 @@ import numpy as np
 import pytest
 from preprocessing_helpers import SIZE, folder_builder, people_folder, pose
 
-from preprocessing import checking, images, pair_lists, poses, reading
-from preprocessing.errors import InputError
-from preprocessing.released import safe_pickle
-from preprocessing.samples import Notes
-from preprocessing.sources import authors
+from preprocessing.dataset import checking, pair_lists, reading
+from preprocessing.images import image_files as images
+from preprocessing.poses import pose_files as poses
+from preprocessing.sources import original as authors
+from preprocessing.sources.samples import Notes
+from preprocessing.system import safe_pickle
+from preprocessing.system.errors import InputError
 
 SECONDS = 10
 FILES = {

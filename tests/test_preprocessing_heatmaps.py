@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from preprocessing import keypoints as kp
-from preprocessing.heatmaps import disc_pixels, draw_heatmaps
-from preprocessing.masks import LIMBS, draw_mask
+from preprocessing.images.heatmaps import disc_pixels, draw_heatmaps
+from preprocessing.images.masks import LIMBS, draw_mask
+from preprocessing.poses import keypoints as kp
 
 SIZES = [(128, 64), (256, 256)]
 # As the authors number them, from 1.

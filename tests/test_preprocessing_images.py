@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from preprocessing import fitting, images
-from preprocessing.errors import InputError
+from preprocessing.images import framing as fitting
+from preprocessing.images import image_files as images
+from preprocessing.system.errors import InputError
 
 SIZE = (48, 32)
 

@@ -8,9 +8,11 @@ import pytest
 from conftest import build_people
 from pg2_tf_helpers import command_error, run_command
 
-from preprocessing import images, inspection, pictures, reading, showing
-from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
+from preprocessing.dataset import inspection, reading, showing
+from preprocessing.images import drawing as pictures
+from preprocessing.images import image_files as images
+from preprocessing.poses import keypoints as kp
+from preprocessing.system.errors import InputError
 
 MODULE = "preprocessing.inspect"
 SIZE = (32, 32)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
-from preprocessing.formats.orders import ORDERS, recognise, to_coco_18
+from preprocessing.poses import keypoints as kp
+from preprocessing.poses.formats.orders import ORDERS, recognise, to_coco_18
+from preprocessing.system.errors import InputError
 
 FACE = ["nose", "left_eye", "right_eye", "left_ear", "right_ear"]
 BODY = [

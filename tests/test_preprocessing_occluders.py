@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from preprocessing_people_helpers import MAGENTA
 
-from preprocessing import people
-from preprocessing.people.occluders import KINDS, Occluder, stand_before
+from preprocessing import synthetic as people
+from preprocessing.synthetic.occluders import KINDS, Occluder, stand_before
 
 WIDE = (64, 128)
 

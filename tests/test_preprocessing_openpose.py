@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
-from preprocessing.formats.openpose import write_json
-from preprocessing.poses import PoseOptions, read_one
+from preprocessing.poses import keypoints as kp
+from preprocessing.poses.formats.openpose import write_json
+from preprocessing.poses.pose_files import PoseOptions, read_one
+from preprocessing.system.errors import InputError
 
 NEW, OLD = "pose_keypoints_2d", "pose_keypoints"
 

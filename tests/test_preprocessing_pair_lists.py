@@ -5,12 +5,12 @@ import pickle
 import numpy as np
 import pytest
 
-from preprocessing import keypoints as kp
-from preprocessing import pair_lists
-from preprocessing.errors import InputError
-from preprocessing.pair_lists import PairList
-from preprocessing.poses import default_key
-from preprocessing.samples import Notes
+from preprocessing.dataset import pair_lists
+from preprocessing.dataset.pair_lists import PairList
+from preprocessing.poses import keypoints as kp
+from preprocessing.poses.pose_files import default_key
+from preprocessing.sources.samples import Notes
+from preprocessing.system.errors import InputError
 
 NAMES = ["anna/1.jpg", "anna/2.jpg", "ben/1.jpg"]
 POSES = np.ones((3, 18, 3), np.float32)

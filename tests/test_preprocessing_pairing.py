@@ -6,8 +6,7 @@ import random
 import numpy as np
 import pytest
 
-from preprocessing import keypoints as kp
-from preprocessing.pairing import (
+from preprocessing.dataset.pairing import (
     capped,
     drawn,
     far_apart,
@@ -15,6 +14,7 @@ from preprocessing.pairing import (
     in_shards,
     same_identity_pairs,
 )
+from preprocessing.poses import keypoints as kp
 
 
 def random_poses(rng, count):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from preprocessing_people_helpers import BLUE, MAGENTA, RED, dressed, is_near, standing
 
-from preprocessing import keypoints, people
-from preprocessing.keypoints import INDEX
+from preprocessing import synthetic as people
+from preprocessing.poses import keypoints
+from preprocessing.poses.keypoints import INDEX
 
 UP = (150.0, 0.0, 171.0, 0.0)
 RAISED = (5.0, 70.0, 5.0, 75.0)

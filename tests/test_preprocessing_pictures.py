@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from preprocessing import keypoints as kp
-from preprocessing import pictures
+from preprocessing.images import drawing as pictures
+from preprocessing.poses import keypoints as kp
 
 SIZE = (64, 48)
 

@@ -6,9 +6,9 @@ import pickle
 import numpy as np
 import pytest
 
-from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
-from preprocessing.poses import PoseOptions, Poses, read_one
+from preprocessing.poses import keypoints as kp
+from preprocessing.poses.pose_files import PoseOptions, Poses, read_one
+from preprocessing.system.errors import InputError
 
 
 def triples(count=17, *, x=10, confidence=0.5):

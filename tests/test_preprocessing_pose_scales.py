@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from preprocessing.errors import InputError
-from preprocessing.formats.scales import is_normalized
-from preprocessing.poses import PoseOptions, Poses, read_one
+from preprocessing.poses.formats.scales import is_normalized
+from preprocessing.poses.pose_files import PoseOptions, Poses, read_one
+from preprocessing.system.errors import InputError
 
 
 def decide(*places, scale="auto"):

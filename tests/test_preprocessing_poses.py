@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from preprocessing.errors import InputError
-from preprocessing.formats import annotation_csv, openpose
-from preprocessing.poses import PoseOptions, Poses, default_key, read_one
+from preprocessing.poses.formats import annotation_csv, openpose
+from preprocessing.poses.pose_files import PoseOptions, Poses, default_key, read_one
+from preprocessing.system.errors import InputError
 
 
 def pose_at(x):

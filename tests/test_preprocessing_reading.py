@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from preprocessing import heatmaps, masks, reading, records
-from preprocessing.errors import InputError
+from preprocessing.dataset import reading, records
+from preprocessing.images import heatmaps, masks
+from preprocessing.system.errors import InputError
 
 SIZE = (32, 32)
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from preprocessing_helpers import read_images, read_manifest, read_pairs
 
-from preprocessing.builder import Builder
-from preprocessing.checking import find_problems
-from preprocessing.poses import read_one
-from preprocessing.settings import Settings
+from preprocessing.dataset.builder import Builder
+from preprocessing.dataset.checking import find_problems
+from preprocessing.dataset.settings import Settings
+from preprocessing.poses.pose_files import read_one
 from preprocessing.sources.table import SOURCES
 
 

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from preprocessing import files, images, records
-from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
-from preprocessing.heatmaps import draw_heatmaps
-from preprocessing.masks import draw_mask
+from preprocessing.dataset import records
+from preprocessing.images import image_files as images
+from preprocessing.images.heatmaps import draw_heatmaps
+from preprocessing.images.masks import draw_mask
+from preprocessing.poses import keypoints as kp
+from preprocessing.system import files
+from preprocessing.system.errors import InputError
 
 SIZE = (40, 24)
 

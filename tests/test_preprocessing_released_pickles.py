@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from preprocessing import detections
-from preprocessing.errors import InputError
-from preprocessing.released import pickles
+from preprocessing.poses import detections
+from preprocessing.poses.formats import original_pickles as pickles
+from preprocessing.system.errors import InputError
 
 NAME = "0002_c1s1_000151_01.jpg"
 

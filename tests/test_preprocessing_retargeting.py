@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from preprocessing import keypoints as kp
-from preprocessing.people import named
-from preprocessing.retargeting import body_scale, comparable, fit_inside, retarget
+from pg2_tf.posing import named_poses as named
+from pg2_tf.posing.retargeting import body_scale, comparable, fit_inside, retarget
+from preprocessing.poses import keypoints as kp
 
 HIPS = [kp.INDEX["right_hip"], kp.INDEX["left_hip"]]
 LIMBS = [

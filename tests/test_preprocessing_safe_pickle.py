@@ -14,8 +14,8 @@ import time
 import numpy as np
 import pytest
 
-from preprocessing.errors import InputError
-from preprocessing.released import safe_pickle
+from preprocessing.system import safe_pickle
+from preprocessing.system.errors import InputError
 
 PROTOCOLS = range(6)
 PLAIN = {

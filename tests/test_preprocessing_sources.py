@@ -5,11 +5,11 @@ import inspect
 import pytest
 from preprocessing_sources_helpers import touch
 
-from preprocessing.errors import InputError
-from preprocessing.samples import Notes
 from preprocessing.sources import folder
+from preprocessing.sources.samples import Notes
 from preprocessing.sources.table import SOURCES
 from preprocessing.sources.walking import image_files
+from preprocessing.system.errors import InputError
 
 
 def people(root):

@@ -5,11 +5,11 @@ import zipfile
 import pytest
 from preprocessing_sources_helpers import touch
 
-from preprocessing.errors import InputError
-from preprocessing.formats.annotation_csv import read_csv
-from preprocessing.samples import Notes
+from preprocessing.poses.formats.annotation_csv import read_csv
 from preprocessing.sources import deepfashion
 from preprocessing.sources.deepfashion_names import parse
+from preprocessing.sources.samples import Notes
+from preprocessing.system.errors import InputError
 
 TREE = "img/WOMEN/Tees_Tanks/id_00000029/02_1_front.jpg"
 FLAT = "fashionWOMENTees_Tanksid0000002902_1front.jpg"

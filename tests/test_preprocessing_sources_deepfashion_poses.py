@@ -5,9 +5,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from preprocessing.errors import InputError
-from preprocessing.formats.annotation_csv import read_csv
+from preprocessing.poses.formats.annotation_csv import read_csv
 from preprocessing.sources.deepfashion import pose_size
+from preprocessing.system.errors import InputError
 
 WHOLE, CROPPED = (256, 256), (256, 176)
 ANNOTATIONS = (

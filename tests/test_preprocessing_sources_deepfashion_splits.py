@@ -3,9 +3,9 @@
 import pytest
 from preprocessing_sources_helpers import touch, write
 
-from preprocessing.errors import InputError
-from preprocessing.samples import Notes
 from preprocessing.sources import deepfashion
+from preprocessing.sources.samples import Notes
+from preprocessing.system.errors import InputError
 
 HEADING = "image_name item_id evaluation_status"
 BY_SEED = "split: by identity, drawn with the seed"

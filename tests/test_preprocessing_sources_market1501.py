@@ -3,9 +3,9 @@
 import pytest
 from preprocessing_sources_helpers import touch
 
-from preprocessing.errors import InputError
-from preprocessing.samples import Notes
 from preprocessing.sources import market1501
+from preprocessing.sources.samples import Notes
+from preprocessing.system.errors import InputError
 
 TRAIN, TEST, QUERY, DRAWN = (
     "bounding_box_train",

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from preprocessing import images, people
+from preprocessing import synthetic as people
+from preprocessing.images import image_files as images
 from preprocessing.sources import synthetic
 
 # Mean colour of the picture and place of the neck, as first drawn.

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from preprocessing import images, video
-from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
-from preprocessing.formats import openpose
-from preprocessing.people import named
-from preprocessing.samples import Notes
-from preprocessing.target_poses import TargetReader
+from pg2_tf.posing import named_poses as named
+from pg2_tf.posing.target_poses import TargetReader
+from preprocessing.images import image_files as images
+from preprocessing.images import video
+from preprocessing.poses import keypoints as kp
+from preprocessing.poses.formats import openpose
+from preprocessing.sources.samples import Notes
+from preprocessing.system.errors import InputError
 
 
 class SpotEstimator:

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from preprocessing import video
-from preprocessing.errors import InputError
+from preprocessing.images import video
+from preprocessing.system.errors import InputError
 
 RATE = 12.5
 

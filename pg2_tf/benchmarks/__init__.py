@@ -1,1 +1,1 @@
-"""What this machine does in a second, and what bounds it; see `pg2_tf.benchmark`."""
+"""Benchmarks of this machine, run by `pg2_tf.benchmark`."""

@@ -6,15 +6,16 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import NamedTuple
 
-from pg2_tf.benchmarks import isolated
 from pg2_tf.benchmarks.measurement import Options
-from preprocessing import files, records
-from preprocessing.builder import Builder
-from preprocessing.formats import annotation_csv
-from preprocessing.samples import Sample
-from preprocessing.settings import Settings
+from pg2_tf.machine import isolated
+from preprocessing.dataset import records
+from preprocessing.dataset.builder import Builder
+from preprocessing.dataset.settings import Settings
+from preprocessing.poses.formats import annotation_csv
 from preprocessing.sources import synthetic
+from preprocessing.sources.samples import Sample
 from preprocessing.sources.table import SOURCES
+from preprocessing.system import files
 
 # Their goals are known, and their files are named as those of drawn people here.
 MEASURED_SOURCES = ("market1501", "deepfashion")

@@ -12,18 +12,20 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from pg2_tf import checkpoint_files, examples, presets
-from pg2_tf.benchmarks import ceiling, isolated
 from pg2_tf.benchmarks.measurement import Figure, Goal, Measurement, Options
-from pg2_tf.benchmarks.memory import PeakMemory
-from pg2_tf.config import RunConfig
-from pg2_tf.inference import PoseTransfer
-from pg2_tf.loading import Model, load_model
-from pg2_tf.models.pg2 import build_networks
-from pg2_tf.run_folder import RunFolder
+from pg2_tf.data import examples
+from pg2_tf.inference.loading import Model, load_model
+from pg2_tf.inference.pose_transfer import PoseTransfer
+from pg2_tf.machine import ceiling, isolated
+from pg2_tf.machine.memory import PeakMemory
+from pg2_tf.model import presets
+from pg2_tf.model.config import RunConfig
+from pg2_tf.model.networks import build_networks
+from pg2_tf.runs import checkpoint_files
+from pg2_tf.runs.run_folder import RunFolder
+from pg2_tf.runs.weights import weights_of
 from pg2_tf.serving import tflite
 from pg2_tf.serving.saved_model import export_saved_model
-from pg2_tf.weights import weights_of
 
 # Seconds of a batch, by preset and batch size, at full width.
 RELEASED = {

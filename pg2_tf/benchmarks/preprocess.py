@@ -10,20 +10,23 @@ from unittest import mock
 
 import numpy as np
 
-from pg2_tf.benchmarks import data, isolated
+from pg2_tf.benchmarks import data
 from pg2_tf.benchmarks.measurement import Figure, Goal, Measurement, Options
-from pg2_tf.benchmarks.memory import PeakMemory
 from pg2_tf.benchmarks.stopwatch import Stopwatch
-from preprocessing import (
-    fitting,
-    heatmaps,
-    images,
-    masks,
-    preparing,
-    reading,
-    records,
+from pg2_tf.machine import isolated
+from pg2_tf.machine.memory import PeakMemory
+from preprocessing.dataset import preparing, reading, records
+from preprocessing.images import (
+    framing as fitting,
 )
-from preprocessing.samples import Sample
+from preprocessing.images import (
+    heatmaps,
+    masks,
+)
+from preprocessing.images import (
+    image_files as images,
+)
+from preprocessing.sources.samples import Sample
 
 # Images a second on two cores.
 _GOALS = {"market1501": Goal(600), "deepfashion": Goal(150)}

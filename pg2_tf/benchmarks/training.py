@@ -15,24 +15,25 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from pg2_tf import checkpoint_files, presets
-from pg2_tf.benchmarks import arithmetic, ceiling, isolated
 from pg2_tf.benchmarks.measurement import Figure, Goal, Measurement, Options
-from pg2_tf.benchmarks.memory import PeakMemory
-from pg2_tf.config import RunConfig, TrainConfig
-from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
-from pg2_tf.models.pg2 import Networks, build_networks
-from pg2_tf.run_folder import RunFolder
+from pg2_tf.machine import arithmetic, ceiling, isolated
+from pg2_tf.machine.memory import PeakMemory
+from pg2_tf.model import presets
+from pg2_tf.model.config import RunConfig, TrainConfig
+from pg2_tf.model.networks import Networks, build_networks
+from pg2_tf.model.pose_heatmaps import PoseHeatmaps
+from pg2_tf.runs import checkpoint_files
+from pg2_tf.runs.run_folder import RunFolder
+from pg2_tf.runs.weights import weights_of
 from pg2_tf.training import building
 from pg2_tf.training.stage_data import StageData, prepare
 from pg2_tf.training.stepper import Stepper
 from pg2_tf.training.workers import ALONE
-from pg2_tf.weights import weights_of
-from preprocessing import records
-from preprocessing.builder import Builder
-from preprocessing.errors import InputError
-from preprocessing.settings import Settings
+from preprocessing.dataset import records
+from preprocessing.dataset.builder import Builder
+from preprocessing.dataset.settings import Settings
 from preprocessing.sources import synthetic
+from preprocessing.system.errors import InputError
 
 # Shares of the ceiling on a CPU, and the waiting for batches, in percent.
 _SHARE_GOALS = {"float32": Goal(90), "bfloat16": Goal(85)}

@@ -9,14 +9,16 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from pg2_tf.benchmarks import data, isolated
+from pg2_tf.benchmarks import data
 from pg2_tf.benchmarks.measurement import Figure, Goal, Measurement, Options
-from pg2_tf.benchmarks.memory import PeakMemory
 from pg2_tf.data import dataset, pipeline
 from pg2_tf.data.dataset import Split
 from pg2_tf.data.pipeline import PairSource
-from preprocessing import images, records
-from preprocessing import keypoints as kp
+from pg2_tf.machine import isolated
+from pg2_tf.machine.memory import PeakMemory
+from preprocessing.dataset import records
+from preprocessing.images import image_files as images
+from preprocessing.poses import keypoints as kp
 
 # Pairs a second on two cores, and the paper's batch size.
 _GOALS = {(128, 64): Goal(2500), (256, 256): Goal(400)}

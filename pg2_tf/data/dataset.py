@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from preprocessing import keypoints as kp
-from preprocessing import reading, records
-from preprocessing.errors import InputError
+from preprocessing.dataset import reading, records
+from preprocessing.poses import keypoints as kp
+from preprocessing.system.errors import InputError
 
 # Images that are in memory twice while they are read.
 _AT_ONCE = 256

@@ -4,10 +4,11 @@ import dataclasses
 from pathlib import Path
 
 from pg2_tf.data.dataset import Split
-from preprocessing import pair_lists, pairing, poses
-from preprocessing.errors import InputError
-from preprocessing.pair_lists import PairList
-from preprocessing.samples import Notes
+from preprocessing.dataset import pair_lists, pairing
+from preprocessing.dataset.pair_lists import PairList
+from preprocessing.poses import pose_files as poses
+from preprocessing.sources.samples import Notes
+from preprocessing.system.errors import InputError
 
 
 def draw_pairs(split: Split, count: int, *, seed: int) -> list[int]:

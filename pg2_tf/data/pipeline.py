@@ -13,8 +13,8 @@ from keras import ops
 
 from pg2_tf.data import dataset, ranges
 from pg2_tf.data.dataset import Split
-from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
-from preprocessing import keypoints as kp
+from pg2_tf.model.pose_heatmaps import PoseHeatmaps
+from preprocessing.poses import keypoints as kp
 
 # Decoded images are kept where they fit in this many bytes, encoded ones else.
 DECODED_LIMIT = 2 << 30
@@ -272,7 +272,7 @@ def _shuffled(positions: tf.Tensor, count: int, seed: int, group: int = 0) -> tf
 def mirror(
     batch: dict[str, tf.Tensor], positions: tf.Tensor, seed: int
 ) -> dict[str, tf.Tensor]:
-    """Mirrors half of the pairs; see `preprocessing.keypoints.flip`.
+    """Mirrors half of the pairs; see `preprocessing.poses.keypoints.flip`.
 
     Args:
         batch: of `PairSource.gather`.

@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from pg2_tf import pose_files
+from pg2_tf.posing import pose_files, target_poses
 from pg2_tf.serving.endpoint import ServerError
 from pg2_tf.serving.remote import RemoteModel
-from preprocessing import files, fitting, images, target_poses
-from preprocessing.errors import InputError
+from preprocessing.images import framing as fitting
+from preprocessing.images import image_files as images
+from preprocessing.system import files
+from preprocessing.system.errors import InputError
 
 
 class Request(NamedTuple):

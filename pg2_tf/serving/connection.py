@@ -2,7 +2,7 @@
 
 from pg2_tf.serving.endpoint import Endpoint
 from pg2_tf.serving.remote import RemoteModel
-from preprocessing.errors import InputError
+from preprocessing.system.errors import InputError
 
 
 def connect(endpoint: Endpoint) -> RemoteModel:

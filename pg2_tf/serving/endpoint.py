@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from preprocessing.errors import InputError
+from preprocessing.system.errors import InputError
 
 # What is worth asking again: the server, or a proxy before it, has no room just now.
 # A deadline that passed is not: whoever waited has gone, and the server is slow enough.

@@ -53,7 +53,7 @@ def decode_and_fit(
     """Decodes images and brings them to a size, their keypoints with them.
 
     What has another size is padded to the proportions, its border repeated, and then
-    resized, as by `preprocessing.fitting` with mode `pad`. Shrunk images are the same
+    resized, as `preprocessing.images.framing` does with `pad`. Shrunk images are equal
     within a grey level; enlarged ones are not, because OpenCV has another cubic kernel.
 
     Args:

@@ -22,7 +22,7 @@ from pg2_tf.serving.endpoint import (
     Endpoint,
     ServerError,
 )
-from preprocessing.errors import InputError
+from preprocessing.system.errors import InputError
 
 _SERVICE = "tensorflow.serving.PredictionService"
 _LARGEST_MESSAGE = 64 * 2**20

@@ -9,7 +9,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 
-from preprocessing.errors import InputError
+from preprocessing.system.errors import InputError
 
 # The name of the metadata that is this project's, JSON in UTF-8.
 METADATA = "pg2.json"

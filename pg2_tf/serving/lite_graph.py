@@ -15,10 +15,10 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from pg2_tf.inference import PoseTransfer
-from pg2_tf.layers.pose_coordinates import PoseCoordinates
-from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
-from pg2_tf.models.pg2 import Networks, generate
+from pg2_tf.inference.pose_transfer import PoseTransfer
+from pg2_tf.model.networks import Networks, generate
+from pg2_tf.model.pose_coordinates import PoseCoordinates
+from pg2_tf.model.pose_heatmaps import PoseHeatmaps
 
 # The bits of positive infinity; whole numbers from here to the largest are it and NaN.
 _INFINITY = 0x7F800000

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from pg2_tf.benchmarks import ceiling, isolated
-from pg2_tf.benchmarks.memory import PeakMemory
-from pg2_tf.examples import Examples
-from pg2_tf.inference import Images
-from pg2_tf.loading import Model
-from pg2_tf.metrics import images as metrics
-from pg2_tf.serving.loaded import LoadedLite
+from pg2_tf.data.examples import Examples
+from pg2_tf.evaluation.metrics import images as metrics
+from pg2_tf.inference.exported import LoadedLite
+from pg2_tf.inference.loading import Model
+from pg2_tf.inference.pose_transfer import Images
+from pg2_tf.machine import ceiling, isolated
+from pg2_tf.machine.memory import PeakMemory
 from pg2_tf.serving.tflite import path_of
 
 THREADS = (1, 2)

@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
-from pg2_tf.inference import PoseTransfer
-from pg2_tf.run_folder import RunFolder, package_versions
-from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
+from pg2_tf.inference.pose_transfer import PoseTransfer
+from pg2_tf.runs.run_folder import RunFolder, package_versions
+from preprocessing.poses import keypoints as kp
+from preprocessing.system.errors import InputError
 
 _PAPER = "https://arxiv.org/abs/1705.09368"
 

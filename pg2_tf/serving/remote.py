@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pg2_tf.serving.endpoint import Endpoint
-from preprocessing.errors import InputError
+from preprocessing.system.errors import InputError
 
 SIGNATURE = "serving_default"
 _INPUTS = {"image": "DT_UINT8", "keypoints": "DT_FLOAT"}

@@ -25,7 +25,7 @@ from pg2_tf.serving.endpoint import (
     Endpoint,
     ServerError,
 )
-from preprocessing.errors import InputError
+from preprocessing.system.errors import InputError
 
 _CONNECTIONS = 64
 

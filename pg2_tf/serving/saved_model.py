@@ -13,12 +13,12 @@ from typing import Any
 import tensorflow as tf
 
 from pg2_tf.data import ranges
-from pg2_tf.inference import PoseTransfer
-from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
-from pg2_tf.models.pg2 import generate
+from pg2_tf.inference.pose_transfer import PoseTransfer
+from pg2_tf.model.networks import generate
+from pg2_tf.model.pose_heatmaps import PoseHeatmaps
 from pg2_tf.serving import warm_up
 from pg2_tf.serving.graph_inputs import check_batch, decode_and_fit
-from preprocessing import files, host
+from preprocessing.system import files, host
 
 MODEL_CARD = "model_card.json"
 

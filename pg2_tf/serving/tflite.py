@@ -14,15 +14,15 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from pg2_tf.examples import Examples
-from pg2_tf.inference import PoseTransfer
-from pg2_tf.run_folder import package_versions
+from pg2_tf.data.examples import Examples
+from pg2_tf.inference.exported import SIGNATURE
+from pg2_tf.inference.pose_transfer import PoseTransfer
+from pg2_tf.runs.run_folder import package_versions
 from pg2_tf.serving import lite_file
 from pg2_tf.serving.lite_graph import LiteModel
-from pg2_tf.serving.loaded import SIGNATURE
-from preprocessing import files, host
-from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
+from preprocessing.poses import keypoints as kp
+from preprocessing.system import files, host
+from preprocessing.system.errors import InputError
 
 # float16: weights in half the bytes; dynamic: weights in 8 bits; int8: weights and
 # activations in 8 bits, by scales that are calibrated.

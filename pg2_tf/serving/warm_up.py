@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from preprocessing import images
-from preprocessing import keypoints as kp
+from preprocessing.images import image_files as images
+from preprocessing.poses import keypoints as kp
 
 PLACE = Path("assets.extra") / "tf_serving_warmup_requests"
 # The batch sizes that exported/batching_parameters.txt allows.

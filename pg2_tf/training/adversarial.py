@@ -6,8 +6,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from pg2_tf import losses
-from pg2_tf.config import AdversaryConfig
+from pg2_tf.model import losses
+from pg2_tf.model.config import AdversaryConfig
 from pg2_tf.training.parts import in_parts
 from pg2_tf.training.trainer import Trainer, replicas
 

@@ -4,17 +4,17 @@ from typing import Any, NamedTuple
 
 import keras
 
-from pg2_tf import presets
-from pg2_tf.checkpoint_files import step_of
-from pg2_tf.config import RunConfig, TrainConfig
-from pg2_tf.models.pg2 import Networks, build_networks
-from pg2_tf.run_folder import RunFolder
+from pg2_tf.model import presets
+from pg2_tf.model.config import RunConfig, TrainConfig
+from pg2_tf.model.networks import Networks, build_networks
+from pg2_tf.runs.checkpoint_files import step_of
+from pg2_tf.runs.run_folder import RunFolder
+from pg2_tf.runs.weights import average_name, load_weights
 from pg2_tf.training.adversarial import OneStageTrainer
 from pg2_tf.training.optimizers import adam
 from pg2_tf.training.stage1 import Stage1Trainer
 from pg2_tf.training.stage2 import Stage2Trainer
 from pg2_tf.training.trainer import Trainer
-from pg2_tf.weights import average_name, load_weights
 
 
 class Built(NamedTuple):

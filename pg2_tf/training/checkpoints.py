@@ -7,11 +7,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from pg2_tf import checkpoint_files
-from pg2_tf.models.pg2 import Networks
-from pg2_tf.run_folder import BEST, StageFolder
-from pg2_tf.weights import load_weights, weights_of
-from preprocessing import files
+from pg2_tf.model.networks import Networks
+from pg2_tf.runs import checkpoint_files
+from pg2_tf.runs.run_folder import BEST, StageFolder
+from pg2_tf.runs.weights import load_weights, weights_of
+from preprocessing.system import files
 
 KEEP = 3
 SCORE = "mask_ssim"

@@ -6,7 +6,7 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow.core.util import event_pb2
 
-from preprocessing import files, host
+from preprocessing.system import files, host
 
 
 def drop_after(folder: Path, step: int) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from pg2_tf.training import events
-from preprocessing import files, images
+from preprocessing.images import image_files as images
+from preprocessing.system import files
 
 METRICS = "metrics.jsonl"
 VALIDATION = "validation.jsonl"

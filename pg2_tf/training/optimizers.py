@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from pg2_tf.config import TrainConfig
+from pg2_tf.model.config import TrainConfig
 
 LearningRate: TypeAlias = float | keras.optimizers.schedules.LearningRateSchedule
 

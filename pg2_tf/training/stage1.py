@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from pg2_tf import losses
+from pg2_tf.model import losses
 from pg2_tf.training.parts import in_parts
 from pg2_tf.training.trainer import Trainer, replicas
 

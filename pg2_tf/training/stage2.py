@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from pg2_tf.config import AdversaryConfig
+from pg2_tf.model.config import AdversaryConfig
 from pg2_tf.training.adversarial import AdversarialTrainer
 
 

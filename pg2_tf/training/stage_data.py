@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pg2_tf.config import TrainConfig
 from pg2_tf.data import dataset, pairs, pipeline
-from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
+from pg2_tf.model.config import TrainConfig
+from pg2_tf.model.pose_heatmaps import PoseHeatmaps
 from pg2_tf.training.validation import FixedPairs
 from pg2_tf.training.workers import Workers
-from preprocessing import records
+from preprocessing.dataset import records
 
 _NUM_SAMPLES = 8
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from pg2_tf.config import RunConfig, TrainConfig
 from pg2_tf.data import pipeline
-from pg2_tf.inference import PoseTransfer
-from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
-from pg2_tf.run_folder import (
+from pg2_tf.inference.pose_transfer import PoseTransfer
+from pg2_tf.model.config import RunConfig, TrainConfig
+from pg2_tf.model.pose_heatmaps import PoseHeatmaps
+from pg2_tf.runs.run_folder import (
     RunFolder,
     StageFolder,
     describe_data,
@@ -28,7 +28,7 @@ from pg2_tf.training.log import Log
 from pg2_tf.training.stage_data import StageData, prepare
 from pg2_tf.training.stepper import Stepper
 from pg2_tf.training.workers import ALONE, Workers, require_agreement, watched
-from preprocessing.errors import InputError
+from preprocessing.system.errors import InputError
 
 
 def train_stage(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from pg2_tf.training.workers import Workers
-from preprocessing.errors import InputError
+from preprocessing.system.errors import InputError
 
 STRATEGIES = ("mirrored", "multi_worker")
 

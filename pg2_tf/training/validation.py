@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from pg2_tf.data.pipeline import PairSource
-from pg2_tf.inference import PoseTransfer
-from pg2_tf.metrics import images as metrics
-from preprocessing import pictures
+from pg2_tf.evaluation.metrics import images as metrics
+from pg2_tf.inference.pose_transfer import PoseTransfer
+from preprocessing.images import drawing as pictures
 
 METRICS = ("l1", "mask_l1", "ssim", "mask_ssim")
 
@@ -32,7 +32,7 @@ class FixedPairs:
         """Returns the mean scores of a model's last image, by metric.
 
         `l1` is in grey levels; `mask_...` is of the images blackened outside the
-        target's mask; see `pg2_tf.metrics.images`.
+        target's mask; see `pg2_tf.evaluation.metrics.images`.
         """
         made = self._make(model)
         images = made.get("refined", made["coarse"])

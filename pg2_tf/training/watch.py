@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from preprocessing.errors import InputError
+from preprocessing.system.errors import InputError
 
 # A healthy D has a loss of 0.3 to 1.4; at this one it errs once in a hundred.
 _NEAR_ZERO = 0.01

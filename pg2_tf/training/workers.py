@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from preprocessing.errors import InputError
+from preprocessing.system.errors import InputError
 
 # What collective operations raise where a worker does not answer any more.
 _LOST = (

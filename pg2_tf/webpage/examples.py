@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from pg2_tf import photo as photos
+from pg2_tf.posing import motions
+from pg2_tf.posing import named_poses as named
+from pg2_tf.posing import photo as photos
+from pg2_tf.posing.target_poses import Target
 from pg2_tf.webpage.handlers import Found
-from preprocessing import people, pictures
-from preprocessing.people import motions, named
-from preprocessing.target_poses import Target
+from preprocessing import synthetic as people
+from preprocessing.images import drawing as pictures
 
 _PEOPLE = 4
 # Apart from the streams of `sources.synthetic`: nobody a model was trained on.

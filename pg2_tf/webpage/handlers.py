@@ -10,16 +10,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pg2_tf import photo as photos
-from pg2_tf.loading import Model
-from pg2_tf.photo import Person, Transferred
+from pg2_tf.inference.loading import Model
+from pg2_tf.posing import finding as crowd
+from pg2_tf.posing import photo as photos
+from pg2_tf.posing import retargeting
+from pg2_tf.posing.photo import Person, Transferred
+from pg2_tf.posing.target_poses import Target, TargetReader
 from pg2_tf.webpage.limits import Turn, Worker
-from preprocessing import images, pictures, retargeting, video
-from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
-from preprocessing.estimation import crowd
-from preprocessing.samples import Notes
-from preprocessing.target_poses import Target, TargetReader
+from preprocessing.images import drawing as pictures
+from preprocessing.images import image_files as images
+from preprocessing.images import video
+from preprocessing.poses import keypoints as kp
+from preprocessing.sources.samples import Notes
+from preprocessing.system.errors import InputError
 
 # Photos are kept for as long as their visitor stays.
 _MOST_PIXELS = 4_000_000

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from pg2_tf.webpage.parts import data_address
-from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
-from preprocessing.pictures import keypoint_colour
+from preprocessing.images.drawing import keypoint_colour
+from preprocessing.poses import keypoints as kp
+from preprocessing.system.errors import InputError
 
 
 def to_page(pose: np.ndarray, image: np.ndarray) -> str:

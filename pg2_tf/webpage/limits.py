@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLongError
 from typing import TypeVar
 
-from preprocessing.errors import InputError
+from preprocessing.system.errors import InputError
 
 Answer = TypeVar("Answer")
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import gradio as gr
 
-from pg2_tf.photo import Person
+from pg2_tf.posing.photo import Person
+from pg2_tf.posing.target_poses import Target
 from pg2_tf.webpage import examples, joints, widgets
 from pg2_tf.webpage.handlers import Found, Frames, Handlers, Placed, Step
-from preprocessing import files, images, video
-from preprocessing.errors import InputError
-from preprocessing.target_poses import Target
+from preprocessing.images import image_files as images
+from preprocessing.images import video
+from preprocessing.system import files
+from preprocessing.system.errors import InputError
 
 TITLE = "A person in another pose"
 _RETARGET = [("the person's size", "scale"), ("their limb lengths too", "limbs")]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from preprocessing import images
+from preprocessing.images import image_files as images
 
 
 class Part(NamedTuple):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pg2_tf.webpage import parts
 from pg2_tf.webpage.handlers import Handlers
-from preprocessing.errors import InputError
+from preprocessing.system.errors import InputError
 
 # The browser refuses whatever a library would fetch from elsewhere.
 _POLICY = (

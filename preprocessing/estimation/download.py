@@ -7,8 +7,8 @@ Kaggle `google/movenet`, TFLite, variation `singlepose-lightning-tflite-int8`.
 import hashlib
 from pathlib import Path
 
-from preprocessing import fetching, files
-from preprocessing.errors import InputError
+from preprocessing.system import fetching, files
+from preprocessing.system.errors import InputError
 
 URL = (
     "https://storage.googleapis.com/tfhub-lite-models/google/lite-model/movenet/"

@@ -9,14 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from preprocessing import images
-from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
 from preprocessing.estimation.movenet import PoseEstimator
-from preprocessing.formats import openpose
-from preprocessing.images import SUFFIXES
-from preprocessing.samples import Notes
+from preprocessing.images import image_files as images
+from preprocessing.images.image_files import SUFFIXES
+from preprocessing.poses import keypoints as kp
+from preprocessing.poses.formats import openpose
+from preprocessing.sources.samples import Notes
 from preprocessing.sources.walking import image_files
+from preprocessing.system.errors import InputError
 
 
 class Job(NamedTuple):

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
 from preprocessing.estimation import squares
-from preprocessing.formats import orders
+from preprocessing.poses import keypoints as kp
+from preprocessing.poses.formats import orders
+from preprocessing.system.errors import InputError
 
 # Where precision and recall against OpenPose balance best, on Market-1501 (0.81, 0.93)
 # and on DeepFashion (0.92, 0.97) alike.

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from preprocessing import images
+from preprocessing.images import image_files as images
 
 # Of the box around a person's keypoints, which end at the eyes and ankles.
 _MARGIN = 1.25

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from preprocessing.errors import InputError
-from preprocessing.samples import Notes, Sample, from_file
 from preprocessing.sources.deepfashion_names import Name, key, parse
 from preprocessing.sources.deepfashion_poses import pose_size
 from preprocessing.sources.deepfashion_splits import SPLITS, Listing, find_listing
+from preprocessing.sources.samples import Notes, Sample, from_file
 from preprocessing.sources.walking import image_files
+from preprocessing.system.errors import InputError
 
 __all__ = ["IDENTITIES", "SPLITS", "key", "pose_size", "samples"]
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from preprocessing import keypoints as kp
-from preprocessing.errors import InputError
+from preprocessing.poses import keypoints as kp
+from preprocessing.system.errors import InputError
 
 WHOLE = (256, 256)
 CROPPED = (256, 176)

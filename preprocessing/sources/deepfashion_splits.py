@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from preprocessing.errors import InputError
 from preprocessing.sources.deepfashion_names import key, parse
+from preprocessing.system.errors import InputError
 
 SPLITS = ("auto", "partition", "lists", "seed")
 PARTITION = "list_eval_partition.txt"

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from preprocessing.errors import InputError
-from preprocessing.samples import Notes, Sample, from_file
+from preprocessing.sources.samples import Notes, Sample, from_file
+from preprocessing.system.errors import InputError
 
 DETECTED = ("bounding_box_train", "bounding_box_test")
 DRAWN = "gt_bbox"

@@ -5,8 +5,9 @@ from functools import partial
 
 import numpy as np
 
-from preprocessing import images, people
-from preprocessing.samples import Sample
+from preprocessing import synthetic as people
+from preprocessing.images import image_files as images
+from preprocessing.sources.samples import Sample
 
 
 def samples(

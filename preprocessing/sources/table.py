@@ -6,9 +6,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from preprocessing import poses
-from preprocessing.samples import Sample
-from preprocessing.sources import authors, deepfashion, folder, market1501, synthetic
+from preprocessing.poses import pose_files as poses
+from preprocessing.sources import (
+    deepfashion,
+    folder,
+    market1501,
+    synthetic,
+)
+from preprocessing.sources import (
+    original as authors,
+)
+from preprocessing.sources.samples import Sample
 
 
 class Source(NamedTuple):

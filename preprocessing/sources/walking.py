@@ -4,9 +4,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from preprocessing.errors import InputError
-from preprocessing.images import SUFFIXES
-from preprocessing.samples import Notes
+from preprocessing.images.image_files import SUFFIXES
+from preprocessing.sources.samples import Notes
+from preprocessing.system.errors import InputError
 
 
 def image_files(

@@ -1,0 +1,229 @@
+"""Images of any method, in folders, paired by name."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from pg2_tf.evaluation.batches import Batch
+from pg2_tf.evaluation.protocols import Protocol
+from preprocessing.images import drawing as pictures
+from preprocessing.images import image_files as images
+from preprocessing.poses import detections
+from preprocessing.poses import pose_files as poses
+from preprocessing.poses.pose_files import Poses
+from preprocessing.sources.samples import Notes
+from preprocessing.sources.walking import image_files
+from preprocessing.system.errors import InputError
+
+GENERATED = "generated"
+_SHOWN = 3
+_AT_ONCE = 64
+
+
+class FolderImages:
+    """Generated images beside their targets, and masks or poses where there are any.
+
+    Files of different folders belong together where their names are the same but for
+    the suffix; a name may have folders in it.
+
+    Args:
+        generated, target: folders of images.
+        mask: folder of masks, grey images of 0 and 255 (or 0 and 1); None: drawn from
+            the poses, if these are given.
+        pose_files: of the targets, by the names of the images.
+        protocol: that says how masks are drawn.
+
+    Raises:
+        InputError: a folder has no images, or two of one name but for the suffix; no
+            name is in both; a pair has no mask or pose; images differ in size.
+    """
+
+    image_names: tuple[str, ...] = (GENERATED,)
+
+    def __init__(
+        self,
+        generated: str | Path,
+        target: str | Path,
+        *,
+        mask: str | Path | None = None,
+        pose_files: Sequence[str | Path] = (),
+        protocol: Protocol,
+    ):
+        self._folder = Path(generated)
+        self._generated, self._targets = by_name(generated), by_name(target)
+        self.names = sorted(self._generated.keys() & self._targets.keys())
+        if not self.names:
+            raise InputError(
+                f"{generated}: no image there has the name of one in {target}, such as "
+                f"{next(iter(self._targets))}"
+            )
+        self.unpaired = {
+            str(folder): sorted(mine.keys() - set(self.names))
+            for folder, mine in (
+                (generated, self._generated),
+                (target, self._targets),
+            )
+        }
+        self._masks = by_name(mask) if mask else None
+        if self._masks is not None:
+            self._require(self._masks, f"{mask}: has no mask for")
+        self._poses = Poses(list(pose_files)) if pose_files else None
+        self._protocol = protocol
+        self.has_poses = self._poses is not None
+        self.has_masks = self._masks is not None or self.has_poses
+        first = images.read(self._targets[self.names[0]])
+        self.size = (first.shape[0], first.shape[1])
+
+    def __len__(self) -> int:
+        """Returns how many pairs there are."""
+        return len(self.names)
+
+    def rows(self) -> list[dict[str, str]]:
+        """Returns the name of each pair, without suffix."""
+        return [{"name": name} for name in self.names]
+
+    def lines(self) -> list[str]:
+        """Returns a line for each folder that has images without a counterpart."""
+        return [
+            f"{folder}: {len(names):,} images without a counterpart, not scored: "
+            f"{', '.join(names[:_SHOWN])}{', ...' * (len(names) > _SHOWN)}"
+            for folder, names in self.unpaired.items()
+            if names
+        ]
+
+    def batch(self, start: int, end: int) -> Batch:
+        """Returns the pairs at positions `start` to `end`, read now.
+
+        Raises:
+            InputError: a file cannot be read or has another size; a mask has other
+                values than two; a pose is missing.
+        """
+        names = self.names[start:end]
+        found = self._found(names)
+        return Batch(
+            images={
+                GENERATED: np.stack(
+                    [read_sized(self._generated[n], self.size) for n in names]
+                )
+            },
+            targets=np.stack([read_sized(self._targets[n], self.size) for n in names]),
+            masks=self._mask_all(names, found),
+            poses=found,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Returns a checksum of the names, lengths and times of the files."""
+        folders = (self._generated, self._targets, self._masks or {})
+        digest = hashlib.sha256()
+        for name in self.names:
+            for path in [mine[name] for mine in folders if name in mine]:
+                status = path.stat()
+                line = f"{path} {status.st_size} {status.st_mtime_ns}\n"
+                digest.update(line.encode("utf-8", "surrogateescape"))
+        return {"folder": str(self._folder), "files": digest.hexdigest()}
+
+    def sheet(self, positions: list[int]) -> np.ndarray:
+        """Returns a picture of pairs: generated and target."""
+        batches = [self.batch(position, position + 1) for position in positions]
+        columns = {
+            GENERATED: [batch.images[GENERATED][0] for batch in batches],
+            "target": [batch.targets[0] for batch in batches],
+        }
+        captions = [self.names[position] for position in positions]
+        return pictures.sheet(columns, captions=captions)
+
+    def _mask_all(
+        self, names: list[str], found: np.ndarray | None
+    ) -> np.ndarray | None:
+        if self._masks is not None:
+            return np.stack([self._read_mask(self._masks[name]) for name in names])
+        if found is None:
+            return None
+        return np.stack(
+            [self._protocol.draw_mask(pose, size=self.size) for pose in found]
+        )
+
+    def _read_mask(self, path: Path) -> np.ndarray:
+        image = read_sized(path, self.size)
+        values = set(np.unique(image).tolist())
+        if not (values <= {0, 255} or values <= {0, 1}) or np.ptp(image, axis=2).any():
+            raise InputError(
+                f"{path}: a mask has the values 0 and 255 (or 0 and 1) alone, this one "
+                f"{len(values)} from {min(values)} to {max(values)}; save masks as PNG"
+            )
+        return (image[..., 0] > 0).astype(np.uint8)
+
+    def _found(self, names: list[str]) -> np.ndarray | None:
+        if self._poses is None:
+            return None
+        found = []
+        for name in names:
+            target = self._targets[name]
+            detection = self._poses.find(f"{name}{target.suffix}")
+            pose = detections.choose(detection, self.size) if detection else None
+            if pose is None:
+                raise InputError(f"{target}: has no pose in the files given")
+            found.append(pose)
+        return np.stack(found)
+
+    def _require(self, there: dict[str, Path], message: str) -> None:
+        lacking = [name for name in self.names if name not in there]
+        if lacking:
+            more = f" and {len(lacking) - 1:,} others" if len(lacking) > 1 else ""
+            raise InputError(f"{message} {lacking[0]}{more}")
+
+
+def all_images(folder: str | Path, *, size: tuple[int, int]) -> Iterator[np.ndarray]:
+    """Yields all images of a folder, uint8 [B, H, W, 3] at a time, with progress.
+
+    Raises:
+        InputError: one cannot be read, or is not of `size`.
+    """
+    paths = list(by_name(folder).values())
+    starts = range(0, len(paths), _AT_ONCE)
+    for start in tqdm(starts, desc="reference images", unit=" batches"):
+        some = paths[start : start + _AT_ONCE]
+        yield np.stack([read_sized(path, size) for path in some])
+
+
+def read_sized(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """Reads an image that must be of `size`, uint8 [H, W, 3].
+
+    Raises:
+        InputError: it cannot be read, or has another size.
+    """
+    image = images.read(path)
+    if image.shape[:2] != size:
+        raise InputError(
+            f"{path}: is {image.shape[0]}x{image.shape[1]}, the other images are "
+            f"{size[0]}x{size[1]} (height x width); all need one size"
+        )
+    return image
+
+
+def by_name(folder: str | Path) -> dict[str, Path]:
+    """Returns the images of a folder by their names without suffix, sorted.
+
+    Raises:
+        InputError: no such folder, no image in it, or two of one name.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    found: dict[str, Path] = {}
+    for path in image_files(folder, Notes()):
+        name = poses.default_key(path.relative_to(folder).as_posix())
+        if name in found:
+            raise InputError(
+                f"{path}: another image of that name is there, {found[name].name}; "
+                "images are paired by name without suffix"
+            )
+        found[name] = path
+    if not found:
+        allowed = ", ".join(images.SUFFIXES)
+        raise InputError(f"{folder}: has no images; allowed are {allowed}")
+    return found

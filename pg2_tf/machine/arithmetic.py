@@ -1,0 +1,193 @@
+"""What a training step computes and keeps, counted from its networks' layers."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import keras
+
+from pg2_tf.model.config import TrainConfig
+from pg2_tf.model.networks import Networks
+
+Direction = Literal["forward", "input gradient", "filter gradient"]
+DIRECTIONS: tuple[Direction, ...] = ("forward", "input gradient", "filter gradient")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A convolution or a matrix product, one way through.
+
+    Attributes:
+        inputs: shape with the batch: [B, H, W, C], or [B, C] of a matrix product.
+        kernel: shape: [h, w, C, filters], or [C, units].
+        outputs: shape with the batch.
+        stride: of a convolution; 1 of a matrix product.
+        dtype: that it computes in.
+        direction: forward, or one of the two gradients.
+    """
+
+    inputs: tuple[int, ...]
+    kernel: tuple[int, ...]
+    outputs: tuple[int, ...]
+    stride: int
+    dtype: str
+    direction: Direction = "forward"
+
+    @property
+    def flops(self) -> int:
+        """Multiplications and additions, the same in each direction."""
+        per_output = 2 * math.prod(self.kernel[:-1])
+        return math.prod(self.outputs) * per_output
+
+
+def operations(
+    networks: Networks, training: TrainConfig, *, batch_size: int
+) -> Counter[Operation]:
+    """Returns what a training step computes, and how often.
+
+    A generator that is trained goes forward once, and gives the gradients of its inputs
+    (not the first layer's, which nobody needs) and kernels. A G1 that is not trained
+    goes forward. D judges target and generated images together; equation 3's gradient
+    goes back through it to the images, equation 2's to its kernels.
+
+    Args:
+        networks: of the stage.
+        training: of the stage.
+        batch_size: pairs in the step.
+    """
+    counted: Counter[Operation] = Counter()
+    for name in ("generator1", "generator2"):
+        network = getattr(networks, name)
+        if network is not None:
+            counted += _passes(
+                network,
+                batch_size,
+                trained=name in training.trained_generators,
+                # Through G2 to a G1 that is trained beside it.
+                to_inputs=name == "generator2" and training.finetune_generator1,
+            )
+    if networks.discriminator is not None:
+        judged = 2 * batch_size
+        counted += _passes(networks.discriminator, judged, trained=True)
+        for layer in _computing(networks.discriminator):
+            counted[_operation(layer, judged, "input gradient")] += 1
+    return counted
+
+
+def predicted_bytes(
+    networks: Networks, training: TrainConfig, *, batch_size: int
+) -> dict[str, int]:
+    """Predicts the memory of a training step at its peak, in bytes, by what takes it.
+
+    Weights are float32, with a copy in bfloat16 where that is computed in, and those of
+    trained networks have a gradient and Adam's two moments beside them. Of the
+    activations the backward pass needs what every layer of a trained network gives, in
+    the type that it computes in; `remat` keeps what goes from block to block and the
+    largest block, `accumulate` one part of the batch.
+    What TensorFlow takes to compute is not in it.
+
+    Args:
+        networks: of the stage.
+        training: of the stage.
+        batch_size: pairs in the step on one device.
+    """
+    part = math.ceil(batch_size / training.accumulate)
+    weights = copies = gradients = moments = kept = 0
+    for name, network in networks._asdict().items():
+        if network is None:
+            continue
+        trained = name == "discriminator" or name in training.trained_generators
+        size = 4 * network.count_params()
+        weights += size
+        copies += size // 2 if training.precision == "bfloat16" else 0
+        if not trained:
+            continue
+        gradients += size * (2 if training.accumulate > 1 else 1)
+        moments += 2 * size
+        if name == "discriminator":
+            kept += 2 * part * sum(_output_bytes(layer) for layer in network.layers)
+        else:
+            kept += part * _kept_bytes(network, remat=training.remat)
+    return {
+        "weights": weights,
+        "bfloat16 copies": copies,
+        "gradients": gradients,
+        "Adam's moments": moments,
+        "activations": kept,
+    }
+
+
+def _passes(
+    network: keras.Model,
+    batch_size: int,
+    *,
+    trained: bool,
+    to_inputs: bool = False,
+) -> Counter[Operation]:
+    counted: Counter[Operation] = Counter()
+    inputs = {id(tensor) for tensor in keras.tree.flatten(network.input)}
+    for layer in _computing(network):
+        counted[_operation(layer, batch_size, "forward")] += 1
+        if trained:
+            counted[_operation(layer, batch_size, "filter gradient")] += 1
+            if to_inputs or not _from(layer, inputs):
+                counted[_operation(layer, batch_size, "input gradient")] += 1
+    return counted
+
+
+def _from(layer: keras.layers.Layer, inputs: set[int]) -> bool:
+    """Whether a layer takes a network's inputs, or no more than those concatenated."""
+    tensors = keras.tree.flatten(layer.input)
+    if all(id(tensor) in inputs for tensor in tensors):
+        return True
+    before = [tensor._keras_history.operation for tensor in tensors]
+    return all(
+        isinstance(each, keras.layers.Concatenate) and _from(each, inputs)
+        for each in before
+    )
+
+
+def _computing(network: keras.Model) -> Iterator[keras.layers.Layer]:
+    for layer in network.layers:
+        inner = layer.layer if isinstance(layer, keras.layers.Wrapper) else layer
+        if isinstance(inner, (keras.layers.Conv2D, keras.layers.Dense)):
+            yield layer
+
+
+def _operation(
+    layer: keras.layers.Layer, batch_size: int, direction: Direction
+) -> Operation:
+    inner = layer.layer if isinstance(layer, keras.layers.Wrapper) else layer
+    return Operation(
+        inputs=(batch_size, *layer.input.shape[1:]),
+        kernel=tuple(inner.kernel.shape),
+        outputs=(batch_size, *layer.output.shape[1:]),
+        stride=inner.strides[0] if isinstance(inner, keras.layers.Conv2D) else 1,
+        dtype=inner.compute_dtype,
+        direction=direction,
+    )
+
+
+def _output_bytes(layer: keras.layers.Layer) -> int:
+    if isinstance(layer, (keras.layers.InputLayer, keras.layers.Reshape)):
+        return 0  # As large as what they are made of, and no copy of it.
+    size = keras.backend.standardize_dtype(layer.compute_dtype)
+    return math.prod(layer.output.shape[1:]) * (2 if size == "bfloat16" else 4)
+
+
+def _kept_bytes(network: keras.Model, *, remat: bool) -> int:
+    """Returns the bytes that a generator keeps of one pair for its backward pass."""
+    sizes = [(layer.name, _output_bytes(layer)) for layer in network.layers]
+    if not remat:
+        return sum(size for _, size in sizes)
+    blocks: dict[str, list[int]] = {}
+    for name, size in sizes:
+        blocks.setdefault(name.split("_")[0], []).append(size)
+    return sum(each[-1] for each in blocks.values()) + max(map(sum, blocks.values()))
+
+
+def total_flops(counted: Counter[Operation]) -> int:
+    """Returns the multiplications and additions of all operations."""
+    return sum(each.flops * times for each, times in counted.items())

@@ -1,0 +1,101 @@
+"""This machine's devices: which are used, and what they are good at."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+from preprocessing.system import host
+from preprocessing.system.errors import InputError
+
+# Instructions without which bfloat16 on a CPU is slower than float32.
+_CPU_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+_NAME = re.compile(r"(?:(CPU|GPU):)?(\d{1,3})", re.IGNORECASE)
+
+
+def choose(names: Sequence[str]) -> list[str] | None:
+    """Lets TensorFlow use some devices alone; call it before anything is computed.
+
+    Args:
+        names: `GPU:0`, or `0` for short; or `CPU:0`, `CPU:1`, ...: the CPU as so many
+            devices, to try what several do.
+
+    Returns:
+        The chosen devices as TensorFlow calls them by then, or None for all that
+        there are, where none are named.
+
+    Raises:
+        InputError: a name is none, stands twice, or means a device that is not there;
+            or the names are of both kinds.
+    """
+    if not names:
+        return None
+    chosen = [_parse(name) for name in names]
+    kinds = {kind for kind, _ in chosen}
+    if len(kinds) > 1 or len(set(chosen)) < len(chosen):
+        raise InputError(
+            f"--devices={','.join(names)}: CPUs or GPUs, and each of them once"
+        )
+    numbers = [number for _, number in chosen]
+    if kinds == {"GPU"}:
+        _choose_gpus(numbers)
+    else:
+        _split_cpu(numbers)
+    return [f"{kind}:{place}" for place, (kind, _) in enumerate(chosen)]
+
+
+def resolve_precision(name: str) -> str:
+    """Returns `float32` or `bfloat16`; `auto` is what this machine is fast at."""
+    if name != "auto":
+        return name
+    return "bfloat16" if has_fast_bfloat16() else "float32"
+
+
+def make_deterministic(wanted: bool | None = None) -> None:
+    """Makes every operation give the same result each time, bit for bit.
+
+    Args:
+        wanted: whether to; None: where no GPU is used, as it costs nothing there.
+    """
+    if wanted or (wanted is None and not tf.config.get_visible_devices("GPU")):
+        tf.config.experimental.enable_op_determinism()
+
+
+def has_fast_bfloat16() -> bool:
+    """True if the GPUs used, or without one the CPU, compute in bfloat16 natively."""
+    gpus = tf.config.get_visible_devices("GPU")
+    if gpus:
+        details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+        return all(d.get("compute_capability", (0, 0))[0] >= 8 for d in details)
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return False
+    words = info.read_text(encoding="utf-8", errors="replace").split()
+    return not _CPU_FLAGS.isdisjoint(words)
+
+
+def _parse(name: str) -> tuple[str, int]:
+    match = _NAME.fullmatch(name.strip())
+    if not match:
+        raise InputError(f"--devices={name}: expected GPU:0, or 0, or CPU:0")
+    return (match[1] or "GPU").upper(), int(match[2])
+
+
+def _choose_gpus(numbers: Sequence[int]) -> None:
+    gpus = tf.config.list_physical_devices("GPU")
+    absent = [number for number in numbers if number >= len(gpus)]
+    if absent:
+        there = f"GPU:0 to GPU:{len(gpus) - 1}" if gpus else "no GPU"
+        raise InputError(f"--devices: no GPU:{absent[0]}; TensorFlow finds {there}")
+    tf.config.set_visible_devices([gpus[number] for number in numbers], "GPU")
+
+
+def _split_cpu(numbers: Sequence[int]) -> None:
+    host.hide_gpus()
+    if sorted(numbers) != list(range(len(numbers))):
+        raise InputError("--devices: CPUs are numbered from CPU:0 on")
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * len(numbers),
+    )

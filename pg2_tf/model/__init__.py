@@ -1,0 +1,1 @@
+"""The networks of PG2, their losses and their presets."""

@@ -1,0 +1,83 @@
+"""D, the discriminator of stage II (paper sections 3.2 and 3.3)."""
+
+import keras
+
+from pg2_tf.model import blocks
+from pg2_tf.model.config import ModelConfig
+from pg2_tf.model.spectral import SpectralNormalization
+
+# Uniform with a standard deviation of 0.02 (released tflib/ops/conv2d.py).
+_LIMIT = 0.02 * 3**0.5
+_MAX_FACTOR = 8
+
+
+@keras.saving.register_keras_serializable("pg2_tf")
+class BatchStatistics(keras.layers.BatchNormalization):
+    """Batch normalisation that uses the batch's statistics in and outside training."""
+
+    def call(self, inputs, training=None, mask=None):
+        del training  # A `training=False` of the whole network must not reach here.
+        return super().call(inputs, training=True, mask=mask)
+
+
+def build_discriminator(
+    config: ModelConfig, *, precision: str = "float32"
+) -> keras.Model:
+    """Builds D: DCGAN's discriminator with one or two layers more for tall images.
+
+    5x5 convolutions with stride 2, LeakyReLU 0.2, batch normalisation from the second
+    on, one linear unit (released wgan_gp_128x64.py). Normalisation always uses the
+    statistics of the batch, over all replicas, in training and outside it.
+
+    Args:
+        config: of the networks; with `discriminator_input="pair"` the input has six
+            channels, the image's and then the source's; with
+            `discriminator_norm="spectral"` every layer with a kernel is spectrally
+            normalised, and there is no batch normalisation, which would undo it.
+        precision: `float32` or `bfloat16`.
+
+    Returns:
+        A model of float32 [B, H, W, 6 or 3] in [-1, 1] that gives logits, float32
+        [B]; above 0 means real.
+    """
+    dtype = blocks.policy(precision)
+    channels = 6 if config.discriminator_input == "pair" else 3
+    images = keras.Input((*config.image_size, channels), name="images")
+    x = images
+    spectral = config.discriminator_norm == "spectral"
+    for layer in range(1, config.num_discriminator_layers + 1):
+        factor = min(2 ** (layer - 1), _MAX_FACTOR)
+        name = f"conv{layer}"
+        convolution = keras.layers.Conv2D(
+            config.discriminator_width * factor,
+            5,
+            strides=2,
+            padding="same",
+            kernel_initializer=keras.initializers.RandomUniform(-_LIMIT, _LIMIT),
+            name=name,
+            dtype=dtype,
+        )
+        if spectral:
+            convolution = SpectralNormalization(convolution, name=name, dtype=dtype)
+        x = convolution(x)
+        if layer > 1 and not spectral:
+            x = BatchStatistics(
+                epsilon=1e-5,
+                # Only TensorFlow's backend knows replicas that must agree.
+                synchronized=keras.backend.backend() == "tensorflow",
+                name=f"norm{layer}",
+                dtype=dtype,
+            )(x)
+        x = keras.layers.LeakyReLU(0.2, name=f"relu{layer}", dtype=dtype)(x)
+    x = keras.layers.Flatten(name="flatten", dtype=dtype)(x)
+    logit = keras.layers.Dense(
+        1,
+        kernel_initializer=keras.initializers.RandomUniform(-_LIMIT, _LIMIT),
+        name="logit",
+        dtype="float32",
+    )
+    if spectral:
+        logit = SpectralNormalization(logit, name="logit", dtype="float32")
+    x = logit(x)
+    logits = keras.layers.Reshape((), name="logits", dtype="float32")(x)
+    return keras.Model(images, logits, name="discriminator")

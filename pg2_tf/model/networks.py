@@ -1,0 +1,83 @@
+"""The three networks of PG2 together."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from pg2_tf.model.config import ModelConfig
+from pg2_tf.model.discriminator import build_discriminator
+from pg2_tf.model.generator1 import build_generator1
+from pg2_tf.model.generator2 import build_generator2
+
+
+class Networks(NamedTuple):
+    """G1, G2 and D; G2 and D are None where a stage has none."""
+
+    generator1: keras.Model
+    generator2: keras.Model | None = None
+    discriminator: keras.Model | None = None
+
+
+def build_networks(
+    config: ModelConfig,
+    *,
+    stage: int,
+    adversarial: bool = False,
+    precision: str = "float32",
+    seed: int = 0,
+) -> Networks:
+    """Builds what a stage trains: G1 for stage 1, all three for stage 2.
+
+    Args:
+        config: of the networks.
+        stage: 1 or 2.
+        adversarial: whether stage 1 has a D as well.
+        precision: `float32` or `bfloat16`.
+        seed: of the initial weights. It seeds Keras, NumPy and Python as a whole.
+    """
+    keras.utils.set_random_seed(seed)
+    return Networks(
+        build_generator1(config, precision=precision),
+        build_generator2(config, precision=precision) if stage == 2 else None,
+        build_discriminator(config, precision=precision)
+        if stage == 2 or adversarial
+        else None,
+    )
+
+
+def generate(
+    networks: Networks, source: Any, heatmaps: Any, *, keypoints: Any = None
+) -> dict[str, Any]:
+    """Runs the generators.
+
+    Args:
+        networks: of stage 1 or 2.
+        source: float32 [B, H, W, 3] in [-1, 1].
+        heatmaps: of the target pose, float32 [B, H, W, 18] of -1 and +1.
+        keypoints: of the target pose, float32 [B, 18, 3]: x, y in pixels, confidence;
+            needed by a G1 that takes them in place of heatmaps.
+
+    Returns:
+        `coarse`, and with stage 2's networks `difference` and `refined`, float32
+        [B, H, W, 3], not clipped.
+    """
+    source = ops.convert_to_tensor(source)
+    inputs = {"source": source, "heatmaps": heatmaps, "keypoints": keypoints}
+    coarse = networks.generator1(generator1_inputs(networks.generator1, inputs))
+    if networks.generator2 is None:
+        return {"coarse": coarse}
+    difference = networks.generator2({"coarse": coarse, "source": source})
+    return {
+        "coarse": coarse,
+        "difference": difference,
+        "refined": coarse + difference,
+    }
+
+
+def generator1_inputs(
+    generator1: keras.Model, batch: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns what a G1 takes of a batch: `source`, and `heatmaps` or `keypoints`."""
+    return {name: ops.convert_to_tensor(batch[name]) for name in generator1.input}

@@ -1,0 +1,1 @@
+"""The tables, figures and user study of the paper."""

@@ -1,0 +1,1 @@
+"""The user study of the paper (section 4.4)."""

@@ -1,0 +1,204 @@
+"""Reads the answers that participants of a user study have downloaded."""
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pg2_tf.paper.user_study.key import Key, Part
+from preprocessing.system import content
+from preprocessing.system.errors import InputError
+
+SUFFIXES = (".json", ".csv")
+JUDGEMENTS = ("real", "fake")
+COLUMNS = ("study", "part", "participant", "image", "answer", "milliseconds")
+
+
+class Answers(NamedTuple):
+    """All that one participant said.
+
+    Attributes:
+        participant: drawn by the page.
+        part: of the study.
+        judged: `real` or `fake`, by the image's name in the page.
+        milliseconds: from the question to the answer, by the same names.
+    """
+
+    participant: str
+    part: Part
+    judged: dict[str, str]
+    milliseconds: dict[str, int]
+
+
+def find(places: Sequence[str | Path], *, key_path: str | Path) -> list[Path]:
+    """Returns the files of answers at `places`, which are files or folders of them.
+
+    A folder's .json and .csv files are taken, but for the key itself and hidden ones.
+
+    Raises:
+        InputError: there is no such place, or a folder without answers.
+    """
+    found: list[Path] = []
+    for place in map(Path, places):
+        if not place.is_dir():
+            found.append(place)
+            continue
+        inside = [
+            path
+            for path in sorted(place.iterdir())
+            if path.suffix.lower() in SUFFIXES
+            and not path.name.startswith(".")
+            and path.resolve() != Path(key_path).resolve()
+        ]
+        if not inside:
+            raise InputError(f"{place}: no answers in this folder (.json or .csv)")
+        found += inside
+    return found
+
+
+def read_all(paths: Sequence[Path], key: Key) -> list[Answers]:
+    """Reads the answers to a study, each participant's once.
+
+    A participant's JSON and CSV may both be there, and must then agree.
+
+    Raises:
+        InputError: a file is unreadable, of another study or incomplete, or a
+            participant's answers are there twice.
+    """
+    read: dict[str, Answers] = {}
+    places: dict[str, list[Path]] = {}
+    for path in paths:
+        answers = read_file(path, key)
+        earlier = places.setdefault(answers.participant, [])
+        for other in earlier:
+            if other.suffix.lower() == path.suffix.lower():
+                raise InputError(
+                    f"{path}: participant {answers.participant} is there twice, also "
+                    f"in {other}"
+                )
+            if read[answers.participant] != answers:
+                raise InputError(
+                    f"{path}: participant {answers.participant} answered otherwise in "
+                    f"{other}"
+                )
+        earlier.append(path)
+        read[answers.participant] = answers
+    return list(read.values())
+
+
+def read_file(path: str | Path, key: Key) -> Answers:
+    """Reads one participant's answers from JSON or CSV.
+
+    Raises:
+        InputError: the file is unreadable, of another study, or does not hold exactly
+            one answer to each image of its part.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(f"{path}: not a file of answers (.json or .csv)")
+    return parse(
+        path, _read_csv(path) if suffix == ".csv" else content.read_json(path), key
+    )
+
+
+def parse(path: str | Path, fields: object, key: Key) -> Answers:
+    """Checks what a file of answers holds.
+
+    Args:
+        path: of the file, for messages.
+        fields: as the page writes them in JSON: study, part, participant, answers.
+        key: of the study.
+
+    Raises:
+        InputError: as `read_file`.
+    """
+    fields = content.as_object(f"{path}: its content", fields)
+    missing = {"study", "part", "participant", "answers"} - set(fields)
+    if missing or not isinstance(fields["answers"], list):
+        raise InputError(f"{path}: not the answers of a user study")
+    if fields["study"] != key.study:
+        raise InputError(
+            f"{path}: answers to study {content.shown(fields['study'])}, the key is of "
+            f"{key.study}"
+        )
+    part = _part(path, fields["part"], key)
+    participant = fields["participant"]
+    if not isinstance(participant, str) or not participant:
+        raise InputError(f"{path}: {content.shown(participant)} is no participant")
+    return _checked(path, participant, part, fields["answers"])
+
+
+def _part(path: str | Path, number: object, key: Key) -> Part:
+    for part in key.parts:
+        if str(number) == str(part.part):
+            return part
+    raise InputError(
+        f"{path}: answers to part {content.shown(number)}; the study has parts 1 to "
+        f"{len(key.parts)}"
+    )
+
+
+def _checked(path: str | Path, participant: str, part: Part, rows: list) -> Answers:
+    answers = Answers(participant, part, {}, {})
+    known = {shown.image for shown in part.images}
+    for row in rows:
+        fields = content.as_object(f"{path}: an answer", row)
+        image, judged = str(fields.get("image")), fields.get("answer")
+        where = f"{path}: image {content.shown(image)}"
+        if image not in known:
+            raise InputError(f"{where} is not in part {part.part} of the study")
+        if image in answers.judged:
+            raise InputError(f"{where} is answered twice")
+        if judged not in JUDGEMENTS:
+            raise InputError(
+                f"{where} is answered {content.shown(judged)}; allowed: "
+                f"{' and '.join(JUDGEMENTS)}"
+            )
+        answers.judged[image] = judged
+        answers.milliseconds[image] = _milliseconds(where, fields.get("milliseconds"))
+    if len(answers.judged) < len(known):
+        first = next(
+            one.image for one in part.images if one.image not in answers.judged
+        )
+        raise InputError(
+            f"{path}: incomplete, {len(answers.judged)} of {len(known)} images are "
+            f"answered; the first without is {first}"
+        )
+    return answers
+
+
+def _milliseconds(where: str, value: Any) -> int:
+    if not str(value).isdecimal():
+        raise InputError(
+            f"{where}: {content.shown(value)} is no whole number of milliseconds"
+        )
+    return int(value)
+
+
+def _read_csv(path: Path) -> dict[str, Any]:
+    try:
+        # Spreadsheet programs put a byte order mark in front.
+        text = content.read_bytes(path).decode("utf-8-sig")
+        reader = csv.DictReader(text.splitlines(), strict=True)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise InputError(
+                f"{path}: answers need the columns {','.join(COLUMNS)}; got "
+                f"{content.shown(reader.fieldnames)}"
+            )
+        rows = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a CSV text file ({error})") from error
+    if not rows:
+        raise InputError(f"{path}: holds no answer")
+    fields: dict[str, Any] = {"answers": rows}
+    for name in ("study", "part", "participant"):
+        values = Counter(row[name] for row in rows)
+        if len(values) > 1:
+            raise InputError(
+                f"{path}: {len(values)} values under {name}; a file holds the answers "
+                "of one participant to one study"
+            )
+        fields[name] = rows[0][name]
+    return fields

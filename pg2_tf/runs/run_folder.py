@@ -1,0 +1,246 @@
+"""The folder of a run: what it is of, and what each stage left.
+
+config.json             data set, profile, networks
+stage1/, stage2/
+    options.json        training options, package versions, data set checksum
+    metrics.jsonl       losses, one line every so many steps
+    validation.jsonl    scores of pairs of the test split, likewise
+    warnings.jsonl      what looked wrong, and when
+    checkpoints/        weights, optimizer state, step: the last few
+    best/               weights of the best score so far, which best.json holds
+    samples/            pictures of fixed pairs
+    events/             the same for TensorBoard
+"""
+
+import hashlib
+import importlib.metadata
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from pg2_tf.model.config import RunConfig, TrainConfig
+from pg2_tf.runs import checkpoint_files
+from preprocessing.dataset import records
+from preprocessing.system import files
+from preprocessing.system.errors import InputError
+
+CONFIG = "config.json"
+BEST = "best.json"
+_PACKAGES = (
+    "pg2-tf",
+    "tensorflow",
+    "keras",
+    "numpy",
+    "opencv-python-headless",
+    "scikit-image",
+)
+
+
+class RunFolder:
+    """A run folder that may or may not be there yet.
+
+    Args:
+        path: of the folder.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    def config(self) -> RunConfig | None:
+        """Returns what the run is of, or None where nothing has been run.
+
+        Raises:
+            InputError: the configuration is damaged.
+        """
+        path = self.path / CONFIG
+        if not path.exists():
+            return None
+        try:
+            return RunConfig.from_json(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: damaged run configuration ({error!r})") from (
+                error
+            )
+
+    def require_config(self) -> RunConfig:
+        """Returns what the run is of.
+
+        Raises:
+            InputError: nothing has been run there, or the configuration is damaged.
+        """
+        config = self.config()
+        if config is None:
+            raise InputError(
+                f"{self.path}: no run folder (it has no {CONFIG}); make one with "
+                "python -m pg2_tf.train or python -m pg2_tf.import_authors"
+            )
+        return config
+
+    def claim(self, config: RunConfig) -> None:
+        """Makes this the folder of a run, or checks that it is that run's already.
+
+        A run that left no checkpoint gives way.
+
+        Raises:
+            InputError: the folder holds another run; the message says what differs.
+        """
+        there = self.config()
+        if there is None or not self.is_trained():
+            files.write_json(self.path / CONFIG, config.to_json())
+            return
+        for key, old, new in _differences(there.to_json(), config.to_json()):
+            raise InputError(
+                f"{self.path}: holds a run with {key} {old}, not {new}; give another "
+                "--run_dir"
+            )
+
+    def is_trained(self) -> bool:
+        """True if a stage has a checkpoint."""
+        return any(self.stage(number).checkpoints() for number in (1, 2))
+
+    def stage(self, number: int) -> "StageFolder":
+        """Returns the folder of a stage."""
+        return StageFolder(self.path / f"stage{number}", number)
+
+    def latest_stage(self) -> "StageFolder":
+        """Returns the last stage that has a checkpoint.
+
+        Raises:
+            InputError: neither has.
+        """
+        for number in (2, 1):
+            if self.stage(number).checkpoints():
+                return self.stage(number)
+        raise InputError(f"{self.path}: has no checkpoint of either stage")
+
+
+class StageFolder:
+    """What one stage of a run left.
+
+    Args:
+        path: of the folder.
+        number: of the stage, 1 or 2.
+    """
+
+    def __init__(self, path: Path, number: int):
+        self.path = path
+        self.number = number
+        self.checkpoint_dir = path / "checkpoints"
+        self.best_dir = path / "best"
+
+    def checkpoints(self) -> list[str]:
+        """Returns the checkpoints, paths without suffix, the newest first."""
+        return checkpoint_files.find(self.checkpoint_dir)
+
+    def best(self) -> dict[str, Any] | None:
+        """Returns the best validation scores and their `step`, or None without any.
+
+        The weights of that step are the checkpoint in `best_dir`.
+
+        Raises:
+            InputError: the file that holds them is damaged.
+        """
+        return _read_json(self.best_dir / BEST)
+
+    def options(self) -> dict[str, Any] | None:
+        """Returns the options of the training, or None where there was none."""
+        return _read_json(self.path / "options.json")
+
+    def averaged(self) -> tuple[str, ...]:
+        """Returns the networks whose moving averages the checkpoints hold too."""
+        options = self.options()
+        return TrainConfig(**options["training"]).averaged if options else ()
+
+    def claim(self, options: dict[str, Any]) -> None:
+        """Keeps the options of a training, or checks that they are the same.
+
+        `steps` may change, where the learning rate does not follow from it: a longer
+        training goes on from the shorter one.
+
+        Raises:
+            InputError: the stage was trained with others; the message says which.
+        """
+        there = self.options()
+        if there and self.checkpoints():
+            # Options that an older version did not know have their defaults.
+            known = TrainConfig(**there["training"])
+            free = ["data.folder"]
+            if known.is_open_ended:
+                free.append("training.steps")
+            for key, old, new in _differences(
+                {"training": asdict(known), "data": there["data"]},
+                {key: options[key] for key in ("training", "data")},
+            ):
+                if key in free:
+                    continue
+                raise InputError(
+                    f"{self.path}: was trained with {key.split('.')[-1]} {old}, not "
+                    f"{new}; give the same, or another --run_dir"
+                )
+        files.write_json(self.path / "options.json", options)
+
+    def restore(self, checkpoint: tf.train.Checkpoint, *, partial: bool = False) -> str:
+        """Restores the newest checkpoint that can be read.
+
+        A damaged one is reported on standard output and the one before it is used.
+
+        Args:
+            checkpoint: of what to restore.
+            partial: whether the file may hold more than that.
+
+        Returns:
+            The path of the checkpoint, without suffix.
+
+        Raises:
+            InputError: there is none, or none can be read.
+        """
+        for path in self.checkpoints():
+            if checkpoint_files.read(checkpoint, path, partial=partial):
+                return path
+        raise InputError(f"{self.checkpoint_dir}: has no readable checkpoint")
+
+
+def package_versions() -> dict[str, str]:
+    """Returns the versions of the packages that results depend on."""
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return versions
+
+
+def describe_data(data_dir: str | Path) -> dict[str, str]:
+    """Returns a data set's folder and a checksum of its contents."""
+    splits = records.read_manifest(data_dir)["splits"]
+    content = json.dumps(splits, sort_keys=True).encode()
+    checksum = hashlib.sha256(content).hexdigest()
+    return {"folder": str(data_dir), "checksum": checksum}
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: damaged ({error})") from error
+
+
+def _differences(old: Any, new: Any, key: str = "") -> list[tuple[str, Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [
+            difference
+            for name in {**old, **new}
+            for difference in _differences(
+                old.get(name), new.get(name), f"{key}.{name}".lstrip(".")
+            )
+        ]
+    old, new = (
+        list(value) if isinstance(value, tuple) else value for value in (old, new)
+    )
+    return [] if old == new else [(key, old, new)]

@@ -1,0 +1,274 @@
+"""Builds a data set: collects samples, finds poses, splits, writes, pairs, reports."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from preprocessing.dataset import preparing, reading, records, report
+from preprocessing.dataset.journal import Journal
+from preprocessing.dataset.pair_index import Images, PairIndex
+from preprocessing.dataset.settings import Settings
+from preprocessing.dataset.shards import Shard, plan
+from preprocessing.poses import detections
+from preprocessing.poses.detections import Detection
+from preprocessing.poses.pose_files import PoseOptions, Poses
+from preprocessing.sources.samples import Notes, Sample
+from preprocessing.sources.table import SOURCES
+from preprocessing.system import files
+from preprocessing.system.errors import InputError
+
+REPORT = "report.txt"
+
+
+class Builder:
+    """Builds one data set: `collect`, `find_poses` where needed, then `write`.
+
+    Args:
+        settings: what to make.
+        out: the folder to make it in.
+        overwrite: whether a data set that is there may be replaced.
+        workers: how many images are prepared at once; the result does not depend on
+            it.
+        listed: the pairs that the source itself lists, for the rule `listed`.
+
+    Raises:
+        InputError: `out` holds another data set already, or a pair list is unusable.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        out: Path,
+        overwrite: bool = False,
+        workers: int = 1,
+        listed: Sequence[tuple[str, str]] = (),
+    ):
+        self.settings = settings
+        self.out = out
+        self._overwrite = overwrite
+        self._workers = workers
+        self._present = self._read_present()
+        self._source = SOURCES[settings.source]
+        self.notes = Notes()
+        self._samples: list[Sample] = []
+        self._found: dict[str, Detection] = {}
+        self._pose_size = settings.pose_size
+        self._index = PairIndex(settings, key=self._source.key, listed=listed)
+
+    def collect(self, samples: Iterable[Sample]) -> None:
+        """Takes in what a source yields.
+
+        Raises:
+            InputError: it yields nothing, or two images of one name.
+        """
+        self._samples = list(tqdm(samples, desc="images", unit=" images", leave=False))
+        if not self._samples:
+            passed = "; ".join(self.notes.counted())
+            raise InputError(f"no image to use was found{': ' * bool(passed)}{passed}")
+        name, count = Counter(s.name for s in self._samples).most_common(1)[0]
+        if count > 1:
+            raise InputError(f"{name}: {count} images have this name")
+        for sample in self._samples:
+            if sample.pose is not None:
+                self._found[sample.name] = detections.detection([sample.pose])
+
+    def find_poses(
+        self, paths: Sequence[str | Path], options: PoseOptions | None = None
+    ) -> None:
+        """Looks up the people in every sample in annotation files.
+
+        Raises:
+            InputError: no file holds poses, or none of them is of these images.
+        """
+        poses = Poses(paths, key=self._source.key, options=options or PoseOptions())
+        for sample in tqdm(self._samples, desc="poses", unit=" images", leave=False):
+            found = poses.find(sample.name)
+            if found is None:
+                self.notes.add("images without an annotation", sample.name)
+            elif not len(found.people):
+                self.notes.add("images in which no person was found", sample.name)
+            else:
+                self._found[sample.name] = found
+        for line in poses.describe():
+            self.notes.say(line)
+        if not self._found:
+            raise InputError(
+                f"{', '.join(map(str, paths))}: 0 of {len(self._samples):,} images "
+                f"have a pose there ({'; '.join(self.notes.counted())})"
+            )
+        if not self._pose_size and self._source.pose_size:
+            pixels = [f.people for f in self._found.values() if not f.normalized]
+            self._pose_size = self._source.pose_size(pixels)
+        if self._pose_size:
+            height, width = self._pose_size
+            self.notes.say(f"poses are taken as found in images of {height}x{width}")
+
+    def write(self) -> str:
+        """Writes shards and pair indices, then the manifest; returns the report.
+
+        Where the folder holds just this data set nothing is done; where it holds part
+        of it, the rest is.
+
+        Raises:
+            InputError: no image can be read, there is not a single pair, or the
+                folder holds another data set.
+        """
+        shards = list(plan(self._samples, self.settings, self.notes))
+        fingerprint = self._fingerprint(shards)
+        if self._present and not self._overwrite:
+            return self._unchanged(fingerprint)
+        self.out.mkdir(parents=True, exist_ok=True)
+        self._clear()
+        journal = Journal(self.out)
+        done = journal.begin(fingerprint, [shard.stem for shard in shards])
+        with tqdm(total=len(self._samples), desc="records", unit=" images") as progress:
+            written = [
+                self._write_shard(shard, journal, done.get(shard.stem), progress)
+                for shard in shards
+            ]
+        entries = [entry for entry, _ in written]
+        images = [images for _, images in written]
+        if not any(len(part.names) for part in images):
+            raise InputError(f"no image can be read: {'; '.join(self.notes.counted())}")
+        pairs = self._index.pairs([shard.split for shard in shards], images, self.notes)
+        for entry, shard, index in zip(entries, shards, pairs, strict=True):
+            entry.update(records.write_pairs(self.out, shard.stem, index))
+        splits = report.summarize([shard.split for shard in shards], entries, images)
+        described = report.describe(self.settings, splits, self._index, self.notes)
+        files.write_text(self.out / REPORT, described + "\n")
+        files.write_json(
+            self.out / records.MANIFEST, self._manifest(splits, fingerprint)
+        )
+        journal.end()
+        return described
+
+    def _read_present(self) -> dict[str, Any]:
+        """Returns the manifest of what is there, which must be of these settings."""
+        if not (self.out / records.MANIFEST).exists() or self._overwrite:
+            return {}
+        manifest = records.read_manifest(self.out)
+        theirs, ours = manifest.get("settings", {}), self.settings.as_json()
+        for name, value in ours.items():
+            if theirs.get(name) != value:
+                raise InputError(
+                    f"{self.out}: holds a data set with {name} {theirs.get(name)}, "
+                    f"asked for is {value}; give another --out, or --overwrite"
+                )
+        return manifest
+
+    def _unchanged(self, fingerprint: str) -> str:
+        if self._present.get("fingerprint") != fingerprint:
+            raise InputError(
+                f"{self.out}: holds a data set of other images, poses or pairs than "
+                "are there now; give another --out, or --overwrite"
+            )
+        for split in self._present["splits"].values():
+            for entry in split["shards"]:
+                for name in (entry["file"], entry["pairs_file"]):
+                    if not (self.out / name).exists():
+                        raise InputError(
+                            f"{self.out / name}: missing, though the manifest names "
+                            "it; build again with --overwrite"
+                        )
+        report_path = self.out / REPORT
+        said = report_path.read_text(encoding="utf-8") if report_path.exists() else ""
+        return f"{said}{self.out}: nothing has changed, nothing was done"
+
+    def _fingerprint(self, shards: list[Shard]) -> str:
+        """Returns a checksum of everything that the data set depends on."""
+        digest = hashlib.sha256()
+        settings = [records.SCHEMA_VERSION, self.settings.as_json(), self._pose_size]
+        digest.update(json.dumps([settings, self._index.rows()]).encode())
+        for shard in shards:
+            for sample in shard.samples:
+                row = (shard.stem, sample.name, sample.identity, sample.version)
+                digest.update(json.dumps(row).encode())
+                if found := self._found.get(sample.name):
+                    digest.update(f"{found.normalized}{len(found.people)}".encode())
+                    digest.update(found.people.tobytes() + found.scores.tobytes())
+        return digest.hexdigest()
+
+    def _clear(self) -> None:
+        # The manifest first; whole shards only of a data set that may be replaced.
+        patterns = [records.MANIFEST, REPORT, ".*.tmp"]
+        if self._overwrite:
+            patterns += [f"{split}-?????-of-?????.*" for split in ("train", "test")]
+        for pattern in patterns:
+            for path in list(self.out.glob(pattern)):
+                path.unlink()
+
+    def _write_shard(
+        self,
+        shard: Shard,
+        journal: Journal,
+        done: dict[str, Any] | None,
+        progress: tqdm,
+    ) -> tuple[dict[str, Any], Images]:
+        """Writes a shard unless it is done; returns its entry and what is in it."""
+        if done:
+            progress.update(len(shard.samples))
+            self.notes.merge(Notes.from_json(done["notes"]))
+            stored = reading.read_shard(
+                self.out / done["shard"]["file"],
+                count=done["shard"]["images"],
+                size=self.settings.image_size,
+            )
+            return done["shard"], Images.of(stored)
+        notes = Notes()
+        chosen: list[records.Record] = []
+        examples = self._examples(shard, chosen, notes, progress)
+        entry = records.write_shard(self.out, shard.stem, examples)
+        journal.finish(shard.stem, {"shard": entry, "notes": notes.as_json()})
+        self.notes.merge(notes)
+        return dict(entry), Images.of(chosen)
+
+    def _examples(
+        self,
+        shard: Shard,
+        chosen: list[records.Record],
+        notes: Notes,
+        progress: tqdm,
+    ) -> Iterator[bytes]:
+        preparation = preparing.Preparation(
+            size=self.settings.image_size,
+            fit=self.settings.fit,
+            person=self.settings.person,
+            min_confidence=self.settings.min_confidence,
+            pose_size=self._pose_size,
+        )
+        with ThreadPoolExecutor(self._workers) as pool:
+            tasks = [
+                pool.submit(
+                    preparing.prepare, sample, self._found.get(sample.name), preparation
+                )
+                for sample in shard.samples
+            ]
+            try:
+                for task in tasks:
+                    record, noted = task.result()
+                    notes.merge(noted)
+                    progress.update()
+                    if record:
+                        chosen.append(record)
+                        yield records.serialize(record)
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _manifest(self, splits: dict[str, Any], fingerprint: str) -> dict[str, Any]:
+        return {
+            "schema_version": records.SCHEMA_VERSION,
+            "source": self.settings.source,
+            "image_size": list(self.settings.image_size),
+            "settings": self.settings.as_json(),
+            "fingerprint": fingerprint,
+            "versions": report.versions(),
+            "notes": dict(self.notes.counts),
+            "splits": splits,
+        }

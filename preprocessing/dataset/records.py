@@ -1,0 +1,174 @@
+"""The data set on disk: TFRecord shards, a pair index beside each, a manifest.
+
+    manifest.json                       what is there; written last
+    train-00000-of-00011.tfrecord       one tf.train.Example an image
+    train-00000-of-00011.pairs.npy      int32 [P, 2]: source and target, as positions
+                                        in that shard
+
+All images of one identity are in one shard, so a reader of some shards needs no
+others. The features of an Example:
+
+    name, identity    bytes, UTF-8
+    image             bytes, JPEG of the manifest's image size
+    keypoints         54 floats: [18, 3] x, y in pixels, confidence (0: not found)
+    heatmaps          bytes: [18, H, W] of 0 and 1, packed to bits, zlib
+    mask              bytes: [H, W] of 0 and 1, packed to bits, zlib
+"""
+
+import json
+import os
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from preprocessing.images import heatmaps, masks
+from preprocessing.system import files, host
+from preprocessing.system.errors import InputError
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image as it is stored.
+
+    Attributes:
+        name: unique in the data set.
+        identity: the person.
+        image: JPEG bytes.
+        pose: float32 [18, 3].
+        heatmaps, mask: drawn from the pose, as `pack_bits` returns them.
+    """
+
+    name: str
+    identity: str
+    image: bytes
+    pose: np.ndarray
+    heatmaps: bytes
+    mask: bytes
+
+
+def encode(
+    name: str, identity: str, image: bytes, pose: np.ndarray, *, size: tuple[int, int]
+) -> Record:
+    """Returns the record of an image of `size`, its heatmaps and mask drawn."""
+    drawn = np.moveaxis(heatmaps.draw_heatmaps(pose, size=size), -1, 0)
+    mask = masks.draw_mask(pose, size=size)
+    return Record(name, identity, image, pose, pack_bits(drawn), pack_bits(mask))
+
+
+def pack_bits(array: np.ndarray) -> bytes:
+    """Packs an array of 0 and 1 to bits and compresses it with zlib."""
+    return zlib.compress(np.packbits(array).tobytes())
+
+
+def unpack_bits(content: bytes, shape: tuple[int, ...]) -> np.ndarray:
+    """Undoes `pack_bits`: uint8 of `shape`.
+
+    Raises:
+        ValueError: the bytes do not hold an array of that shape.
+    """
+    try:
+        packed = np.frombuffer(zlib.decompress(content), np.uint8)
+    except zlib.error as error:
+        raise ValueError(f"not compressed with zlib ({error})") from error
+    count = int(np.prod(shape))
+    if packed.size != (count + 7) // 8:
+        raise ValueError(f"{packed.size} bytes, needed {(count + 7) // 8}")
+    return np.unpackbits(packed, count=count).reshape(shape)
+
+
+def serialize(record: Record) -> bytes:
+    """Returns a record as a serialized tf.train.Example."""
+    features = {
+        "name": _bytes(record.name.encode()),
+        "identity": _bytes(record.identity.encode()),
+        "image": _bytes(record.image),
+        "keypoints": tf.train.Feature(
+            float_list=tf.train.FloatList(value=record.pose.reshape(-1).tolist())
+        ),
+        "heatmaps": _bytes(record.heatmaps),
+        "mask": _bytes(record.mask),
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    return example.SerializeToString(deterministic=True)
+
+
+def write_shard(
+    directory: Path, stem: str, examples: Iterable[bytes]
+) -> dict[str, Any]:
+    """Writes a shard, whole or not at all.
+
+    Returns:
+        The shard's entry in the manifest: file, count, bytes and checksum.
+    """
+
+    def write(path: Path) -> None:
+        with host.writing(shard), tf.io.TFRecordWriter(str(path)) as writer:
+            for example in examples:
+                writer.write(example)
+                counts.append(len(example))
+
+    counts: list[int] = []
+    shard = directory / f"{stem}.tfrecord"
+    files.write_atomically(shard, write)
+    return {
+        "file": shard.name,
+        "images": len(counts),
+        "bytes": os.path.getsize(shard),
+        "sha256": files.sha256(shard),
+    }
+
+
+def write_pairs(directory: Path, stem: str, pairs: np.ndarray) -> dict[str, Any]:
+    """Writes a shard's pair index, whole or not at all.
+
+    Returns:
+        What the shard's entry in the manifest says of it: file and count.
+    """
+
+    def write(path: Path) -> None:
+        with path.open("wb") as file:
+            np.save(file, pairs.astype(np.int32))
+
+    index = directory / f"{stem}.pairs.npy"
+    files.write_atomically(index, write)
+    return {"pairs_file": index.name, "pairs": len(pairs)}
+
+
+def read_manifest(data_dir: str | Path) -> dict[str, Any]:
+    """Reads a data set's manifest.
+
+    Raises:
+        InputError: there is none, it is damaged, or of another schema version.
+    """
+    path = Path(data_dir) / MANIFEST
+    if not path.exists():
+        raise InputError(
+            f"{path}: no such file; make a data set there with "
+            "python -m preprocessing.build"
+        )
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        version = manifest["schema_version"]
+        known = version != SCHEMA_VERSION or {"image_size", "splits"} <= set(manifest)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: damaged manifest ({error!r})") from error
+    if not known:
+        raise InputError(f"{path}: damaged manifest (image_size or splits missing)")
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"{path}: schema version {version}, this program reads {SCHEMA_VERSION}; "
+            "build the data set again"
+        )
+    return manifest
+
+
+def _bytes(value: bytes) -> tf.train.Feature:
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))

@@ -1,0 +1,1 @@
+"""Image files, framing, heatmaps, masks and drawing."""

@@ -1,0 +1,1 @@
+"""TFRecords and pickles of the authors' released code."""

@@ -1,0 +1,1 @@
+"""Keypoints, and the files they come in."""

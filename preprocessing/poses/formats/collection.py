@@ -1,0 +1,145 @@
+"""Gathers the files of poses that are given, and what is in them."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from preprocessing.poses.detections import Detection
+from preprocessing.poses.formats import finding, table
+from preprocessing.poses.formats.table import PoseOptions
+from preprocessing.system.content import UnknownFormatError, shown
+from preprocessing.system.errors import InputError
+
+
+class Entry(NamedTuple):
+    """The poses in one image.
+
+    Attributes:
+        name: of the image.
+        path: of the file that they are in.
+        found: what was found; None where the file is only read when asked for.
+    """
+
+    name: str
+    path: Path
+    found: Detection | None
+
+
+class Collection:
+    """Files of poses, and a count of what was read.
+
+    Args:
+        options: what is said of the files rather than recognised.
+    """
+
+    def __init__(self, options: PoseOptions):
+        self._options = options
+        # Each file, and its path below the folder that was given.
+        self._files: list[tuple[Path, Path]] = []
+        self._contents: dict[Path, table.Contents] = {}
+        self._passed_over: list[Path] = []
+
+    def add(self, path: Path) -> None:
+        """Takes a file, or all files of poses in a folder and the folders in it.
+
+        Raises:
+            InputError: there is no such path, a file is malformed, or the path is that
+                of a file of no known format.
+        """
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder of poses")
+        if not path.is_dir():
+            self._read(path)
+            self._files.append((path, Path(path.name)))
+            return
+        for file in sorted(path.rglob("*")):
+            named = finding.is_named(file, self._options.format)
+            if not named and not finding.is_candidate(file, self._options.format):
+                continue
+            try:
+                if not named:
+                    self._read(file)
+                self._files.append((file, file.relative_to(path)))
+            except UnknownFormatError:
+                self._passed_over.append(file)
+
+    def entries(self) -> Iterator[Entry]:
+        """Yields the poses in each image, with numbered images named.
+
+        Raises:
+            InputError: a numbered image has no name, or several.
+        """
+        names = self._names()
+        for path, below in self._files:
+            own = finding.own_name(below)
+            if path not in self._contents:
+                yield Entry(own, path, None)
+                continue
+            for image, found in self._contents[path].images.items():
+                if isinstance(image, int):
+                    yield Entry(_name(path, image, names[image]), path, found)
+                else:
+                    yield Entry(own if image is None else image, path, found)
+
+    def read_waiting(self, path: Path) -> Detection:
+        """Reads the file of an entry that had not been read.
+
+        Raises:
+            InputError: it is malformed, or names other images than the one that it is
+                named after.
+        """
+        contents = self._read(path)
+        if list(contents.images) != [None]:
+            raise InputError(f"{path}: named as of one image, but {contents.kind}")
+        return contents.images[None]
+
+    def describe(self) -> list[str]:
+        """Returns what was read so far: a line for each format, order and scale.
+
+        Then come JSON files that were passed over, and those waiting to be read.
+        """
+        files: Counter[str] = Counter()
+        images: Counter[str] = Counter()
+        for contents in self._contents.values():
+            files[contents.kind] += bool(contents.images)
+            images[contents.kind] += len(contents.images)
+        lines = [
+            f"poses of {_count(number, 'image')} from {_count(files[kind], 'file')}: "
+            f"{kind}"
+            for kind, number in images.most_common()
+            if number
+        ]
+        wanted = self._options.format
+        other = "no poses" if wanted == table.AUTO else f"not in format {wanted}"
+        waiting = [path for path, _ in self._files if path not in self._contents]
+        for paths, why in (self._passed_over, other), (waiting, "of other images"):
+            if paths:
+                count = _count(len(paths), "JSON file")
+                lines.append(f"{count} passed over: {why} (e.g. {paths[0].name})")
+        return lines
+
+    def _read(self, path: Path) -> table.Contents:
+        if path not in self._contents:
+            self._contents[path] = table.read(path, self._options)
+        return self._contents[path]
+
+    def _names(self) -> dict[int, set[str]]:
+        names: dict[int, set[str]] = defaultdict(set)
+        for contents in self._contents.values():
+            for number, name in contents.names.items():
+                names[number].add(name)
+        return names
+
+
+def _name(path: Path, number: int, names: set[str]) -> str:
+    if len(names) != 1:
+        raise InputError(
+            f"{path}: image_id {shown(number)} has {len(names) or 'no'} names in the "
+            "files given; give one COCO file whose `images` are those of the results"
+        )
+    return next(iter(names))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -1,0 +1,75 @@
+"""The JSON that OpenPose writes, one file for each image: `<image>_keypoints.json`.
+
+Understood are the keys of every version: `people` with `pose_keypoints_2d` (1.1 on) or
+`pose_keypoints` (1.0), and `bodies` with `joints` (before). Faces and hands are passed
+over, and so are people of whom nothing else was looked for.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from preprocessing.poses import keypoints as kp
+from preprocessing.poses.formats.people import Parsed, Person, triples
+from preprocessing.system import content, files
+from preprocessing.system.errors import InputError
+
+SUFFIX = "_keypoints.json"
+_PEOPLE = ("people", "bodies")
+_BODY = ("pose_keypoints_2d", "pose_keypoints", "joints")
+_OTHERS = ("face_keypoints", "hand_left_keypoints", "hand_right_keypoints")
+
+
+def matches(value: object) -> bool:
+    """True if parsed JSON looks like OpenPose's of one image."""
+    people = _people(value)
+    return people == [] or any(
+        key.startswith((*_BODY, *_OTHERS)) for key in content.first(people)
+    )
+
+
+def parse(path: Path, value: object) -> Parsed:
+    """Reads the people of one image from JSON that `matches`.
+
+    Raises:
+        InputError: a person is malformed.
+    """
+    return Parsed({None: people(str(path), value)})
+
+
+def people(where: str, value: object) -> list[Person]:
+    """Reads the people of one image; `where` names it in messages.
+
+    Raises:
+        InputError: a person is malformed.
+    """
+    found = _people(value)
+    if found is None:
+        raise InputError(f"{where} has no list `{_PEOPLE[0]}`")
+    persons = []
+    for index, person in enumerate(found):
+        place = f"{where}: person {index}"
+        fields = content.as_object(place, person)
+        values = next((fields[key] for key in _BODY if key in fields), None)
+        if values is None and not any(key.startswith(_OTHERS) for key in fields):
+            raise InputError(f"{place} has neither `{_BODY[0]}` nor `{_BODY[1]}`")
+        if values is not None and values != []:
+            persons.append(Person(place, triples(place, values)))
+    return persons
+
+
+def write_json(path: str | Path, pose: np.ndarray) -> None:
+    """Writes a person's pose, float [18, 3], as OpenPose (COCO-18) would.
+
+    A pose in which nothing was found is nobody.
+    """
+    values = [round(float(value), 3) for value in np.asarray(pose).reshape(-1)]
+    people = [{"pose_keypoints_2d": values}] if kp.found(np.asarray(pose)).any() else []
+    files.write_text(path, json.dumps({"version": 1.3, "people": people}) + "\n")
+
+
+def _people(value: object) -> list | None:
+    fields = value if isinstance(value, dict) else {}
+    found = next((fields[key] for key in _PEOPLE if key in fields), None)
+    return found if isinstance(found, list) else None

@@ -1,1 +1,0 @@
-"""What the authors' released code writes: TFRecords, and pickles of poses and pairs."""

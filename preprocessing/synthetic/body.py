@@ -1,0 +1,200 @@
+"""Draws a person's body, part by part from the farthest to the nearest."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from preprocessing.synthetic.bags import draw_backpack, draw_bag, draw_straps
+from preprocessing.synthetic.clothes import draw_clothes
+from preprocessing.synthetic.head import draw_head, draw_loose_hair, draw_tied_hair
+from preprocessing.synthetic.looks import Person
+from preprocessing.synthetic.shapes import Canvas, Segment
+from preprocessing.synthetic.skeleton import Skeleton
+
+# An arm's part is drawn behind the torso, before it, or before the head as well,
+# by how far its middle lies behind the shoulders' middle.
+_LAYERS = (0.03, -0.06)
+_FAR_SHADE = 0.84
+_SLEEVE_STRIPES = 4
+
+
+def draw_person(canvas: Canvas, person: Person, skeleton: Skeleton) -> None:
+    """Draws the whole person on the canvas, without the shadow."""
+    front = skeleton.chest[2, 2] < 0
+    face = skeleton.head[2, 2] < 0.1
+    bag_is_far = skeleton.hips[2, 0] > 0.3
+    _draw_arms(canvas, person, skeleton, layer=2)
+    if bag_is_far:
+        draw_bag(canvas, person, skeleton)
+    if front:
+        draw_backpack(canvas, person, skeleton)
+    if face:
+        draw_tied_hair(canvas, person, skeleton)
+    if front:
+        draw_loose_hair(canvas, person, skeleton)
+    _draw_legs(canvas, person, skeleton)
+    neck = Segment(
+        canvas.at(skeleton.joints["neck"] - 0.012 * skeleton.chest[:, 2]),
+        canvas.at(skeleton.joints["head"] - 0.012 * skeleton.head[:, 2]),
+        0.033,
+        0.03,
+        person.skin,
+    )
+    canvas.limb([neck], shade=0.87)
+    draw_clothes(canvas, person, skeleton)
+    draw_straps(canvas, person, skeleton)
+    if not bag_is_far:
+        draw_bag(canvas, person, skeleton)
+    if not front:
+        draw_backpack(canvas, person, skeleton)
+    _draw_arms(canvas, person, skeleton, layer=1)
+    if not front:
+        draw_loose_hair(canvas, person, skeleton)
+    draw_head(canvas, person, skeleton)
+    if not face:
+        draw_tied_hair(canvas, person, skeleton)
+    _draw_arms(canvas, person, skeleton, layer=0)
+
+
+def draw_shadow(canvas: Canvas, skeleton: Skeleton) -> None:
+    """Draws the shadow on the ground between the feet."""
+    feet = np.array(
+        [
+            canvas.at(skeleton.joints[f"{side}_{part}"])
+            for side in ("left", "right")
+            for part in ("heel", "toe")
+        ]
+    )
+    low, high = feet.min(axis=0), feet.max(axis=0)
+    middle = np.array([(low[0] + high[0]) / 2, high[1] + 0.012 * canvas.unit])
+    canvas.shadow(middle, (high[0] - low[0]) / 2 / canvas.unit + 0.06, 0.022)
+
+
+def _draw_arms(canvas, person, skeleton, *, layer):
+    """Draws those parts of both arms that belong to a layer, the farther first."""
+    middle = skeleton.joints["neck"][2]
+    parts = []
+    for side in ("left", "right"):
+        places = [
+            skeleton.joints[f"{side}_{joint}"] for joint in ("shoulder", "elbow")
+        ] + [skeleton.joints[f"{side}_wrist"]]
+        for part, pair in enumerate(pairwise(places)):
+            depth = (pair[0][2] + pair[1][2]) / 2 - middle
+            if sum(depth <= limit for limit in _LAYERS) == 2 - layer:
+                parts.append((depth, side, part))
+    shade = _FAR_SHADE if layer == 2 else 1.0
+    for side in sorted({side for _, side, _ in parts}, key=_depth_of(parts)):
+        chosen = [part for _, other, part in parts if other == side]
+        segments, stripes = [], []
+        for part in chosen:
+            more, bands = _arm_part(canvas, person, skeleton, side=side, part=part)
+            segments += more
+            stripes += bands
+        canvas.limb(segments, shade=shade)
+        for segment, begin, end in stripes:
+            canvas.band(segment, begin, end, shade=shade)
+
+
+def _depth_of(parts):
+    return lambda side: -np.mean([depth for depth, other, _ in parts if other == side])
+
+
+def _arm_part(canvas, person, skeleton, *, side, part):
+    """Returns the segments and stripes of an upper arm (0) or a forearm (1)."""
+    build = person.proportions.build
+    names = (("shoulder", "elbow"), ("elbow", "wrist"))[part]
+    start, end = (canvas.at(skeleton.joints[f"{side}_{name}"]) for name in names)
+    radii = np.array(((0.03, 0.025), (0.025, 0.018))[part]) * build**0.5
+    segments = [Segment(start, end, *radii, person.skin)]
+    if part:
+        hand = canvas.at(skeleton.joints[f"{side}_hand"])
+        segments.append(Segment(end, hand, 0.0185, 0.015, person.skin))
+    covered = min(max(person.upper.sleeve - part, 0.0), 1.0)
+    if not covered:
+        return segments, []
+    main, second = person.upper.colours[:2]
+    other = person.upper.plain_sleeves or person.upper.pattern == "yoke"
+    other = other or (person.upper.pattern == "halves" and side == "left")
+    cuff = start + covered * (end - start)
+    cuff_radius = radii[0] + covered * (radii[1] - radii[0]) + 0.004
+    sleeve = Segment(
+        start, cuff, radii[0] + 0.004, cuff_radius, second if other else main
+    )
+    stripes = []
+    if person.upper.pattern == "stripes":
+        count = max(1, round(_SLEEVE_STRIPES * covered))
+        striped = sleeve._replace(colour=second)
+        step = 1 / count
+        stripes = [(striped, (i + 0.5) * step, (i + 1) * step) for i in range(count)]
+    return [*segments, sleeve], stripes
+
+
+def _draw_legs(canvas, person, skeleton):
+    """Draws both legs with their shoes, the farther one first."""
+    joints = skeleton.joints
+    depth = {
+        side: joints[f"{side}_knee"][2] + joints[f"{side}_ankle"][2]
+        for side in ("left", "right")
+    }
+    far, near = sorted(depth, key=depth.get, reverse=True)
+    apart = depth[far] - depth[near] > 0.06
+    for side, shade in ((far, _FAR_SHADE if apart else 1.0), (near, 1.0)):
+        segments = _leg_segments(canvas, person, skeleton, side=side)
+        shoe = _shoe_segments(canvas, person, skeleton, side=side)
+        shin_first = joints[f"{side}_ankle"][2] > joints[f"{side}_hip"][2] + 0.05
+        order = segments[::-1] if shin_first else segments
+        canvas.limb(shoe, shade=shade)
+        canvas.limb([piece for part in order for piece in part], shade=shade)
+        if person.shaft:
+            canvas.limb([_shaft(canvas, person, skeleton, side=side)], shade=shade)
+
+
+def _leg_segments(canvas, person, skeleton, *, side):
+    """Returns the segments of the thigh and those of the shin."""
+    build = person.proportions.build**0.7
+    hip, knee, ankle = (
+        canvas.at(skeleton.joints[f"{side}_{name}"])
+        for name in ("hip", "knee", "ankle")
+    )
+    bare = person.legwear or person.skin
+    lower = person.lower
+    parts = []
+    limits = ((hip, knee, 0.05, 0.035), (knee, ankle, 0.035, 0.021))
+    for part, (start, end, start_radius, end_radius) in enumerate(limits):
+        radii = np.array([start_radius, end_radius]) * build
+        pieces = [Segment(start, end, *radii, bare)]
+        covered = min(max(lower.length - part, 0.0), 1.0)
+        if covered and lower.kind != "skirt":
+            stop = start + covered * (end - start)
+            last = radii[0] + covered * (radii[1] - radii[0])
+            # Wide legs are wide below; at the hip they follow the body.
+            wide = (0.25 * (lower.width - 1) + 1.06, lower.width * 1.06)
+            wide = wide if part == 0 else (wide[1], wide[1] + 0.12)
+            pieces.append(
+                Segment(
+                    start, stop, radii[0] * wide[0], last * wide[1], lower.colours[0]
+                )
+            )
+        parts.append(pieces)
+    return parts
+
+
+def _shoe_segments(canvas, person, skeleton, *, side):
+    ankle, heel, toe = (
+        canvas.at(skeleton.joints[f"{side}_{name}"])
+        for name in ("ankle", "heel", "toe")
+    )
+    drop = np.array([0, 0.007 * canvas.unit])
+    return [
+        Segment(heel + drop, toe + drop, 0.021, 0.018, person.sole),
+        Segment(ankle, heel, 0.023, 0.021, person.shoes),
+        Segment(heel, toe, 0.021, 0.018, person.shoes),
+    ]
+
+
+def _shaft(canvas, person, skeleton, *, side):
+    ankle, knee = (
+        canvas.at(skeleton.joints[f"{side}_{name}"]) for name in ("ankle", "knee")
+    )
+    top = ankle + person.shaft * (knee - ankle)
+    return Segment(ankle, top, 0.027, 0.026 + 0.014 * person.shaft, person.shoes)

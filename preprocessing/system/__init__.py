@@ -1,0 +1,1 @@
+"""Errors, files, downloads and the command line."""
