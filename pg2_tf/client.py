@@ -15,9 +15,8 @@ from pathlib import Path
 from absl import flags
 
 from pg2_tf.posing import pose_files
-from pg2_tf.serving import answers
-from pg2_tf.serving.connection import connect
-from pg2_tf.serving.endpoint import MOST_RETRIES, Endpoint
+from pg2_tf.serving import requests
+from pg2_tf.serving.remote import MOST_RETRIES, Endpoint, connect
 from preprocessing.images import image_files as images
 from preprocessing.system import command
 from preprocessing.system.errors import InputError
@@ -86,14 +85,14 @@ def main() -> None:
     out = Path(command.required("out", _OUT.value))
     for name, values in (("image", _IMAGE.value), ("pose", _POSE.value)):
         command.required(name, ",".join(values))
-    wanted = answers.plan(_photos(), pose_files.find(_POSE.value), out)
+    wanted = requests.plan(_photos(), pose_files.find(_POSE.value), out)
     size = (
         command.parse_size("pose_size", _POSE_SIZE.value) if _POSE_SIZE.value else None
     )
     model = connect(_endpoint())
-    failed = answers.write_all(
+    failed = requests.write_all(
         wanted,
-        lambda request: answers.write(request, model, pose_size=size),
+        lambda request: requests.write(request, model, pose_size=size),
         concurrency=_CONCURRENCY.value,
     )
     for _, error in failed[1:]:

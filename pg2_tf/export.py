@@ -13,9 +13,9 @@ from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.model.config import PRECISIONS
 from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.runs.weights_flag import define_weights
-from pg2_tf.serving import model_card, warm_up
+from pg2_tf.serving import warm_up
 from pg2_tf.serving.lite_flags import LiteFlags
-from pg2_tf.serving.saved_model import export_saved_model, next_version
+from pg2_tf.serving.saved_model import describe, export_saved_model, next_version
 from preprocessing.system import command
 from preprocessing.system.errors import InputError
 
@@ -66,9 +66,7 @@ def main() -> None:
 def _write_saved_model(
     model: PoseTransfer, folder: RunFolder, out: Path, version: int
 ) -> None:
-    card = model_card.describe(
-        model, folder, weights=_WEIGHTS.value, precision=_PRECISION.value
-    )
+    card = describe(model, folder, weights=_WEIGHTS.value, precision=_PRECISION.value)
     place = export_saved_model(model, out, version=version, card=card)
     print(
         f"{place}: stage {model.stage}, step {model.step:,}, {_PRECISION.value}; "

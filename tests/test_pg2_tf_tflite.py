@@ -20,7 +20,7 @@ from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.machine import isolated
 from pg2_tf.model.config import ModelConfig, RunConfig
 from pg2_tf.model.pose_heatmaps import PoseHeatmaps
-from pg2_tf.serving import lite_file, tflite
+from pg2_tf.serving import tflite
 from pg2_tf.serving.lite_graph import draw_heatmaps
 from preprocessing.system.errors import InputError
 
@@ -174,7 +174,7 @@ def test_bfloat16_is_refused(run, tmp_path):
 def test_metadata_says_names_units_and_ranges(exported):
     for fixed, batch in ((True, 1), (False, "any")):
         path = tflite.path_of(exported[0], "int8", fixed=fixed)
-        said = lite_file.read_metadata(path)
+        said = tflite.read_metadata(path)
         assert (said["kind"], said["stage"], said["step"]) == ("int8", 2, 7)
         assert said["inputs"]["image"]["shape"] == [batch, 32, 32, 3]
         assert said["inputs"]["image"]["range"] == [0, 255]
@@ -195,7 +195,7 @@ def test_a_file_without_metadata_is_refused(tmp_path):
     )
     (tmp_path / "other.tflite").write_bytes(converter.convert())
     with pytest.raises(InputError, match=r"other.tflite: has no metadata"):
-        lite_file.read_metadata(tmp_path / "other.tflite")
+        tflite.read_metadata(tmp_path / "other.tflite")
 
 
 # === Loading ===

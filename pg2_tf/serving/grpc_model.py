@@ -15,7 +15,7 @@ from tensorflow_serving.apis import (
 )
 
 from pg2_tf.serving import remote
-from pg2_tf.serving.endpoint import (
+from pg2_tf.serving.remote import (
     FIRST_PAUSE_SECONDS,
     LONGEST_PAUSE_SECONDS,
     RETRIED_CODE,

@@ -18,7 +18,7 @@ from urllib3.exceptions import (
 )
 
 from pg2_tf.serving import remote
-from pg2_tf.serving.endpoint import (
+from pg2_tf.serving.remote import (
     FIRST_PAUSE_SECONDS,
     LONGEST_PAUSE_SECONDS,
     RETRIED_STATUSES,

@@ -4,21 +4,24 @@ Of each kind there are two files, of the same weights: `KIND.tflite` takes one i
 `KIND_batch.tflite` any number. All have the signature `serving_default`.
 """
 
+import json
 import tempfile
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.tools import flatbuffer_utils
 from tqdm import tqdm
 
 from pg2_tf.data.examples import Examples
 from pg2_tf.inference.exported import SIGNATURE
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.runs.run_folder import package_versions
-from pg2_tf.serving import lite_file
 from pg2_tf.serving.lite_graph import LiteModel
 from preprocessing.poses import keypoints as kp
 from preprocessing.system import files, host
@@ -27,6 +30,8 @@ from preprocessing.system.errors import InputError
 # float16: weights in half the bytes; dynamic: weights in 8 bits; int8: weights and
 # activations in 8 bits, by scales that are calibrated.
 KINDS = ("float32", "float16", "dynamic", "int8")
+# The name of the metadata that is this project's, JSON in UTF-8.
+METADATA = "pg2.json"
 
 
 def export_lite(
@@ -45,7 +50,7 @@ def export_lite(
         calibration: images and poses such as the model will be given; int8 needs it.
 
     Returns:
-        By kind, `lite_file.operators`.
+        By kind, `operators`.
 
     Raises:
         InputError: the model computes in bfloat16, or int8 has no calibration.
@@ -69,11 +74,11 @@ def export_lite(
             path = path_of(folder, kind, fixed=fixed)
             if kind in contents:
                 metadata = _describe(model, kind, fixed=fixed)
-                whole = lite_file.with_metadata(contents[kind], metadata, fixed=fixed)
+                whole = with_metadata(contents[kind], metadata, fixed=fixed)
                 files.write_bytes(path, whole)
             else:
                 path.unlink(missing_ok=True)
-    return {kind: lite_file.operators(each) for kind, each in contents.items()}
+    return {kind: operators(each) for kind, each in contents.items()}
 
 
 def path_of(folder: Path, kind: str, *, fixed: bool = True) -> Path:
@@ -135,3 +140,60 @@ def _describe(model: PoseTransfer, kind: str, *, fixed: bool) -> dict[str, Any]:
         "outputs": outputs,
         "versions": package_versions(),
     }
+
+
+def with_metadata(content: bytes, metadata: dict[str, Any], *, fixed: bool) -> bytes:
+    """Returns a model that describes itself.
+
+    Args:
+        content: the model, with a batch of any size.
+        metadata: of the model, plain data.
+        fixed: whether its batch is one image for good, as some accelerators need it.
+    """
+    model = flatbuffer_utils.read_model_from_bytearray(content)
+    if fixed:
+        for subgraph in model.subgraphs:
+            for tensor in subgraph.tensors:
+                # What is left, `shape`, has a batch of 1 throughout.
+                tensor.shapeSignature = None
+    held = schema.BufferT()
+    held.data = np.frombuffer(json.dumps(metadata).encode(), np.uint8)
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = METADATA, len(model.buffers)
+    model.buffers.append(held)
+    model.metadata = [*(model.metadata or []), entry]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def read_metadata(path: str | Path) -> dict[str, Any]:
+    """Returns what a model says of itself.
+
+    Raises:
+        InputError: it has no such metadata.
+    """
+    model = schema.Model.GetRootAs(Path(path).read_bytes())
+    for index in range(model.MetadataLength()):
+        entry = model.Metadata(index)
+        if entry.Name() == METADATA.encode():
+            return json.loads(bytes(model.Buffers(entry.Buffer()).DataAsNumpy()))
+    raise InputError(
+        f"{path}: has no metadata of this project; python -m pg2_tf.export writes it"
+    )
+
+
+def operators(content: bytes) -> dict[str, dict[str, int]]:
+    """Counts a model's operators by name.
+
+    Returns:
+        `float`: those that take or give floats; `whole`: the others.
+    """
+    model = flatbuffer_utils.read_model_from_bytearray(content)
+    floats = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16)
+    counts: dict[str, Counter[str]] = {"float": Counter(), "whole": Counter()}
+    for subgraph in model.subgraphs:
+        for operator in subgraph.operators:
+            touched = [i for i in [*operator.inputs, *operator.outputs] if i >= 0]
+            is_float = any(subgraph.tensors[i].type in floats for i in touched)
+            name = flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex)
+            counts["float" if is_float else "whole"][str(name)] += 1
+    return {kind: dict(sorted(count.items())) for kind, count in counts.items()}

@@ -9,8 +9,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from pg2_tf.posing import pose_files, target_poses
-from pg2_tf.serving.endpoint import ServerError
-from pg2_tf.serving.remote import RemoteModel
+from pg2_tf.serving.remote import RemoteModel, ServerError
 from preprocessing.images import framing as fitting
 from preprocessing.images import image_files as images
 from preprocessing.system import files
