@@ -148,7 +148,7 @@ def test_keypoints_as_fractions_are_refused(loaded):
         for accepted in (poses, one):  # One keypoint in the corner may be right.
             run(**image, keypoints=tf.constant(accepted))
         with pytest.raises(
-            tf.errors.InvalidArgumentError, match="looks like fractions .*pixels"
+            tf.errors.InvalidArgumentError, match=r"looks like fractions .*pixels"
         ):
             run(**image, keypoints=tf.constant(fractions))
 

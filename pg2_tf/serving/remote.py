@@ -1,4 +1,4 @@
-"""Models on a server: address, protocol and the calls that both protocols share."""
+"""Models on a server: address, and the interface that both protocols share."""
 
 import re
 import ssl
@@ -15,8 +15,8 @@ from preprocessing.system.errors import InputError
 SIGNATURE = "serving_default"
 _INPUTS = {"image": "DT_UINT8", "keypoints": "DT_FLOAT"}
 
-# What is worth asking again: the server, or a proxy before it, has no room just now.
-# A deadline that passed is not: whoever waited has gone, and the server is slow enough.
+# Retried: the server, or a proxy in front of it, is temporarily overloaded. A timeout
+# is not retried, because it would add load to a slow server.
 RETRIED_CODE = "UNAVAILABLE"
 RETRIED_STATUSES = (429, 502, 503)
 # gRPC makes no more than five attempts.
@@ -29,29 +29,30 @@ _HERE = ("localhost", "127.0.0.1", "[::1]", "::1")
 
 
 class ServerError(InputError):
-    """The server does not answer anybody: no other request is worth a try."""
+    """The server cannot answer; other requests would fail in the same way."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A model on a server.
+    """The address of a model on a server.
 
     Attributes:
         server: `HOST:PORT` for gRPC; `http://HOST:PORT` or `https://...` for REST.
-        model: its name there.
-        version: which one; None for the server's choice, or the label's.
-        label: of the version, such as `stable`; None for none.
-        timeout: seconds that are waited for an answer: over gRPC with all attempts,
-            over REST for each.
-        retries: how often an answer is asked for again, 0 to 4.
-        tls: whether gRPC is encrypted; `ca` and `certificate` say so too.
-        ca: PEM file of the authorities that the server's certificate may come from.
-            None for the system's.
-        certificate, key: PEM files that the client shows the server.
-        token: sent as a bearer token.
+        model: Name of the model on the server.
+        version: Version number, or None for the version of the label or the server's
+            default.
+        label: Version label such as `stable`, or None.
+        timeout: Seconds to wait for an answer: in total over gRPC, for each attempt
+            over REST.
+        retries: Number of retries, 0 to 4.
+        tls: Whether to encrypt gRPC. `ca` and `certificate` imply it.
+        ca: PEM file of the trusted certificate authorities, or None for the system's.
+        certificate: PEM file of the client's certificate, or None.
+        key: PEM file of the certificate's key, or None.
+        token: Bearer token, or None.
 
     Raises:
-        InputError: they contradict each other, or a file is missing.
+        InputError: Values contradict each other, or a file is missing.
     """
 
     server: str
@@ -69,47 +70,47 @@ class Endpoint:
     def __post_init__(self) -> None:
         self._check_address()
         if self.version is not None and self.label:
-            raise InputError("--version and --label: give one of them")
+            raise InputError("--version and --label exclude each other")
         if bool(self.certificate) != bool(self.key):
-            raise InputError("--cert and --key are needed together, or neither")
+            raise InputError("--cert and --key require each other")
         self._check_files()
         encrypting = self.tls or self.ca or self.certificate
         if encrypting and self.server.startswith("http://"):
-            raise InputError(f"--server={self.server}: is not encrypted; use https://")
+            raise InputError(f"--server={self.server}: not encrypted; use https://")
         if self.token and not (self.is_encrypted or self.host in _HERE):
             raise InputError(
-                f"--server={self.server}: a token is sent over an encrypted connection "
-                "only; use https://, --tls or --ca"
+                f"--server={self.server}: a token needs an encrypted connection; use "
+                "https://, --tls or --ca"
             )
 
     @property
     def is_rest(self) -> bool:
-        """Whether the server is spoken to in REST, not gRPC."""
+        """Whether the protocol is REST instead of gRPC."""
         return self.server.startswith(("http://", "https://"))
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether the connection is."""
+        """Whether the connection is encrypted."""
         if self.is_rest:
             return self.server.startswith("https://")
         return bool(self.tls or self.ca or self.certificate)
 
     @property
     def host(self) -> str:
-        """The server's name or address, without the port."""
+        """Host name or address of the server, without the port."""
         if self.is_rest:
             return urlsplit(self.server).hostname or ""
         return self.server.rpartition(":")[0]
 
-    def said(self, code: str, message: str) -> str:
-        """Returns one line that says what the server, or the way to it, answered."""
+    def message(self, code: str, message: str) -> str:
+        """Returns a one-line error message with a status and the server's message."""
         line = " ".join(message.split())
         if len(line) > _LONGEST_MESSAGE:
             line = f"{line[:_LONGEST_MESSAGE]} ..."
         return f"{self.server}: {code}: {line}"
 
-    def late(self) -> str:
-        """Returns one line that says that no answer came in time."""
+    def timeout_message(self) -> str:
+        """Returns the error message for a timeout."""
         return f"{self.server}: no answer within {self.timeout:g} s (--timeout)"
 
     def _check_files(self) -> None:
@@ -121,7 +122,7 @@ class Endpoint:
             if self.ca:
                 context.load_verify_locations(self.ca)
             if self.certificate:
-                # Without a password, a key that needs one would ask for it.
+                # An empty password prevents a prompt for encrypted keys.
                 context.load_cert_chain(self.certificate, self.key, password="")
         except (OSError, ValueError) as error:
             files = ", ".join(
@@ -139,32 +140,32 @@ class Endpoint:
 
 
 class RemoteModel(Protocol):
-    """What both protocols give; it may be called by several threads at once."""
+    """A model on a server. Calls from several threads are safe."""
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Height and width of the model's images, in pixels."""
+        """Height and width of the model's images in pixels."""
 
     def __call__(self, images: np.ndarray, poses: np.ndarray) -> dict[str, np.ndarray]:
-        """Generates images, as `inference.PoseTransfer` does.
+        """Generates images like `inference.PoseTransfer`.
 
         Raises:
-            ServerError: no answer, or one that all requests would get.
-            InputError: the server refuses this request.
+            ServerError: The server cannot answer.
+            InputError: The server refuses this request.
         """
 
 
 def read_image_size(
     signatures: Mapping[str, Any], endpoint: Endpoint
 ) -> tuple[int, int]:
-    """Reads height and width of a model's images off its signatures.
+    """Returns height and width of a model's images, from its signatures.
 
     Args:
-        signatures: by name, in the JSON form of TensorFlow's `SignatureDef`.
-        endpoint: they come from.
+        signatures: The signatures by name, in the JSON form of `SignatureDef`.
+        endpoint: The address of the model, for messages.
 
     Raises:
-        InputError: they are of another model.
+        InputError: The signatures belong to another kind of model.
     """
     try:
         inputs = signatures[SIGNATURE]["inputs"]
@@ -182,13 +183,13 @@ def read_image_size(
 
 
 def connect(endpoint: Endpoint) -> RemoteModel:
-    """Connects to a server and asks what the model takes.
+    """Connects to a server and reads the model's input shapes.
 
     Raises:
-        ServerError: no answer, or no such model there.
-        InputError: it is no model of this project, or a package is missing.
+        ServerError: The server does not answer, or does not have the model.
+        InputError: The model is not of this project, or a package is missing.
     """
-    # Here, because each needs packages of its own.
+    # Each protocol needs packages of its own.
     try:
         if endpoint.is_rest:
             from pg2_tf.serving.rest_model import RestModel
@@ -199,12 +200,12 @@ def connect(endpoint: Endpoint) -> RemoteModel:
         return GrpcModel(endpoint)
     except ImportError as error:
         raise InputError(
-            f"a package is missing ({error}): pip install 'pg2-tf[serving]'"
+            f"missing package ({error}); install it with pip install 'pg2-tf[serving]'"
         ) from error
 
 
 def _unknown(endpoint: Endpoint) -> InputError:
     return InputError(
-        f"{endpoint.server}: {endpoint.model} is no model that pg2_tf.export wrote: "
-        f"its {SIGNATURE} does not take image and keypoints"
+        f"{endpoint.server}: {endpoint.model} was not exported by pg2_tf.export: its "
+        f"{SIGNATURE} does not take image and keypoints"
     )

@@ -1,7 +1,7 @@
-"""The generators as TensorFlow Lite (LiteRT) files, for phones.
+"""Exports the generators as TensorFlow Lite (LiteRT) files for mobile devices.
 
-Of each kind there are two files, of the same weights: `KIND.tflite` takes one image,
-`KIND_batch.tflite` any number. All have the signature `serving_default`.
+Each kind has two files with the same weights: `KIND.tflite` takes one image,
+`KIND_batch.tflite` takes any number. All have the signature `serving_default`.
 """
 
 import json
@@ -27,10 +27,10 @@ from preprocessing.poses import keypoints as kp
 from preprocessing.system import files, host
 from preprocessing.system.errors import InputError
 
-# float16: weights in half the bytes; dynamic: weights in 8 bits; int8: weights and
-# activations in 8 bits, by scales that are calibrated.
+# float16: weights of 16 bits; dynamic: weights of 8 bits; int8: weights and activations
+# of 8 bits, with calibrated scales.
 KINDS = ("float32", "float16", "dynamic", "int8")
-# The name of the metadata that is this project's, JSON in UTF-8.
+# Name of this project's metadata entry: JSON in UTF-8.
 METADATA = "pg2.json"
 
 
@@ -44,24 +44,24 @@ def export_lite(
     """Writes a model as `.tflite` files.
 
     Args:
-        model: of float32.
-        folder: of the files; of other kinds none is left there.
-        kinds: some of `KINDS`.
-        calibration: images and poses such as the model will be given; int8 needs it.
+        model: The trained model, in float32.
+        folder: Output folder. Files of other kinds are removed from it.
+        kinds: Names from `KINDS`.
+        calibration: Images and poses like those of the later use. Required for int8.
 
     Returns:
-        By kind, `operators`.
+        The result of `operators` for each kind.
 
     Raises:
-        InputError: the model computes in bfloat16, or int8 has no calibration.
+        InputError: The model computes in bfloat16, or int8 has no calibration data.
     """
     folder = Path(folder)
     if any(
         each.compute_dtype != "float32" for each in model.networks.generator1.layers
     ):
-        raise InputError("a TensorFlow Lite model is made of a float32 one")
+        raise InputError("TensorFlow Lite export needs a float32 model")
     if "int8" in kinds and calibration is None:
-        raise InputError("int8 needs data to be calibrated on; give --data_dir")
+        raise InputError("int8 needs calibration data; give --data_dir")
     contents = {}
     with tempfile.TemporaryDirectory(prefix="pg2_tf_lite_") as place:
         lite = LiteModel(model)
@@ -82,7 +82,7 @@ def export_lite(
 
 
 def path_of(folder: Path, kind: str, *, fixed: bool = True) -> Path:
-    """Returns the path of a kind's file, of one image or of any number."""
+    """Returns the path of a kind's file, for one image or for any number."""
     return folder / f"{kind}{'' if fixed else '_batch'}.tflite"
 
 
@@ -95,7 +95,7 @@ def _convert(saved: str, kind: str, calibration: Examples | None) -> bytes:
     if kind == "int8" and calibration is not None:
         converter.representative_dataset = lambda: _one_by_one(calibration)
     with warnings.catch_warnings():
-        # The converter itself still calibrates with what it warns of.
+        # The converter warns about an interpreter that it uses itself.
         warnings.filterwarnings("ignore", message=r"(?s).*tf\.lite\.Interpreter")
         return converter.convert()
 
@@ -116,9 +116,9 @@ def _describe(model: PoseTransfer, kind: str, *, fixed: bool) -> dict[str, Any]:
         "range": [0, 255],
     }
     height, width = model.image_size
-    outputs = {"coarse": {**image, "content": "the person in the pose, by stage I"}}
+    outputs = {"coarse": {**image, "content": "the person in the target pose"}}
     if model.networks.generator2 is not None:
-        outputs["refined"] = {**image, "content": "the same, refined by stage II"}
+        outputs["refined"] = {**image, "content": "the coarse image, refined"}
     return {
         "model": "PG2: pose guided person image generation",
         "kind": kind,
@@ -127,14 +127,14 @@ def _describe(model: PoseTransfer, kind: str, *, fixed: bool) -> dict[str, Any]:
         "stage": model.stage,
         "step": model.step,
         "inputs": {
-            "image": {**image, "content": "a person, who fills the image"},
+            "image": {**image, "content": "the source image, filled by one person"},
             "keypoints": {
                 "type": "float32",
                 "shape": [batch, kp.NUM_KEYPOINTS, 3],
                 "unit": "x and y in pixels of the image, confidence",
                 "range": [[0, width - 1], [0, height - 1], [0, 1]],
                 "order": list(kp.NAMES),
-                "content": "the target pose; a confidence of 0 or less: not found",
+                "content": "the target pose; confidence <= 0 means not found",
             },
         },
         "outputs": outputs,
@@ -143,18 +143,18 @@ def _describe(model: PoseTransfer, kind: str, *, fixed: bool) -> dict[str, Any]:
 
 
 def with_metadata(content: bytes, metadata: dict[str, Any], *, fixed: bool) -> bytes:
-    """Returns a model that describes itself.
+    """Returns a model with metadata.
 
     Args:
-        content: the model, with a batch of any size.
-        metadata: of the model, plain data.
-        fixed: whether its batch is one image for good, as some accelerators need it.
+        content: The model as bytes, with a free batch size.
+        metadata: The metadata as plain data.
+        fixed: Whether to fix the batch size to 1, as some accelerators require.
     """
     model = flatbuffer_utils.read_model_from_bytearray(content)
     if fixed:
         for subgraph in model.subgraphs:
             for tensor in subgraph.tensors:
-                # What is left, `shape`, has a batch of 1 throughout.
+                # Without a signature, `shape` counts: its batch size is 1.
                 tensor.shapeSignature = None
     held = schema.BufferT()
     held.data = np.frombuffer(json.dumps(metadata).encode(), np.uint8)
@@ -166,10 +166,10 @@ def with_metadata(content: bytes, metadata: dict[str, Any], *, fixed: bool) -> b
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:
-    """Returns what a model says of itself.
+    """Returns the metadata of a `.tflite` file.
 
     Raises:
-        InputError: it has no such metadata.
+        InputError: The file has no metadata of this project.
     """
     model = schema.Model.GetRootAs(Path(path).read_bytes())
     for index in range(model.MetadataLength()):
@@ -177,7 +177,7 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
         if entry.Name() == METADATA.encode():
             return json.loads(bytes(model.Buffers(entry.Buffer()).DataAsNumpy()))
     raise InputError(
-        f"{path}: has no metadata of this project; python -m pg2_tf.export writes it"
+        f"{path}: no metadata of this project; export it with python -m pg2_tf.export"
     )
 
 
@@ -185,7 +185,8 @@ def operators(content: bytes) -> dict[str, dict[str, int]]:
     """Counts a model's operators by name.
 
     Returns:
-        `float`: those that take or give floats; `whole`: the others.
+        The counts under `float` for operators with a float input or output, and under
+        `whole` for the others.
     """
     model = flatbuffer_utils.read_model_from_bytearray(content)
     floats = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16)
