@@ -15,7 +15,7 @@ tf.config.set_logical_device_configuration(
 import numpy as np
 from conftest import build_people
 from pg2_tf_helpers import network_batch, random_networks, tiny_config, TINY
-from pg2_tf import presets
+from pg2_tf.model import presets
 from pg2_tf.run_folder import RunFolder
 from pg2_tf.training.loop import Schedule, Stepper
 from pg2_tf.training.optimizers import FusedAdam
