@@ -20,6 +20,8 @@ setup(
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["pg2_tf*", "preprocessing*"]),
     package_data={
+        "pg2_tf": ["py.typed"],
+        "preprocessing": ["py.typed"],
         "pg2_tf.paper.user_study": ["page.html", "page.css", "page.js"],
         "pg2_tf.webpage": ["*.html", "*.css", "*.js"],
     },
