@@ -27,7 +27,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from pg2_tf.serving.connection import connect
 from pg2_tf.serving.endpoint import Endpoint, ServerError
 from pg2_tf.serving.saved_model import next_version
-from preprocessing.images.image_files import image_files
+from preprocessing.images import image_files
 from preprocessing.system.errors import InputError
 
 _PAIRS = 24

@@ -6,7 +6,7 @@ import json
 import numpy as np
 
 from pg2_tf.paper.user_study import drawing, page
-from preprocessing.images.image_files import image_files as images
+from preprocessing.images import image_files as images
 
 
 def write_images(folder, count, *, size=(16, 8), seed=0):

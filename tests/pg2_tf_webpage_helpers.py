@@ -3,8 +3,8 @@
 import numpy as np
 
 from pg2_tf.posing import named_poses as named
-from preprocessing.images.image_files import image_files as images
-from preprocessing.poses.pose_files import keypoints as kp
+from preprocessing.images import image_files as images
+from preprocessing.poses import keypoints as kp
 
 SIZE = (64, 32)
 _BRIGHT = 230

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import tensorflow as tf
 
-from preprocessing.images.image_files import image_files as images
+from preprocessing.images import image_files as images
 from preprocessing.poses.formats import annotation_csv
 from preprocessing.poses.formats.orders import COCO_17
 

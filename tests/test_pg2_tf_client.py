@@ -12,7 +12,7 @@ from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.serving.connection import connect
 from pg2_tf.serving.endpoint import Endpoint
 from pg2_tf.serving.saved_model import export_saved_model
-from preprocessing.images.image_files import image_files as images
+from preprocessing.images import image_files as images
 from preprocessing.poses.formats import openpose
 from preprocessing.system.errors import InputError
 

@@ -13,7 +13,7 @@ from pg2_tf_helpers import (
 )
 
 from pg2_tf.inference.pose_transfer import PoseTransfer
-from preprocessing.images.image_files import image_files as images
+from preprocessing.images import image_files as images
 from preprocessing.poses.formats import openpose
 
 MODULE = "pg2_tf.generate"

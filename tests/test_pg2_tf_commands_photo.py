@@ -8,8 +8,8 @@ from pg2_tf_helpers import command_error, make_run, random_poses, run_command
 from preprocessing_estimation_helpers import box_model, picture
 
 from pg2_tf.posing import named_poses as named
-from preprocessing.images.image_files import image_files as images
-from preprocessing.images.image_files import video
+from preprocessing.images import image_files as images
+from preprocessing.images import video
 from preprocessing.poses.formats import openpose
 
 MODULE = "pg2_tf.generate"

@@ -12,7 +12,7 @@ from pg2_tf_helpers import (
 )
 
 from pg2_tf.model import presets
-from preprocessing.images.image_files import image_files as images
+from preprocessing.images import image_files as images
 
 _FAST = ("--dataset=tiny", "--steps=2", "--log_every=1")
 

@@ -10,13 +10,13 @@ from pg2_tf_helpers import command_error, make_run, run_command
 
 from pg2_tf.data.dataset import read_split
 from pg2_tf.data.pairs import draw_pairs
+from pg2_tf.evaluation import scoring as evaluation
 from pg2_tf.evaluation.measures import Measures, Sources
 from pg2_tf.evaluation.metrics import images as metrics
 from pg2_tf.evaluation.protocols import PROTOCOLS
 from pg2_tf.evaluation.runs import RunImages
-from pg2_tf.evaluation.scoring import scoring as evaluation
 from pg2_tf.inference.pose_transfer import PoseTransfer
-from preprocessing.images.image_files import image_files as images
+from preprocessing.images import image_files as images
 from preprocessing.images.masks import draw_mask
 
 MODULE = "pg2_tf.evaluate"

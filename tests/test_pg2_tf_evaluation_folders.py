@@ -9,7 +9,7 @@ import pytest
 from pg2_tf_helpers import command_error, make_run, run_command
 
 from pg2_tf.evaluation.metrics import images as metrics
-from preprocessing.images.image_files import image_files as images
+from preprocessing.images import image_files as images
 
 MODULE = "pg2_tf.evaluate"
 _SIZE = (32, 24)

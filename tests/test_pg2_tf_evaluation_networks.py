@@ -19,7 +19,7 @@ from pg2_tf.evaluation.metrics.inception import (
 )
 from pg2_tf.evaluation.metrics.lpips import Lpips
 from pg2_tf.evaluation.metrics.pose_accuracy import PoseAccuracy
-from preprocessing.images.image_files import image_files as images
+from preprocessing.images import image_files as images
 from preprocessing.images.masks import draw_mask
 from preprocessing.system import files
 

@@ -16,9 +16,9 @@ from pg2_tf.evaluation.saving import image_name
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.paper.figures import columns, lambda_scores, layout, mask_process
 from pg2_tf.paper.figures.lambda_scores import Score
-from preprocessing.images.image_files import image_files as images
-from preprocessing.images.image_files import masks
-from preprocessing.poses.pose_files import keypoints as kp
+from preprocessing.images import image_files as images
+from preprocessing.images import masks
+from preprocessing.poses import keypoints as kp
 from preprocessing.system import files
 from preprocessing.system.errors import InputError
 

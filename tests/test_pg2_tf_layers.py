@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from pg2_tf.model.pose_heatmaps import PoseHeatmaps
 from preprocessing.images.heatmaps import draw_heatmaps
-from preprocessing.poses.pose_files import keypoints as kp
+from preprocessing.poses import keypoints as kp
 
 
 def expected(poses, *, size, radius=4):

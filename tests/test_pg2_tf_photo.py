@@ -8,8 +8,8 @@ from pg2_tf.posing import named_poses as named
 from pg2_tf.posing import photo as photos
 from pg2_tf.posing.target_poses import Target
 from preprocessing.estimation.movenet import PoseEstimator
-from preprocessing.images.image_files import framing as fitting
-from preprocessing.poses.pose_files import keypoints as kp
+from preprocessing.images import framing as fitting
+from preprocessing.poses import keypoints as kp
 from preprocessing.system.errors import InputError
 
 SIZE = (64, 32)

@@ -14,7 +14,7 @@ from pg2_tf.data.pipeline import PairSource, network_inputs, training_batches
 from pg2_tf.model.pose_heatmaps import PoseHeatmaps
 from preprocessing.images.heatmaps import draw_heatmaps
 from preprocessing.images.masks import draw_mask
-from preprocessing.poses.pose_files import keypoints as kp
+from preprocessing.poses import keypoints as kp
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from pg2_tf_helpers import random_poses
 
 from pg2_tf.paper.figures import layout, style
 from pg2_tf.paper.figures.grid import Cell, Grid, draw_pages
-from preprocessing.images.image_files import drawing as pictures
-from preprocessing.images.image_files import image_files as images
+from preprocessing.images import drawing as pictures
+from preprocessing.images import image_files as images
 from preprocessing.system.errors import InputError
 
 HEADINGS = ("Condition image", "Target pose", "Target image (GT)", "G1+G2+D")

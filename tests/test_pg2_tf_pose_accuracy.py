@@ -6,7 +6,7 @@ from preprocessing_estimation_helpers import SIDE, box_model, picture, real_peop
 
 from pg2_tf.evaluation.metrics.pose_accuracy import PoseAccuracy, compare, head_sizes
 from preprocessing.estimation import download
-from preprocessing.poses.pose_files import keypoints as kp
+from preprocessing.poses import keypoints as kp
 from preprocessing.system import files
 from preprocessing.system.errors import InputError
 

@@ -12,8 +12,8 @@ from pg2_tf_helpers import make_run, random_poses, run_script
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.serving import saved_model
 from pg2_tf.serving.saved_model import export_saved_model, next_version
+from preprocessing.images import image_files
 from preprocessing.images.heatmaps import draw_heatmaps
-from preprocessing.images.image_files import image_files
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from pg2_tf_helpers import make_run, random_poses
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.serving import graph_inputs
 from pg2_tf.serving.saved_model import export_saved_model
-from preprocessing.images.image_files import framing as fitting
-from preprocessing.images.image_files import image_files as images
+from preprocessing.images import framing as fitting
+from preprocessing.images import image_files as images
 
 
 @pytest.fixture(scope="module")

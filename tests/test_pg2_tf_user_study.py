@@ -12,7 +12,7 @@ from pg2_tf_study_helpers import make_study, write_images
 
 from pg2_tf.paper.user_study import drawing
 from pg2_tf.paper.user_study import key as keys
-from preprocessing.images.image_files import image_files as images
+from preprocessing.images import image_files as images
 from preprocessing.system.errors import InputError
 
 COMMAND = "pg2_tf.user_study"

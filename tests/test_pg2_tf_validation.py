@@ -8,10 +8,10 @@ from pg2_tf_helpers import copies, same, tiny_config, train
 
 from pg2_tf.data.dataset import read_split
 from pg2_tf.data.pipeline import PairSource
+from pg2_tf.evaluation import scoring as evaluation
 from pg2_tf.evaluation.measures import Measures, Sources
 from pg2_tf.evaluation.protocols import PROTOCOLS
 from pg2_tf.evaluation.runs import RunImages
-from pg2_tf.evaluation.scoring import scoring as evaluation
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.model.networks import Networks, build_networks
 from pg2_tf.runs.checkpoint_files import step_of

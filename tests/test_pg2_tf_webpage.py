@@ -14,10 +14,10 @@ from pg2_tf.posing import motions
 from pg2_tf.posing import named_poses as named
 from pg2_tf.webpage import examples, joints, server
 from pg2_tf.webpage.handlers import Handlers
-from preprocessing.images.image_files import image_files as images
-from preprocessing.images.image_files import video
+from preprocessing.images import image_files as images
+from preprocessing.images import video
+from preprocessing.poses import keypoints as kp
 from preprocessing.poses.formats import openpose
-from preprocessing.poses.pose_files import keypoints as kp
 from preprocessing.system.errors import InputError
 
 

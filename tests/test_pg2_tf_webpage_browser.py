@@ -9,7 +9,7 @@ import pg2_tf_browser
 import pytest
 from pg2_tf_webpage_helpers import SIZE, Echo, Seer, write_photo
 
-from preprocessing.images.image_files import image_files as images
+from preprocessing.images import image_files as images
 
 pytest.importorskip("gradio", reason="Gradio is not installed (pip install gradio)")
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from preprocessing.poses import keypoints as kp
 from preprocessing.poses.formats.annotation_csv import read_csv, write_csv
-from preprocessing.poses.pose_files import keypoints as kp
 from preprocessing.system.errors import InputError
 
 HEADING = "name:keypoints_y:keypoints_x"

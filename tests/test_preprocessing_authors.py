@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from preprocessing.images.image_files import heatmaps, masks
-from preprocessing.images.image_files import image_files as images
+from preprocessing.images import heatmaps, masks
+from preprocessing.images import image_files as images
 from preprocessing.original import records
-from preprocessing.poses.pose_files import keypoints as kp
+from preprocessing.poses import keypoints as kp
 from preprocessing.sources import original as authors
 from preprocessing.sources.samples import Notes
 from preprocessing.system.errors import InputError

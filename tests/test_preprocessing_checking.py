@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from preprocessing.dataset import checking, reading, records
 from preprocessing.dataset.checking import Seen
-from preprocessing.images.image_files import image_files as images
+from preprocessing.images import image_files as images
 from preprocessing.system import files
 
 SIZE = (32, 32)

@@ -9,8 +9,8 @@ import pytest
 from pg2_tf.posing import finding as crowd
 from pg2_tf.posing import named_poses as named
 from preprocessing.estimation.movenet import PoseEstimator
-from preprocessing.images.image_files import image_files as images
-from preprocessing.poses.pose_files import keypoints as kp
+from preprocessing.images import image_files as images
+from preprocessing.poses import keypoints as kp
 
 
 class BlobEstimator:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from preprocessing.poses import keypoints as kp
 from preprocessing.poses.detections import POLICIES, Detection, choose, detection
-from preprocessing.poses.pose_files import keypoints as kp
 
 SIZE = (100, 200)
 

@@ -9,8 +9,8 @@ from pg2_tf_helpers import command_error, run_command, run_script
 from preprocessing_estimation_helpers import box_model, picture
 
 from preprocessing.estimation import download, folder
-from preprocessing.images.image_files import image_files as images
-from preprocessing.poses.pose_files import keypoints as kp
+from preprocessing.images import image_files as images
+from preprocessing.poses import keypoints as kp
 from preprocessing.poses.pose_files import read_one
 from preprocessing.system import files
 

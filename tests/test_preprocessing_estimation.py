@@ -17,7 +17,7 @@ from preprocessing_estimation_helpers import (
 from preprocessing.estimation import squares
 from preprocessing.estimation.movenet import PoseEstimator
 from preprocessing.estimation.squares import Square
-from preprocessing.poses.pose_files import keypoints as kp
+from preprocessing.poses import keypoints as kp
 from preprocessing.system.errors import InputError
 
 

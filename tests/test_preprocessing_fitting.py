@@ -5,7 +5,7 @@ import pytest
 
 from pg2_tf.posing import named_poses as named
 from preprocessing.images.framing import around, fit, fit_image, fit_pose, reframe
-from preprocessing.poses.pose_files import keypoints as kp
+from preprocessing.poses import keypoints as kp
 
 PHOTOS = {
     "tall": (900, 300),

@@ -9,7 +9,7 @@ from preprocessing_people_helpers import MAGENTA, dressed, is_near, standing
 
 from preprocessing import synthetic as people
 from preprocessing.images.heatmaps import draw_heatmaps
-from preprocessing.poses.pose_files import keypoints as kp
+from preprocessing.poses import keypoints as kp
 
 SIDES = [(2, 5), (3, 6), (4, 7), (8, 11), (9, 12), (10, 13), (14, 15), (16, 17)]
 RED, BLUE = (255, 0, 0), (0, 0, 255)

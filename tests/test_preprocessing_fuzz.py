@@ -17,8 +17,8 @@ import pytest
 from preprocessing_helpers import SIZE, folder_builder, people_folder, pose
 
 from preprocessing.dataset import checking, pair_lists, reading
-from preprocessing.images.image_files import image_files as images
-from preprocessing.poses.pose_files import pose_files as poses
+from preprocessing.images import image_files as images
+from preprocessing.poses import pose_files as poses
 from preprocessing.sources import original as authors
 from preprocessing.sources.samples import Notes
 from preprocessing.system import safe_pickle

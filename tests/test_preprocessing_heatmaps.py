@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from preprocessing.images.heatmaps import disc_pixels, draw_heatmaps
 from preprocessing.images.masks import LIMBS, draw_mask
-from preprocessing.poses.pose_files import keypoints as kp
+from preprocessing.poses import keypoints as kp
 
 SIZES = [(128, 64), (256, 256)]
 # As the authors number them, from 1.

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from preprocessing.images.image_files import framing as fitting
-from preprocessing.images.image_files import image_files as images
+from preprocessing.images import framing as fitting
+from preprocessing.images import image_files as images
 from preprocessing.system.errors import InputError
 
 SIZE = (48, 32)

@@ -9,9 +9,9 @@ from conftest import build_people
 from pg2_tf_helpers import command_error, run_command
 
 from preprocessing.dataset import inspection, reading, showing
-from preprocessing.images.image_files import drawing as pictures
-from preprocessing.images.image_files import image_files as images
-from preprocessing.poses.pose_files import keypoints as kp
+from preprocessing.images import drawing as pictures
+from preprocessing.images import image_files as images
+from preprocessing.poses import keypoints as kp
 from preprocessing.system.errors import InputError
 
 MODULE = "preprocessing.inspect"

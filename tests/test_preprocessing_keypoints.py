@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from preprocessing.poses.pose_files import keypoints as kp
+from preprocessing.poses import keypoints as kp
 
 # OpenPose's own tables, doc/output.md: the order of COCO, and of BODY_25.
 COCO = "Nose Neck RShoulder RElbow RWrist LShoulder LElbow LWrist RHip RKnee RAnkle "

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from preprocessing.poses import keypoints as kp
 from preprocessing.poses.formats.openpose import write_json
 from preprocessing.poses.pose_files import PoseOptions, read_one
-from preprocessing.poses.pose_files import keypoints as kp
 from preprocessing.system.errors import InputError
 
 NEW, OLD = "pose_keypoints_2d", "pose_keypoints"

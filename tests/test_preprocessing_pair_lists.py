@@ -7,8 +7,8 @@ import pytest
 
 from preprocessing.dataset import pair_lists
 from preprocessing.dataset.pair_lists import PairList
+from preprocessing.poses import keypoints as kp
 from preprocessing.poses.pose_files import default_key
-from preprocessing.poses.pose_files import keypoints as kp
 from preprocessing.sources.samples import Notes
 from preprocessing.system.errors import InputError
 

@@ -14,7 +14,7 @@ from preprocessing.dataset.pairing import (
     in_shards,
     same_identity_pairs,
 )
-from preprocessing.poses.pose_files import keypoints as kp
+from preprocessing.poses import keypoints as kp
 
 
 def random_poses(rng, count):

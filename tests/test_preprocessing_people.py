@@ -5,8 +5,8 @@ import pytest
 from preprocessing_people_helpers import BLUE, MAGENTA, RED, dressed, is_near, standing
 
 from preprocessing import synthetic as people
+from preprocessing.poses import keypoints
 from preprocessing.poses.keypoints import INDEX
-from preprocessing.poses.pose_files import keypoints
 
 UP = (150.0, 0.0, 171.0, 0.0)
 RAISED = (5.0, 70.0, 5.0, 75.0)

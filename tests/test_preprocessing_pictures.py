@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from preprocessing.images.image_files import drawing as pictures
-from preprocessing.poses.pose_files import keypoints as kp
+from preprocessing.images import drawing as pictures
+from preprocessing.poses import keypoints as kp
 
 SIZE = (64, 48)
 

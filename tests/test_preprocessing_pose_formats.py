@@ -6,8 +6,8 @@ import pickle
 import numpy as np
 import pytest
 
+from preprocessing.poses import keypoints as kp
 from preprocessing.poses.pose_files import PoseOptions, Poses, read_one
-from preprocessing.poses.pose_files import keypoints as kp
 from preprocessing.system.errors import InputError
 
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from preprocessing.dataset import reading, records
-from preprocessing.images.image_files import heatmaps, masks
+from preprocessing.images import heatmaps, masks
 from preprocessing.system.errors import InputError
 
 SIZE = (32, 32)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from preprocessing.poses import detections
 from preprocessing.poses.formats import original_pickles as pickles
-from preprocessing.poses.pose_files import detections
 from preprocessing.system.errors import InputError
 
 NAME = "0002_c1s1_000151_01.jpg"

@@ -5,7 +5,7 @@ import pytest
 
 from pg2_tf.posing import named_poses as named
 from pg2_tf.posing.retargeting import body_scale, comparable, fit_inside, retarget
-from preprocessing.poses.pose_files import keypoints as kp
+from preprocessing.poses import keypoints as kp
 
 HIPS = [kp.INDEX["right_hip"], kp.INDEX["left_hip"]]
 LIMBS = [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from preprocessing import synthetic as people
-from preprocessing.images.image_files import image_files as images
+from preprocessing.images import image_files as images
 from preprocessing.sources import synthetic
 
 # Mean colour of the picture and place of the neck, as first drawn.

@@ -5,10 +5,10 @@ import pytest
 
 from pg2_tf.posing import named_poses as named
 from pg2_tf.posing.target_poses import TargetReader
-from preprocessing.images.image_files import image_files as images
-from preprocessing.images.image_files import video
+from preprocessing.images import image_files as images
+from preprocessing.images import video
+from preprocessing.poses import keypoints as kp
 from preprocessing.poses.formats import openpose
-from preprocessing.poses.pose_files import keypoints as kp
 from preprocessing.sources.samples import Notes
 from preprocessing.system.errors import InputError
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from preprocessing.images.image_files import video
+from preprocessing.images import video
 from preprocessing.system.errors import InputError
 
 RATE = 12.5
