@@ -31,11 +31,11 @@ _VERSION = flags.DEFINE_integer(
     "version", None, "Model version. Default: the server's choice.", lower_bound=1
 )
 _LABEL = flags.DEFINE_string("label", None, "Version label, such as stable or canary.")
-_IMAGE = flags.DEFINE_list(
-    "image", [], "Photos of one person each, or folders, separated by commas."
+_IMAGE = command.define_paths(
+    "image", "Photos of one person each, or folders, separated by commas."
 )
-_POSE = flags.DEFINE_list(
-    "pose", [], "Pose files of one person each, or folders, separated by commas."
+_POSE = command.define_paths(
+    "pose", "Pose files of one person each, or folders, separated by commas."
 )
 _POSE_SIZE = flags.DEFINE_string(
     "pose_size",

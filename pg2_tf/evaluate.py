@@ -52,8 +52,8 @@ _TARGET = flags.DEFINE_string(
     "target", None, "Folder of the real images, by the names of the generated ones."
 )
 _MASK = flags.DEFINE_string("mask", None, "Folder of their masks, likewise.")
-_POSES = flags.DEFINE_list(
-    "poses", [], "Files of the real images' poses, in any format that build reads."
+_POSES = command.define_paths(
+    "poses", "Files of the real images' poses, in any format that build reads."
 )
 _PROTOCOL = flags.DEFINE_enum(
     "protocol", protocols.DEFAULT, PROTOCOLS, "How scores are computed; see README."
