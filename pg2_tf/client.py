@@ -16,7 +16,8 @@ from absl import flags
 
 from pg2_tf.posing import pose_files
 from pg2_tf.serving import requests
-from pg2_tf.serving.remote import MOST_RETRIES, Endpoint, connect
+from pg2_tf.serving.remote import MOST_RETRIES, Endpoint
+from pg2_tf.serving.requests import connect
 from preprocessing.images import image_files as images
 from preprocessing.system import command
 from preprocessing.system.errors import InputError

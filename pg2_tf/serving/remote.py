@@ -182,28 +182,6 @@ def read_image_size(
     return height, width
 
 
-def connect(endpoint: Endpoint) -> RemoteModel:
-    """Connects to a server and reads the model's input shapes.
-
-    Raises:
-        ServerError: The server does not answer, or does not have the model.
-        InputError: The model is not of this project, or a package is missing.
-    """
-    # Each protocol needs packages of its own.
-    try:
-        if endpoint.is_rest:
-            from pg2_tf.serving.rest_model import RestModel
-
-            return RestModel(endpoint)
-        from pg2_tf.serving.grpc_model import GrpcModel
-
-        return GrpcModel(endpoint)
-    except ImportError as error:
-        raise InputError(
-            f"missing package ({error}); install it with pip install 'pg2-tf[serving]'"
-        ) from error
-
-
 def _unknown(endpoint: Endpoint) -> InputError:
     return InputError(
         f"{endpoint.server}: {endpoint.model} was not exported by pg2_tf.export: its "

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from pg2_tf.posing import pose_files, target_poses
-from pg2_tf.serving.remote import RemoteModel, ServerError
+from pg2_tf.serving.remote import Endpoint, RemoteModel, ServerError
 from preprocessing.images import framing as fitting
 from preprocessing.images import image_files as images
 from preprocessing.system import files
@@ -22,6 +22,28 @@ class Request(NamedTuple):
     image: Path
     pose: Path
     out: Path
+
+
+def connect(endpoint: Endpoint) -> RemoteModel:
+    """Connects to a server and reads the model's input shapes.
+
+    Raises:
+        ServerError: The server does not answer, or does not have the model.
+        InputError: The model is not of this project, or a package is missing.
+    """
+    # Each protocol needs packages of its own.
+    try:
+        if endpoint.is_rest:
+            from pg2_tf.serving.rest_model import RestModel
+
+            return RestModel(endpoint)
+        from pg2_tf.serving.grpc_model import GrpcModel
+
+        return GrpcModel(endpoint)
+    except ImportError as error:
+        raise InputError(
+            f"missing package ({error}); install it with pip install 'pg2-tf[serving]'"
+        ) from error
 
 
 def plan(photos: Sequence[Path], poses: Sequence[Path], out: Path) -> list[Request]:
