@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(
-    r'__version__ = "(.+)"', (HERE / "pg2_tf" / "__init__.py").read_text()
+    r'__version__ = "(.+)"', (HERE / "preprocessing" / "__init__.py").read_text()
 )[1]
 
 setup(
@@ -20,6 +20,8 @@ setup(
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["pg2_tf*", "preprocessing*"]),
     package_data={
+        "pg2_tf": ["py.typed"],
+        "preprocessing": ["py.typed"],
         "pg2_tf.paper.user_study": ["page.html", "page.css", "page.js"],
         "pg2_tf.webpage": ["*.html", "*.css", "*.js"],
     },

@@ -55,8 +55,8 @@ _TARGET = flags.DEFINE_string(
     "target", None, "Folder of the real images, with the names of the generated ones."
 )
 _MASK = flags.DEFINE_string("mask", None, "Folder of masks, with the same names.")
-_POSES = flags.DEFINE_list(
-    "poses", [], "Pose files of the real images, in any format that build reads."
+_POSES = command.define_paths(
+    "poses", "Pose files of the real images, in any format that build reads."
 )
 _PROTOCOL = flags.DEFINE_enum(
     "protocol", protocols.DEFAULT, PROTOCOLS, "Definition of the scores."
