@@ -288,7 +288,11 @@ def test_exported_model_scores_like_its_run(capsys, tmp_path, run, people_dir):
     given = (f"--data_dir={people_dir}", "--split=train", "--num_pairs=6")
     export = tmp_path / "exported"
     result = run_command(
-        capsys, "pg2_tf.export", f"--run_dir={run}", f"--out={export}", "--tflite=float32"
+        capsys,
+        "pg2_tf.export",
+        f"--run_dir={run}",
+        f"--out={export}",
+        "--tflite=float32",
     )
     assert result.status == 0, result.err
     models = {"run": run, "saved": export, "lite": next(export.rglob("*.tflite"))}
