@@ -9,7 +9,8 @@ import tensorflow as tf
 from pg2_tf_helpers import command_error, make_run, random_poses, run_command
 
 from pg2_tf.inference.pose_transfer import PoseTransfer
-from pg2_tf.serving.remote import Endpoint, connect
+from pg2_tf.serving.remote import Endpoint
+from pg2_tf.serving.requests import connect
 from pg2_tf.serving.saved_model import export_saved_model
 from preprocessing.images import image_files as images
 from preprocessing.poses.formats import openpose
