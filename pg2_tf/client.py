@@ -32,11 +32,11 @@ _VERSION = flags.DEFINE_integer(
     "version", None, "Of the model. Default: the server's choice.", lower_bound=1
 )
 _LABEL = flags.DEFINE_string("label", None, "Of the version: stable, canary, ...")
-_IMAGE = flags.DEFINE_list(
-    "image", [], "Photos of one person each, or folders of them, separated by commas."
+_IMAGE = command.define_paths(
+    "image", "Photos of one person each, or folders of them, separated by commas."
 )
-_POSE = flags.DEFINE_list(
-    "pose", [], "Pose JSON files of an image each, or folders of them, likewise."
+_POSE = command.define_paths(
+    "pose", "Pose JSON files of an image each, or folders of them, likewise."
 )
 _POSE_SIZE = flags.DEFINE_string(
     "pose_size",

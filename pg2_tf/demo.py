@@ -7,7 +7,7 @@ python -m pg2_tf.demo --model=runs/market1501
 from absl import flags
 
 from pg2_tf.inference import shipped
-from pg2_tf.inference.loading import load_model
+from pg2_tf.inference.loading import define_trust_model, load_model
 from pg2_tf.posing.transfer import pose_estimator
 from pg2_tf.webpage.handlers import Handlers
 from pg2_tf.webpage.server import check_free, serve
@@ -18,12 +18,7 @@ _MODEL = flags.DEFINE_string(
     shipped.DEFAULT,
     "Run folder, SavedModel, .tflite file or the name of a shipped model.",
 )
-_TRUST_MODEL = flags.DEFINE_boolean(
-    "trust_model",
-    False,
-    "Load a SavedModel with operations that pg2_tf.export never writes. They can read "
-    "and write files.",
-)
+_TRUST_MODEL = define_trust_model()
 _PORT = flags.DEFINE_integer(
     "port", 7860, "Port of the page.", lower_bound=1, upper_bound=65535
 )

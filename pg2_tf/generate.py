@@ -9,6 +9,7 @@ from pathlib import Path
 from absl import flags
 from tqdm import tqdm
 
+from pg2_tf.inference.loading import define_trust_model
 from pg2_tf.posing import named_poses, retargeting
 from pg2_tf.posing.photo import CROPS, Person
 from pg2_tf.posing.results import Writer
@@ -27,18 +28,12 @@ _MODEL = flags.DEFINE_string(
     "Run folder, SavedModel, .tflite file or the name of a shipped model.",
 )
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "The same as --model.")
-_TRUST_MODEL = flags.DEFINE_boolean(
-    "trust_model",
-    False,
-    "Load a SavedModel with operations that pg2_tf.export never writes. They can read "
-    "and write files.",
+_TRUST_MODEL = define_trust_model()
+_IMAGE = command.define_paths(
+    "image", "Photos, and folders of them, separated by commas."
 )
-_IMAGE = flags.DEFINE_string(
-    "image", None, "Photos, and folders of them, separated by commas."
-)
-_POSE = flags.DEFINE_string(
+_POSE = command.define_paths(
     "pose",
-    None,
     "Target poses, separated by commas: pose files (OpenPose, COCO, AlphaPose, "
     "MMPose), folders of them, photos, videos, folders of video frames, and names of "
     "--list_poses.",
@@ -117,7 +112,7 @@ def main() -> None:
         return
     path, notes = _model_path(), Notes()
     out, photos = command.required("out", _OUT.value), _photos(notes)
-    poses = split_paths(command.required("pose", _POSE.value))
+    command.required("pose", ",".join(_POSE.value))
     transfer = load(
         path,
         stage=int(_STAGE.value) if _STAGE.value else None,
@@ -126,7 +121,7 @@ def main() -> None:
         pose_model=_POSE_MODEL.value,
         notes=notes,
     )
-    targets = _targets(transfer, poses)
+    targets = _targets(transfer)
     writer = Writer(
         out,
         photos=len(photos),
@@ -148,22 +143,10 @@ def _model_path() -> str:
     return command.required("model", _MODEL.value or _RUN_DIR.value)
 
 
-def split_paths(text: str) -> list[str]:
-    """Splits a list at commas, but not within the path of an existing file."""
-    parts, paths = text.split(","), []
-    while parts:
-        length = next(
-            (n for n in range(len(parts), 1, -1) if Path(",".join(parts[:n])).exists()),
-            1,
-        )
-        paths.append(",".join(parts[:length]))
-        parts = parts[length:]
-    return [path for path in paths if path.strip()]
-
-
 def _photos(notes: Notes) -> list[Path]:
+    command.required("image", ",".join(_IMAGE.value))
     paths: list[Path] = []
-    for path in map(Path, split_paths(command.required("image", _IMAGE.value))):
+    for path in map(Path, _IMAGE.value):
         inside = image_files(path, notes) if path.is_dir() else [path]
         if not inside:
             raise InputError(f"{path}: no image there ({', '.join(images.SUFFIXES)})")
@@ -173,13 +156,13 @@ def _photos(notes: Notes) -> list[Path]:
     return paths
 
 
-def _targets(transfer: Transfer, poses: list[str]) -> list[Target]:
+def _targets(transfer: Transfer) -> list[Target]:
     pose_size = None
     if _POSE_SIZE.value:
         pose_size = command.parse_size("pose_size", _POSE_SIZE.value)
     return [
         target
-        for value in poses
+        for value in _POSE.value
         for target in transfer.read_poses(
             value,
             pose_size=pose_size,

@@ -15,14 +15,14 @@ tf.config.set_logical_device_configuration(
 import numpy as np
 from conftest import build_people
 from pg2_tf_helpers import network_batch, random_networks, tiny_config, TINY
-from pg2_tf import presets
-from pg2_tf.run_folder import RunFolder
+from pg2_tf.model import presets
+from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.training.loop import Schedule, Stepper
 from pg2_tf.training.optimizers import FusedAdam
 from pg2_tf.training.stage1 import Stage1Trainer
 from pg2_tf.training.stage2 import Stage2Trainer
 from pg2_tf.training.stages import train_stage
-from preprocessing.errors import InputError
+from preprocessing.system.errors import InputError
 
 def adam(network):
     optimizer = FusedAdam(1e-3, 0.5, 0.999, epsilon=1e-3)

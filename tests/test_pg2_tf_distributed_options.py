@@ -14,8 +14,8 @@ tf.config.set_logical_device_configuration(
     cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import numpy as np
 from pg2_tf_helpers import TINY, make_run, network_batch, tiny_config
-from pg2_tf.config import RunConfig
-from pg2_tf.run_folder import RunFolder
+from pg2_tf.model.config import RunConfig
+from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.training import building
 from pg2_tf.training.optimizers import FusedAdam
 from pg2_tf.training.stepper import Stepper

@@ -22,9 +22,9 @@ _SCRIPT = """
 import sys
 sys.modules["tensorflow"] = None
 import jax, keras, numpy as np
-from pg2_tf import losses, presets
-from pg2_tf.layers.pose_heatmaps import PoseHeatmaps
-from pg2_tf.models.pg2 import build_networks, generate
+from pg2_tf.model import losses, presets
+from pg2_tf.model.pose_heatmaps import PoseHeatmaps
+from pg2_tf.model.networks import build_networks, generate
 assert keras.backend.backend() == "jax"
 data = np.load(sys.argv[1])
 networks = build_networks(presets.preset("tiny").model, stage=2)
@@ -93,8 +93,8 @@ _OPTIONS = """
 import dataclasses, sys
 sys.modules["tensorflow"] = None
 import jax, keras, numpy as np
-from pg2_tf import presets
-from pg2_tf.models.pg2 import build_networks, generate
+from pg2_tf.model import presets
+from pg2_tf.model.networks import build_networks, generate
 data = np.load(sys.argv[1])
 out = {}
 for variant in ("G1-CE-L1", "G1-HME-L1"):

@@ -5,9 +5,9 @@ import warnings
 
 import numpy as np
 import pytest
-from PIL import Image
 from pg2_tf_helpers import make_run, run_command, script_report
 from pg2_tf_webpage_helpers import SIZE, Echo, FirstStage, Seer, write_photo
+from PIL import Image
 from preprocessing_estimation_helpers import box_model, picture
 
 import pg2_tf
@@ -59,9 +59,7 @@ def test_python_and_the_command_generate_the_same_image(run, tmp_path, capsys):
     flags += ["--retarget=limbs", "--paste_back"]
     assert run_command(capsys, "pg2_tf.generate", *flags).status == 0
     transfer = pg2_tf.load(run, pose_model=tmp_path / "box.tflite")
-    image = transfer(
-        tmp_path / "me.png", "hands-up", retarget="limbs", paste_back=True
-    )
+    image = transfer(tmp_path / "me.png", "hands-up", retarget="limbs", paste_back=True)
     np.testing.assert_array_equal(np.asarray(image), images.read(tmp_path / "a.png"))
 
 
@@ -114,9 +112,7 @@ def test_sequences_are_clips_that_can_be_saved(transfer, photo, tmp_path):
     assert (len(clip), clip.frames_per_second) == (named.FRAMES, 12)
     for name in ("walk.gif", "walk.mp4"):
         clip.save(tmp_path / name)
-        _, frames = video.read_frames(
-            tmp_path / name, frames_per_second=60, most=99
-        )
+        _, frames = video.read_frames(tmp_path / name, frames_per_second=60, most=99)
         assert len(list(frames)) == named.FRAMES
     with pytest.raises(InputError, match=r"walk.png: a clip is saved as .gif or .mp4"):
         clip.save(tmp_path / "walk.png")
@@ -198,7 +194,7 @@ def test_wrong_keypoints_are_refused(transfer, photo, pose, says):
 
 def test_a_photos_pose_of_another_image_is_refused(transfer, photo):
     pose = named.named_pose("standing")
-    far = pose + (500, 0, 0)
+    far = pose + np.array([500, 0, 0])
     for wrong, says in ((far, "outside the image"), (pose / (128, 256, 1), "shares")):
         with pytest.raises(ValueError, match=f"photo_pose .*{says}"):
             transfer(photo, "walking", photo_pose=wrong)

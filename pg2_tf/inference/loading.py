@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from absl import flags
 
 from pg2_tf.inference import shipped
 from pg2_tf.inference.exported import LoadedLite, LoadedSavedModel
 from pg2_tf.inference.inputs import Images
+from preprocessing.system import host
 from preprocessing.system.errors import InputError
 
 _CONFIG = "config.json"
@@ -61,7 +63,7 @@ def load_model(
             which the highest is loaded); a `.tflite` file; or the name of a shipped
             model, unless a file or folder has this name.
         stage: 1 or 2; default the last stage of the model.
-        weights: one of `weights.WEIGHTS`.
+        weights: one of `weights_flag.WEIGHTS`.
         precision: `float32` or `bfloat16`.
         trust_model: whether a SavedModel is loaded that has operations which
             `pg2_tf.export` never writes. They can read and write files.
@@ -74,7 +76,8 @@ def load_model(
     if not place.exists() and str(path) in shipped.NAMES:
         place = shipped.path_of(str(path))
     if (place / _CONFIG).exists():
-        # Here, so that LiteRT's files load without TensorFlow.
+        # Here, so that a `.tflite` file loads without TensorFlow.
+        host.import_tensorflow()
         from pg2_tf.inference.pose_transfer import PoseTransfer
 
         return PoseTransfer.load(
@@ -95,8 +98,19 @@ def load_model(
                 "weights and precision that python -m pg2_tf.export was given"
             )
     if version:
+        host.import_tensorflow()
         return LoadedSavedModel(version, trusted=trust_model)
     return LoadedLite(place)
+
+
+def define_trust_model() -> flags.FlagHolder[bool]:
+    """Defines the flag for `trust_model` of `load_model`."""
+    return flags.DEFINE_boolean(
+        "trust_model",
+        False,
+        "Load a SavedModel with operations that pg2_tf.export never writes. They can "
+        "read and write files.",
+    )
 
 
 def _saved_model(path: Path) -> Path | None:

@@ -49,8 +49,8 @@ class PoseTransfer:
             run_dir: the run folder.
             stage: 1 or 2; default the last that was trained.
             precision: `float32` or `bfloat16`.
-            weights: one of `weights.WEIGHTS`. `auto`: the moving averages if the stage
-                was trained with them, otherwise the last weights.
+            weights: one of `weights_flag.WEIGHTS`. `auto`: the moving averages if
+                the stage was trained with them, otherwise the last weights.
 
         Raises:
             InputError: not a run folder, or no readable checkpoint with such weights.

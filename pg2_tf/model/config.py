@@ -9,7 +9,7 @@ from typing import Any
 
 POSE_EMBEDDINGS = ("concat", "heatmap", "coordinate")
 SKIPS = ("all", "inner")
-DISCRIMINATOR_INPUTS = ("pair", "image")
+DISCRIMINATOR_INPUTS = ("pair", "image", "pair_and_pose")
 DISCRIMINATOR_NORMS = ("batch", "spectral")
 PRECISIONS = ("float32", "bfloat16")
 SCHEDULES = ("constant", "cosine", "linear", "step")
@@ -61,7 +61,9 @@ class ModelConfig:
         generator2_skips: `all`, or `inner`: no skip connection at full resolution.
         discriminator_width: filters of D's first layer.
         discriminator_input: `pair`: D sees an image and the source image (paper
-            section 3.2); `image`: it sees one image (released code).
+            section 3.2); `image`: it sees one image (released code);
+            `pair_and_pose`: it sees an image, the source image and the 18 heatmaps of
+            the target pose (beyond the paper).
         discriminator_norm: `batch`: batch normalisation, as DCGAN; `spectral`: spectral
             normalisation of every layer in its place (beyond the paper).
     """
@@ -107,6 +109,11 @@ class ModelConfig:
     def num_blocks(self) -> int:
         """N of paper section 4.1: 5 at a height of 128, 6 at 256."""
         return self.image_size[0].bit_length() - 3
+
+    @property
+    def discriminator_channels(self) -> int:
+        """Channels of D's input: 3 for one image, 6 for a pair, 24 with the pose."""
+        return {"image": 3, "pair": 6, "pair_and_pose": 24}[self.discriminator_input]
 
     @property
     def num_discriminator_layers(self) -> int:
@@ -168,6 +175,9 @@ class TrainConfig:
         adversarial_loss: of D and the generator against it: `cross_entropy`
             (equations 2 and 3), `hinge` (Lim and Ye 2017) or `least_squares` (Mao et
             al. 2017).
+        feature_matching: weight of the mean absolute difference between D's hidden
+            activations of the target and of the generated image (Wang et al. 2018);
+            0: none; adversarial stages only.
         finetune_generator1: whether stage 2 trains G1 on as well.
         flip: whether half of the pairs are mirrored.
         precision: `float32`, or `bfloat16`: layers compute in it, weights stay
@@ -195,6 +205,7 @@ class TrainConfig:
     ema: float = 0.0
     l1_weight: float = 10.0
     adversarial_loss: str = "cross_entropy"
+    feature_matching: float = 0.0
     finetune_generator1: bool = False
     flip: bool = True
     precision: str = "float32"
@@ -226,7 +237,7 @@ class TrainConfig:
         _one_of("adversarial_loss", self.adversarial_loss, ADVERSARIAL_LOSSES)
         for name in ("steps", "batch_size", "accumulate", "shard_groups"):
             _at_least(1, name, getattr(self, name))
-        for name in ("halve_every", "warm_up", "clip_norm"):
+        for name in ("halve_every", "warm_up", "clip_norm", "feature_matching"):
             _at_least(0, name, getattr(self, name))
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema {self.ema}: must be at least 0 and less than 1")

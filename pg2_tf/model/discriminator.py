@@ -30,19 +30,21 @@ def build_discriminator(
     statistics of the batch, over all replicas, in training and outside it.
 
     Args:
-        config: of the networks; with `discriminator_input="pair"` the input has six
-            channels, the image's and then the source's; with
+        config: the networks' configuration. With `discriminator_input="pair"` the
+            input has six channels, the image's and then the source's; with
+            `"pair_and_pose"` the target's 18 heatmaps follow. With
             `discriminator_norm="spectral"` every layer with a kernel is spectrally
             normalised, and there is no batch normalisation, which would undo it.
         precision: `float32` or `bfloat16`.
 
     Returns:
-        A model of float32 [B, H, W, 6 or 3] in [-1, 1] that gives logits, float32
+        A model of float32 [B, H, W, 3, 6 or 24] in [-1, 1] that gives logits, float32
         [B]; above 0 means real.
     """
     dtype = blocks.policy(precision)
-    channels = 6 if config.discriminator_input == "pair" else 3
-    images = keras.Input((*config.image_size, channels), name="images")
+    images = keras.Input(
+        (*config.image_size, config.discriminator_channels), name="images"
+    )
     x = images
     spectral = config.discriminator_norm == "spectral"
     for layer in range(1, config.num_discriminator_layers + 1):

@@ -178,7 +178,7 @@ class TargetReader:
         sequence = np.stack([kp.missing_pose() if p is None else p for p in poses])
         if self._smooth:
             sequence = smooth_sequence(sequence, frames_per_second=rate)
-        found = kp.found(sequence).any(axis=1)
+        found = np.array([kp.found(pose).any() for pose in sequence])
         if not found.any():
             raise InputError(f"{path}: no person in any of {len(poses)} frames")
         if not found.all():

@@ -89,7 +89,7 @@ def _encoded(parts: list[Part]) -> list[dict[str, Any]]:
 
 
 def _fill(study: dict[str, Any], *, title: str) -> str:
-    folder = resources.files("pg2_tf.study")
+    folder = resources.files("pg2_tf.paper.user_study")
     contents = {
         "title": html.escape(title),
         "style": (folder / "page.css").read_text("utf-8"),
