@@ -110,6 +110,7 @@ _FOR_MODELS = {
     flag.name: flag
     for flag in (
         *(_DATA_DIR, _SPLIT, _PAIRS, _NUM_PAIRS, _SEED, _STAGE, _WEIGHTS, _MASK_OF),
+        _TRUST_MODEL,
     )
 }
 _FOR_FOLDERS = {flag.name: flag for flag in (_TARGET, _MASK, _POSES)}

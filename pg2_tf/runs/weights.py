@@ -40,10 +40,10 @@ def load_weights(
     Args:
         networks: to load them into.
         stage: that they are of.
-        weights: one of `weights_flag.WEIGHTS`. `last`: as the newest checkpoint has them;
-            `ema`:
-            their moving averages there; `auto`: `ema` where the stage was trained with
-            it, else `last`; `best`: those of the best validation, likewise averages.
+        weights: one of `weights_flag.WEIGHTS`. `last`: as the newest checkpoint has
+            them; `ema`: their moving averages there; `auto`: `ema` where the stage was
+            trained with it, else `last`; `best`: those of the best validation,
+            likewise averages.
 
     Raises:
         InputError: the stage has no readable checkpoint of these networks, or none of
