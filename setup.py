@@ -23,6 +23,7 @@ setup(
         "pg2_tf": ["py.typed"],
         "preprocessing": ["py.typed"],
         "pg2_tf.paper.user_study": ["page.html", "page.css", "page.js"],
+        "pg2_tf.inference": ["models/*"],
         "pg2_tf.webpage": ["*.html", "*.css", "*.js"],
     },
     install_requires=[
@@ -34,6 +35,7 @@ setup(
         "pandas>=2.2",
         "pillow>=11.3",
         "scikit-image>=0.25",
+        "scipy>=1.14",
         "tensorboard>=2.20,<2.22",
         "tensorflow>=2.20,<2.22",
         "tqdm>=4.66",
