@@ -23,7 +23,11 @@ def read(root, **options):
 @pytest.mark.parametrize("path", [TREE, f"deep/down/{FLAT}"])
 def test_tree_and_flat_names_are_the_same_images(tmp_path, path):
     (sample,), notes = read(touch(tmp_path, path))
-    assert (sample.name, sample.identity, sample.split) == (FLAT, "id_00000029_02", None)
+    assert (sample.name, sample.identity, sample.split) == (
+        FLAT,
+        "id_00000029_02",
+        None,
+    )
     assert sample.read() == path.encode()
     assert not notes.counts
 
