@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from pg2_tf.data import ranges
 from pg2_tf.inference.inputs import Images, generate_in_batches
+from pg2_tf.machine.precision import AUTO, generation_precision
 from pg2_tf.model.config import RunConfig
 from pg2_tf.model.networks import Networks, build_networks, generate
 from pg2_tf.model.pose_heatmaps import PoseHeatmaps
@@ -26,11 +27,20 @@ class PoseTransfer:
         step: the training step of the networks.
     """
 
-    def __init__(self, networks: Networks, config: RunConfig, *, stage: int, step: int):
+    def __init__(
+        self,
+        networks: Networks,
+        config: RunConfig,
+        *,
+        stage: int,
+        step: int,
+        precision: str = "float32",
+    ):
         self.networks = networks
         self.config = config
         self.stage = stage
         self.step = step
+        self.precision = precision
         self._draw = PoseHeatmaps(config.model.image_size)
         self._run = tf.function(self._generate, reduce_retracing=True, autograph=False)
 
@@ -48,7 +58,7 @@ class PoseTransfer:
         Args:
             run_dir: the run folder.
             stage: 1 or 2; default the last that was trained.
-            precision: `float32` or `bfloat16`.
+            precision: `float32`, `bfloat16`, or `auto` to measure the faster one.
             weights: one of `weights_flag.WEIGHTS`. `auto`: the moving averages if
                 the stage was trained with them, otherwise the last weights.
 
@@ -58,11 +68,19 @@ class PoseTransfer:
         folder = RunFolder(run_dir)
         config = folder.require_config()
         place = folder.stage(stage) if stage else folder.latest_stage()
+        if precision == AUTO:
+            precision = generation_precision(config.model, stage=place.number)
         networks = build_networks(
             config.model, stage=place.number, precision=precision
         )._replace(discriminator=None)
         path = load_weights(networks, place, weights=weights)
-        return cls(networks, config, stage=place.number, step=step_of(path))
+        return cls(
+            networks,
+            config,
+            stage=place.number,
+            step=step_of(path),
+            precision=precision,
+        )
 
     @property
     def image_size(self) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pg2_tf.machine.devices import resolve_precision
+from pg2_tf.machine import precision
 from pg2_tf.model import presets
 from pg2_tf.model.config import VARIANTS, RunConfig, TrainConfig
 from pg2_tf.paper.table1.steps import (
@@ -146,15 +146,18 @@ class Plan:
         )
         recipe, scale = VARIANTS[row.variant], self._scale
         model = preset.model.with_width(scale.width) if scale.width else preset.model
-        precision = resolve_precision(scale.precision)
         trainings = {}
         for stage in recipe.stages:
             options = dict(scale.options(row.variant, stage))
             if stage in recipe.adversarial:
                 options |= row.adversarial
-            trainings[stage] = dataclasses.replace(
-                preset.stage(stage), precision=precision, **options
-            )
+            training = dataclasses.replace(preset.stage(stage), **options)
+            chosen = scale.precision
+            if chosen == precision.AUTO:
+                chosen = precision.training_precision(
+                    model, training, adversarial=stage in recipe.adversarial
+                )
+            trainings[stage] = dataclasses.replace(training, precision=chosen)
         return RunConfig(self._dataset, self._profile, model, row.variant), trainings
 
     def run_dir(self, name: str) -> Path:
