@@ -19,7 +19,7 @@ from pg2_tf_trainers import gentle_adam, one_stage, stage2
 from pg2_tf.model import losses
 from pg2_tf.model.config import Term
 from pg2_tf.model.networks import build_networks
-from pg2_tf.model.spectral import SpectralNormalization
+from pg2_tf.model.discriminator import SpectralNormalization
 
 # === G1+D ===
 

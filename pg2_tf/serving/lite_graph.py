@@ -17,7 +17,7 @@ from keras import ops
 
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.model.networks import Networks, generate
-from pg2_tf.model.pose_coordinates import PoseCoordinates
+from pg2_tf.model.pose_embeddings import PoseCoordinates
 from pg2_tf.model.pose_heatmaps import PoseHeatmaps
 
 # The bits of positive infinity; whole numbers from here to the largest are it and NaN.
