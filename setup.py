@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(
-    r'__version__ = "(.+)"', (HERE / "pg2_tf" / "__init__.py").read_text()
+    r'__version__ = "(.+)"', (HERE / "preprocessing" / "__init__.py").read_text()
 )[1]
 
 setup(

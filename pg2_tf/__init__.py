@@ -8,11 +8,11 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from preprocessing import __version__
+
 if TYPE_CHECKING:
     # The same names for type checkers and editors.
     pass
-
-__version__ = "0.1.0"
 
 # Must be set before TensorFlow is imported; errors still show.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -30,12 +30,11 @@ _MODEL = flags.DEFINE_string(
     "model", None, "Run folder, SavedModel or .tflite file of a trained model."
 )
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "The same as --model.")
-_IMAGE = flags.DEFINE_list(
-    "image", [], "Photos, and folders of them, separated by commas."
+_IMAGE = command.define_paths(
+    "image", "Photos, and folders of them, separated by commas."
 )
-_POSE = flags.DEFINE_list(
+_POSE = command.define_paths(
     "pose",
-    [],
     "Separated by commas: pose files of an image each (OpenPose, COCO, AlphaPose, "
     "MMPose), folders of them, photos, videos, folders of video frames, and names of "
     "--list_poses.",

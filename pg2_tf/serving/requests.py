@@ -1,4 +1,4 @@
-"""Many requests at once, each with its own photo, pose and file."""
+"""Concurrent requests, each with a photo, a pose and an output file."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -9,8 +9,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from pg2_tf.posing import pose_files, target_poses
-from pg2_tf.serving.endpoint import ServerError
-from pg2_tf.serving.remote import RemoteModel
+from pg2_tf.serving.remote import Endpoint, RemoteModel, ServerError
 from preprocessing.images import framing as fitting
 from preprocessing.images import image_files as images
 from preprocessing.system import files
@@ -18,28 +17,53 @@ from preprocessing.system.errors import InputError
 
 
 class Request(NamedTuple):
-    """A photo and a pose, and the file that the answer is written to."""
+    """A photo, a pose file and the file for the generated image."""
 
     image: Path
     pose: Path
     out: Path
 
 
-def plan(photos: Sequence[Path], poses: Sequence[Path], out: Path) -> list[Request]:
-    """Puts every photo into every pose.
-
-    Args:
-        photos: of one person each.
-        poses: files of one image each.
-        out: a .png where there is one photo and one pose; else the folder of the
-            answers, `PHOTO.png` for one pose, `PHOTO_POSE.png` for many.
+def connect(endpoint: Endpoint) -> RemoteModel:
+    """Connects to a server and reads the model's input shapes.
 
     Raises:
-        InputError: two answers would have one name, or many were to be one file.
+        ServerError: The server does not answer, or does not have the model.
+        InputError: The model is not of this project, or a package is missing.
+    """
+    # Each protocol needs packages of its own.
+    try:
+        if endpoint.is_rest:
+            from pg2_tf.serving.rest_model import RestModel
+
+            return RestModel(endpoint)
+        from pg2_tf.serving.grpc_model import GrpcModel
+
+        return GrpcModel(endpoint)
+    except ImportError as error:
+        raise InputError(
+            f"missing package ({error}); install it with pip install 'pg2-tf[serving]'"
+        ) from error
+
+
+def plan(photos: Sequence[Path], poses: Sequence[Path], out: Path) -> list[Request]:
+    """Pairs every photo with every pose.
+
+    Args:
+        photos: Photos of one person each.
+        poses: Pose files of one person each.
+        out: A .png file for one photo and one pose. Otherwise a folder, in which files
+            are named `PHOTO.png` for one pose and `PHOTO_POSE.png` for several.
+
+    Raises:
+        InputError: Two images would have the same name, or `out` is a file for several
+            images.
     """
     if out.suffix.lower() == ".png":
         if len(photos) * len(poses) > 1:
-            raise InputError(f"--out={out}: one file for many images; give a folder")
+            raise InputError(
+                f"--out={out}: a file cannot hold several images; give a folder"
+            )
         return [Request(photos[0], poses[0], out)]
     made: dict[Path, Request] = {}
     for photo in photos:
@@ -50,8 +74,8 @@ def plan(photos: Sequence[Path], poses: Sequence[Path], out: Path) -> list[Reque
             if place in made:
                 one = made[place]
                 raise InputError(
-                    f"{place}: would be the answer to {one.image} with {one.pose} and "
-                    f"to {photo} with {pose}; rename one"
+                    f"{place}: name of both {one.image} with {one.pose} and {photo} "
+                    f"with {pose}; rename one of the files"
                 )
             made[place] = request
     return list(made.values())
@@ -60,19 +84,19 @@ def plan(photos: Sequence[Path], poses: Sequence[Path], out: Path) -> list[Reque
 def write(
     request: Request, model: RemoteModel, *, pose_size: tuple[int, int] | None
 ) -> None:
-    """Asks for one image and writes it.
+    """Requests one image and writes it.
 
-    The photo is fitted here: a broken one, or one of 40 megapixels, never travels.
+    The photo is decoded and resized before it is sent.
 
     Args:
-        request: what is asked.
-        model: that answers.
-        pose_size: height and width of the image that the pose is of; None for the
-            model's.
+        request: Photo, pose and output file.
+        model: The model on the server.
+        pose_size: Height and width in pixels of the image that the pose belongs to, or
+            None for the size of the model.
 
     Raises:
-        ServerError: as of `RemoteModel`.
-        InputError: photo or pose is unusable, or the server refuses them.
+        ServerError: The server cannot answer.
+        InputError: The photo or the pose is unusable, or the server refuses them.
     """
     size = model.image_size
     photo = images.read(request.image)
@@ -81,42 +105,44 @@ def write(
     made = model(source[None], pose[None])
     image = made.get("refined", made.get("coarse"))
     if image is None or image.shape != (1, *size, 3):
-        raise ServerError(f"{request.image}: the answer holds no image of its size")
+        raise ServerError(
+            f"{request.image}: the answer has no image of {size[0]}x{size[1]}"
+        )
     files.write_bytes(request.out, images.encode_png(image[0]))
 
 
 def write_all(
     requests: Sequence[Request],
-    ask: Callable[[Request], None],
+    send: Callable[[Request], None],
     *,
     concurrency: int,
 ) -> list[tuple[Request, InputError]]:
-    """Asks for many images, some at a time; what fails does not stop the others.
+    """Runs requests concurrently; one that fails does not stop the others.
 
     Args:
-        requests: what is asked.
-        ask: does one.
-        concurrency: how many are under way at once.
+        requests: The requests.
+        send: Function that runs one request.
+        concurrency: Number of concurrent requests.
 
     Returns:
-        Those that failed, and why, in the order of the requests.
+        The failed requests and their errors, in the order of the requests.
 
     Raises:
-        ServerError: one that all others would meet too; they are not tried.
+        ServerError: The server cannot answer. The remaining requests are not sent.
     """
     failed: dict[Request, InputError] = {}
     stopped = threading.Event()
 
     def attempt(request: Request) -> None:
         if not stopped.is_set():
-            ask(request)
+            send(request)
 
     with ThreadPoolExecutor(concurrency) as pool:
         waiting = {pool.submit(attempt, request): request for request in requests}
         try:
             for done in tqdm(
                 as_completed(waiting),
-                desc="asking",
+                desc="generating",
                 total=len(waiting),
                 unit=" images",
                 disable=len(waiting) == 1,
