@@ -12,14 +12,14 @@ from preprocessing import __version__
 
 if TYPE_CHECKING:
     # The same names for type checkers and editors.
-    pass
+    from pg2_tf.training.pg2 import PG2
 
 # Must be set before TensorFlow is imported; errors still show.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-__all__ = ["__version__"]
+__all__ = ["PG2", "__version__"]
 # The module that defines each public name.
-_PUBLIC: dict[str, str] = {}
+_PUBLIC: dict[str, str] = {"PG2": "pg2_tf.training.pg2"}
 
 
 def __getattr__(name: str) -> Any:

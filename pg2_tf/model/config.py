@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+PROFILES = ("paper", "authors")
 POSE_EMBEDDINGS = ("concat", "heatmap", "coordinate")
 SKIPS = ("all", "inner")
 DISCRIMINATOR_INPUTS = ("pair", "image", "pair_and_pose")
@@ -243,6 +244,7 @@ class RunConfig:
     variant: str = DEFAULT_VARIANT
 
     def __post_init__(self):
+        _one_of("profile", self.profile, PROFILES)
         _one_of("variant", self.variant, tuple(VARIANTS))
 
     @property

@@ -11,8 +11,6 @@ from pg2_tf.model.config import (
     TrainConfig,
 )
 
-PROFILES = ("paper", "authors")
-
 
 @dataclass(frozen=True)
 class Preset:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -9,16 +10,20 @@ import tensorflow as tf
 from keras import ops
 
 from pg2_tf.data import ranges
-from pg2_tf.model.config import RunConfig, TrainConfig
+from pg2_tf.inference.pose_transfer import PoseTransfer
+from pg2_tf.model import presets
+from pg2_tf.model.config import DEFAULT_VARIANT, RunConfig, TrainConfig
 from pg2_tf.model.discriminator import with_activations
 from pg2_tf.model.networks import Networks, build_networks, generate
 from pg2_tf.model.pose_heatmaps import PoseHeatmaps
 from pg2_tf.model.steps import Losses, make_step
 from pg2_tf.runs import checkpoint_files
 from pg2_tf.runs.run_folder import RunFolder
-from pg2_tf.runs.weights import average_name, load_weights
+from pg2_tf.runs.weights import average_name, load_weights, weights_of
+from pg2_tf.serving.saved_model import describe, export_saved_model, next_version
 from pg2_tf.training.remat import rematerialised
 from pg2_tf.training.updates import Updates, adam
+from preprocessing.system.errors import InputError
 
 
 @keras.saving.register_keras_serializable("pg2_tf")
@@ -48,6 +53,7 @@ class PG2(keras.Model):
     Args:
         config: the run's configuration: networks, variant, profile.
         training: the stage's configuration.
+        networks: the networks of the stage. Default: new ones, from `training.seed`.
 
     Example:
     ```python
@@ -57,7 +63,14 @@ class PG2(keras.Model):
     ```
     """
 
-    def __init__(self, config: RunConfig, training: TrainConfig, **kwargs: Any):
+    def __init__(
+        self,
+        config: RunConfig,
+        training: TrainConfig,
+        *,
+        networks: Networks | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(**{"name": "pg2", **kwargs})
         if training.stage not in config.recipe.stages:
             raise ValueError(
@@ -65,7 +78,7 @@ class PG2(keras.Model):
             )
         self.run_config = config
         self.train_config = training
-        networks = build_networks(
+        networks = networks or build_networks(
             config.model,
             stage=training.stage,
             adversarial=training.stage in config.recipe.adversarial,
@@ -177,7 +190,7 @@ class PG2(keras.Model):
         *others, last = self.train_config.trained_generators
         given = dict.fromkeys(others, generator1_optimizer)
         given |= {last: generator_optimizer, "discriminator": discriminator_optimizer}
-        optimizers = {}
+        optimizers: dict[str, keras.optimizers.Optimizer] = {}
         for name, network in self.trained_networks().items():
             optimizer = keras.optimizers.get(given[name])
             if optimizer is None:
@@ -218,7 +231,9 @@ class PG2(keras.Model):
                 "generators and one for the discriminator, such as those of "
                 "tf.data.Dataset.zip((train, train.shuffle(100)))"
             )
-        return self._step.update(tuple(map(self._prepare, data)), self._updates)
+        first, second = data
+        batches: Any = (self._prepare(first), self._prepare(second))
+        return self._step.update(batches, self._updates)
 
     def losses_of(self, batch: Mapping[str, Any]) -> Losses:
         """Returns the losses of a batch without an update, scalars by name."""
@@ -241,6 +256,100 @@ class PG2(keras.Model):
         return self.get_metrics_result()
 
     # === Files ===
+
+    @classmethod
+    def from_preset(
+        cls,
+        preset: str | Path,
+        *,
+        stage: int | None = None,
+        variant: str | None = None,
+        profile: str | None = None,
+        **training: Any,
+    ) -> "PG2":
+        """Builds a model from a preset's name, or from a folder with its weights.
+
+        Args:
+            preset: one of `presets.DATASETS`, which starts from random weights; or a
+                run folder, of `pg2_tf.train` or of `save_to_preset`. Stage 2 of a
+                folder that has only stage 1 starts from that G1.
+            stage: 1 or 2. Default: the folder's last stage, or the variant's.
+            variant: one of `config.VARIANTS`. Default: the folder's, or `G1+G2+D`.
+            profile: `paper` or `authors`. Default: the folder's, or `paper`.
+            training: changes of the preset's `TrainConfig`, such as
+                `learning_rate=1e-4`.
+
+        Raises:
+            InputError: the folder has no run, or another variant or profile.
+            ValueError: a value that is not allowed.
+        """
+        folder = None if preset in presets.DATASETS else RunFolder(preset)
+        config = _run_config(str(preset), folder, variant=variant, profile=profile)
+        if stage is None:
+            stages = config.recipe.stages
+            stage = folder.latest_stage().number if folder else stages[-1]
+        options = presets.preset(
+            config.dataset, profile=config.profile, variant=config.variant
+        ).stage(stage)
+        model = cls(config, dataclasses.replace(options, **training))
+        if folder:
+            model._load(folder)
+        return model
+
+    def _load(self, folder: RunFolder) -> None:
+        stage = folder.stage(self.train_config.stage)
+        if stage.checkpoints() or stage.number == 1:
+            load_weights(self.networks(), stage)
+        else:
+            load_weights(Networks(self.generator1), folder.stage(1))
+        self.reset_averages()
+
+    def save_to_preset(self, preset_dir: str | Path) -> None:
+        """Writes the weights as a run folder.
+
+        `from_preset`, `pg2_tf.load` and the commands read it, and a training can start
+        from it. It holds the weights that make images, moving averages where there are
+        any, and D's. `save` writes the optimizers as well, to continue a training.
+
+        Args:
+            preset_dir: a new folder, or one to add this model's stage to.
+
+        Raises:
+            InputError: the folder holds another run, or a training of this stage.
+        """
+        folder = RunFolder(preset_dir)
+        stage = folder.stage(self.train_config.stage)
+        if stage.options():
+            raise InputError(f"{stage.path}: holds a training; use another folder")
+        folder.claim(self.run_config)
+        checkpoint_files.write(
+            tf.train.Checkpoint(**weights_of(self.generating_networks())),
+            stage.checkpoint_dir,
+            step=0,
+        )
+
+    def export(self, filepath: str | Path, **options: Any) -> None:
+        """Writes a SavedModel as `pg2_tf.export` does, as the next version.
+
+        Args:
+            filepath: folder of the model; each version is a folder in it.
+            options: none; the signatures are always the same.
+        """
+        if options:
+            raise ValueError(f"export() does not take {', '.join(options)}")
+        model = PoseTransfer(
+            self.generating_networks(),
+            self.run_config,
+            stage=self.train_config.stage,
+            step=int(self.optimizer.iterations) if self.compiled else 0,
+        )
+        card = describe(
+            model,
+            RunFolder(filepath),
+            weights="ema" if self.averages else "last",
+            precision=self.train_config.precision,
+        )
+        export_saved_model(model, filepath, version=next_version(filepath), card=card)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -315,6 +424,27 @@ def build(config: RunConfig, training: TrainConfig, *, folder: RunFolder) -> PG2
         model.reset_averages()
     model.compile()
     return model
+
+
+def _run_config(
+    preset: str, folder: RunFolder | None, *, variant: str | None, profile: str | None
+) -> RunConfig:
+    if folder is None:
+        profile, variant = profile or "paper", variant or DEFAULT_VARIANT
+        model = presets.preset(preset, profile=profile, variant=variant).model
+        return RunConfig(preset, profile, model, variant)
+    if not folder.path.exists():
+        raise InputError(
+            f"{preset}: no such preset or folder; the presets are "
+            f"{', '.join(presets.DATASETS)}"
+        )
+    config = folder.require_config()
+    for name, value in (("variant", variant), ("profile", profile)):
+        if value not in (None, getattr(config, name)):
+            raise InputError(
+                f"{preset}: has {name} {getattr(config, name)}, not {value}"
+            )
+    return config
 
 
 def _copy(network: keras.Model) -> keras.Model:

@@ -84,7 +84,7 @@ def train_stage(
             _claim(folder, stage, config, training, data_dir)
         pg2 = build(config, training, folder=folder)
         stepper = Stepper(pg2)
-        order = {
+        order: dict[str, Any] = {
             "batch_size": training.batch_size // workers.count,
             "seed": training.seed,
             "own_batch": pg2.takes_two_batches,
