@@ -25,7 +25,8 @@ from pg2_tf.paper.figures import layout
 from pg2_tf.paper.table1 import plan as plans
 from pg2_tf.paper.table1 import report
 from pg2_tf.paper.table1.estimate import Cost, Estimator
-from pg2_tf.paper.table1.plan import SCALES, Plan
+from pg2_tf.paper.table1.plan import Plan
+from pg2_tf.paper.table1.rows import SCALES, lambda_rows, variant_rows
 from pg2_tf.paper.table1.steps import Step
 from pg2_tf.paper.user_study.page import PARTICIPANTS
 from preprocessing.dataset import records
@@ -92,7 +93,7 @@ def main() -> None:
         dataset,
         data_dir=data_dir,
         out=out,
-        rows=plans.lambda_rows(weights) if weights else plans.variant_rows(variants),
+        rows=lambda_rows(weights) if weights else variant_rows(variants),
         scale=scale,
         profile=_PROFILE.value,
         num_pairs=min(_NUM_PAIRS.value, max(1, test["pairs"])),
