@@ -14,7 +14,7 @@ from pg2_tf.data import pairs
 from pg2_tf.data.dataset import read_split
 from pg2_tf.evaluation.folders import image_name
 from pg2_tf.inference.pose_transfer import PoseTransfer
-from pg2_tf.paper.figures import columns, lambda_scores, layout, mask_process
+from pg2_tf.paper.figures import columns, comparison, lambda_scores, layout
 from pg2_tf.paper.figures.lambda_scores import Score
 from preprocessing.images import image_files as images
 from preprocessing.images import masks
@@ -101,7 +101,7 @@ def test_mask_process_shows_the_steps_of_the_training_masks(
     # As the PNG has them: pypdf misreads some pictures of one bit a pixel.
     page = images.read(tmp_path / "figure_3.png")
     planned = layout.plan(
-        mask_process.HEADINGS, image_size=(32, 32), width=6.875, arrows=True
+        comparison.MASK_HEADINGS, image_size=(32, 32), width=6.875, arrows=True
     )
     (height, width), top = planned.cell, planned.top
     scale = height // 32
@@ -309,12 +309,12 @@ def test_unusable_flags_are_one_line(run, people_dir, bad, capsys):
         ({}, "--runs is needed"),
         ({"figure": "lambda"}, "--runs is needed"),
         ({"figure": 5, "runs": run}, "--generated is needed"),
-        ({"figure": 3, "runs": run}, "--runs: only for --figure=4 or 5 or lambda"),
-        ({"runs": run, "name": "a"}, "--name: only for --figure=3"),
-        ({"runs": run, "generated": "a=b"}, "--generated: only for --figure=5"),
-        ({"runs": run, "scores": "a=b"}, "--scores: only for --figure=lambda"),
-        ({"runs": run, "pairs": "p", "num_pairs": 3}, "--num_pairs: not with --pairs"),
-        ({"runs": f"{run},{run}"}, "--runs: whole is there twice"),
+        ({"figure": 3, "runs": run}, "--runs requires --figure=4 or 5 or lambda"),
+        ({"runs": run, "name": "a"}, "--name requires --figure=3"),
+        ({"runs": run, "generated": "a=b"}, "--generated requires --figure=5"),
+        ({"runs": run, "scores": "a=b"}, "--scores requires --figure=lambda"),
+        ({"runs": run, "pairs": "p", "num_pairs": 3}, "--num_pairs excludes --pairs"),
+        ({"runs": f"{run},{run}"}, "--runs: the label whole appears twice"),
         ({"runs": f"={run}"}, f"--runs={'='}{run}: expected LABEL=PATH"),
         ({"runs": "label="}, "--runs=label=: expected LABEL=PATH"),
         ({"figure": 3, "name": "me.jpg"}, "--name=me.jpg: no image of this split"),
@@ -352,8 +352,8 @@ def test_unusable_runs_of_lambda_are_one_line(
     for changes, message in (
         ({"runs": run}, "stage2: has no options.json"),
         ({"runs": f"{ten},{tmp_path / 'copy'}"}, "both were trained with lambda 10"),
-        ({"runs": f"{ten}@1"}, "stage 1 of G1+G2+D was not trained against D"),
-        ({"runs": ten, "scores": "b=c"}, "--scores=b=...: no run is called so"),
+        ({"runs": f"{ten}@1"}, "stage 1 of G1+G2+D was not trained with D"),
+        ({"runs": ten, "scores": "b=c"}, "--scores=b=...: no run has this label"),
         ({"runs": f"a={ten}", "scores": "a=c.json"}, "c.json: cannot be read"),
         ({"runs": f"a={ten}", "scores": f"a={bad}/text.json"}, "text.json: not JSON"),
     ):
@@ -366,7 +366,7 @@ def test_run_of_another_size_is_refused(people_dir, tmp_path, capsys):
     model = dataclasses.replace(config.model, image_size=(64, 32))
     run = make_run(tmp_path / "run", config=dataclasses.replace(config, model=model))
     line = error_of(capsys, people_dir, tmp_path / "out", runs=run)
-    assert "run: makes images of 64x32, those of the data set are 32x32" in line
+    assert "run: generates images of 64x32, the data set has 32x32" in line
 
 
 def test_missing_matplotlib_is_one_line(people_dir, run, tmp_path, capsys, monkeypatch):

@@ -1,23 +1,23 @@
-"""Scores of runs against the lambda that they were trained with."""
+"""Scores of runs by the lambda that they were trained with."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pg2_tf.paper.figures import style
+from pg2_tf.paper.figures import layout
 from pg2_tf.paper.figures.columns import Run
+from preprocessing.system.content import read_json
 from preprocessing.system.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 METRICS = {"ssim": "SSIM", "mask_ssim": "mask-SSIM"}
-# Whose scores a file's are, the first that it has.
+# Scores are those of the first of these images in the file.
 _IMAGES = ("refined", "coarse", "generated")
 _HEIGHT = 2.3
-# From this ratio on, lambdas are spread by their logarithms.
+# Lambdas with at least this ratio get a logarithmic axis.
 _WIDE = 10
 
 
@@ -25,8 +25,8 @@ class Score(NamedTuple):
     """A score of a run.
 
     Attributes:
-        mean: over its images.
-        interval: lower and upper edge of where the mean is, or None if not known.
+        mean: mean over the images.
+        interval: lower and upper bound of the mean, or None if unknown.
     """
 
     mean: float
@@ -39,22 +39,22 @@ def collect(
     """Reads scores and sorts them by lambda.
 
     Args:
-        runs: that were scored.
-        files: `scores.json` of `pg2_tf.evaluate`, or such a file of one's own, by the
-            label of the run; see `read_scores`.
+        runs: scored runs.
+        files: paths of `scores.json` by the label of the run; see `read_scores`.
 
     Returns:
         The scores by lambda, then by metric.
 
     Raises:
-        InputError: a label is no run's, or a file cannot be used.
+        InputError: no run has the label, or a file cannot be used.
     """
     labels = {run.label: run for run in runs}
     scores = {}
     for label, path in files.items():
         if label not in labels:
             raise InputError(
-                f"--scores={label}=...: no run is called so, only {', '.join(labels)}"
+                f"--scores={label}=...: no run has this label; there are "
+                f"{', '.join(labels)}"
             )
         scores[labels[label].l1_weight()] = read_scores(path)
     return dict(sorted(scores.items()))
@@ -64,22 +64,17 @@ def read_scores(path: Path) -> dict[str, Score]:
     """Reads SSIM and mask-SSIM from a file of scores.
 
     Args:
-        path: JSON with `means`: by image, one of `refined`, `coarse` or `generated`,
-            and by metric, `ssim` and `mask_ssim`; and perhaps `interval`, likewise,
-            two numbers each. Whatever else the file holds is passed over.
+        path: JSON with `means` by image (`refined`, `coarse` or `generated`) and metric
+            (`ssim`, `mask_ssim`), and perhaps `interval` likewise, two numbers each.
+            Other content is ignored.
 
     Returns:
-        Those of the two metrics that are there.
+        The scores of those of the two metrics that the file has.
 
     Raises:
         InputError: the file cannot be read, or has neither.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error})") from error
+    content = read_json(path)
     means = _entry(content, "means")
     image = next((name for name in _IMAGES if _entry(means, name)), "")
     intervals = _entry(_entry(content, "interval"), image)
@@ -106,8 +101,8 @@ def draw(scores: Mapping[float, Mapping[str, Score]]) -> "Figure":
         metric for metric in METRICS if any(metric in each for each in scores.values())
     ]
     weights = list(scores)
-    with style.styled():
-        figure = style.new_figure(style.COLUMNS_WIDTHS["single"], _HEIGHT)
+    with layout.styled():
+        figure = layout.new_figure(layout.COLUMNS_WIDTHS["single"], _HEIGHT)
         panels = figure.subplots(len(metrics), 1, sharex=True, squeeze=False)[:, 0]
         for panel, metric in zip(panels, metrics, strict=True):
             known = [weight for weight in weights if metric in scores[weight]]
