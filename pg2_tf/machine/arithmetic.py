@@ -77,6 +77,20 @@ def operations(
     return counted
 
 
+def forward_operations(networks: Networks, *, batch_size: int) -> Counter[Operation]:
+    """Returns the operations that generate images with G1, and G2 where there is one.
+
+    Args:
+        networks: networks of the stage.
+        batch_size: number of images.
+    """
+    counted: Counter[Operation] = Counter()
+    for network in (networks.generator1, networks.generator2):
+        if network is not None:
+            counted += _passes(network, batch_size, trained=False)
+    return counted
+
+
 def predicted_bytes(
     networks: Networks, training: TrainConfig, *, batch_size: int
 ) -> dict[str, int]:

@@ -12,8 +12,9 @@ from pg2_tf.data import examples
 from pg2_tf.data.examples import Examples
 from pg2_tf.evaluation.metrics import images as metrics
 from pg2_tf.inference.exported import LoadedLite
+from pg2_tf.inference.inputs import Images
 from pg2_tf.inference.loading import Model
-from pg2_tf.inference.pose_transfer import Images, PoseTransfer
+from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.machine import ceiling, isolated
 from pg2_tf.machine.memory import PeakMemory
 from pg2_tf.serving import tflite

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from pg2_tf.posing import pose_files, target_poses
+from pg2_tf.posing import target_poses
 from pg2_tf.serving.remote import Endpoint, RemoteModel, ServerError
 from preprocessing.images import framing as fitting
 from preprocessing.images import image_files as images
@@ -101,7 +101,7 @@ def write(
     size = model.image_size
     photo = images.read(request.image)
     source = fitting.fit_image(photo, fitting.fit(photo.shape[:2], size))
-    pose = pose_files.read(request.pose, pose_size or size, size)
+    pose = target_poses.read_fitted_pose(request.pose, pose_size or size, size)
     made = model(source[None], pose[None])
     image = made.get("refined", made.get("coarse"))
     if image is None or image.shape != (1, *size, 3):
