@@ -18,8 +18,9 @@ from pg2_tf.model.config import VARIANTS
 from pg2_tf.model.networks import build_networks
 from pg2_tf.paper.table1 import estimate, plan, report
 from pg2_tf.paper.table1 import steps as table_steps
-from pg2_tf.paper.table1.plan import SCALES, Plan, Scale, lambda_rows, variant_rows
+from pg2_tf.paper.table1.plan import Plan
 from pg2_tf.paper.table1.report import TABLE_1
+from pg2_tf.paper.table1.rows import SCALES, Scale, lambda_rows, variant_rows
 from pg2_tf.runs.run_folder import RunFolder
 from preprocessing.system.errors import InputError
 
