@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from pg2_tf.model import presets
-from pg2_tf.model.config import PRECISIONS, VARIANTS
+from pg2_tf.model.config import PRECISIONS, PROFILES, VARIANTS
 from pg2_tf.paper.user_study.page import PARTICIPANTS
 from preprocessing.system import command, host
 from preprocessing.system.errors import InputError
@@ -34,7 +33,8 @@ if TYPE_CHECKING or command.will_run():
     from pg2_tf.paper.table1 import plan as plans
     from pg2_tf.paper.table1 import report
     from pg2_tf.paper.table1.estimate import Cost, Estimator
-    from pg2_tf.paper.table1.plan import SCALES, Plan
+    from pg2_tf.paper.table1.plan import Plan
+    from pg2_tf.paper.table1.rows import SCALES, lambda_rows, variant_rows
     from pg2_tf.paper.table1.steps import Step
     from preprocessing.dataset import records
 
@@ -50,7 +50,7 @@ _DATASET = flags.DEFINE_enum("dataset", None, ["market1501", "deepfashion"], "Pr
 _PROFILE = flags.DEFINE_enum(
     "profile",
     "paper",
-    presets.PROFILES,
+    PROFILES,
     "paper: as the paper says; authors: as the released code behaves.",
 )
 _DATA_DIR = flags.DEFINE_string(
@@ -98,7 +98,7 @@ def main() -> None:
         dataset,
         data_dir=data_dir,
         out=out,
-        rows=plans.lambda_rows(weights) if weights else plans.variant_rows(variants),
+        rows=lambda_rows(weights) if weights else variant_rows(variants),
         scale=scale,
         profile=_PROFILE.value,
         num_pairs=min(_NUM_PAIRS.value, max(1, test["pairs"])),

@@ -150,9 +150,9 @@ _OPTIONS: dict[str, flags.FlagHolder] = {
     "identity": flags.DEFINE_enum(
         "identity",
         None,
-        ["item", "item_colour"],
-        "deepfashion: whether an identity is an item of clothing (the default), or an "
-        "item in one colour.",
+        ["item_colour", "item"],
+        "deepfashion: pair images of an item in one colour (item_colour, the default), "
+        "or of an item in any colours. A drawn split holds out whole items.",
     ),
     "split": flags.DEFINE_enum(
         "split",

@@ -146,7 +146,13 @@ class Builder:
         for entry, shard, index in zip(entries, shards, pairs, strict=True):
             entry.update(records.write_pairs(self.out, shard.stem, index))
         splits = report.summarize([shard.split for shard in shards], entries, images)
-        described = report.describe(self.settings, splits, self._index, self.notes)
+        described = report.describe(
+            self.settings,
+            splits,
+            self._index,
+            self.notes,
+            expected=self._source.expected,
+        )
         files.write_text(self.out / REPORT, described + "\n")
         files.write_json(
             self.out / records.MANIFEST, self._manifest(splits, fingerprint)
