@@ -19,8 +19,7 @@ from absl import flags
 
 from pg2_tf.evaluation import protocols
 from pg2_tf.evaluation.measures import Measures, Sources
-from pg2_tf.model import presets
-from pg2_tf.model.config import PRECISIONS, VARIANTS
+from pg2_tf.model.config import PRECISIONS, PROFILES, VARIANTS
 from pg2_tf.paper.figures import layout
 from pg2_tf.paper.table1 import plan as plans
 from pg2_tf.paper.table1 import report
@@ -45,7 +44,7 @@ _DATASET = flags.DEFINE_enum("dataset", None, ["market1501", "deepfashion"], "Pr
 _PROFILE = flags.DEFINE_enum(
     "profile",
     "paper",
-    presets.PROFILES,
+    PROFILES,
     "paper: as the paper says; authors: as the released code behaves.",
 )
 _DATA_DIR = flags.DEFINE_string(

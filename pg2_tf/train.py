@@ -22,6 +22,7 @@ from pg2_tf.model import presets
 from pg2_tf.model.config import (
     DEFAULT_VARIANT,
     DISCRIMINATOR_NORMS,
+    PROFILES,
     VARIANTS,
     RunConfig,
     TrainConfig,
@@ -58,7 +59,7 @@ _RUN_DIR = flags.DEFINE_string(
 _PROFILE = flags.DEFINE_enum(
     "profile",
     None,
-    presets.PROFILES,
+    list(PROFILES),
     "paper: as the paper says; authors: as the released code behaves. Default: the "
     "run folder's, else paper.",
 )
