@@ -2,8 +2,8 @@
 
 Version 0.1 with AlexNet: both images pass the five convolutions of AlexNet (Krizhevsky
 2014, in torchvision's version). At each position the features after each ReLU are
-normalised to length 1; their squared differences, weighted by channel, are averaged over
-the positions and summed over the five layers. Equal images have distance 0.
+normalised to length 1; their squared differences, weighted by channel, are averaged
+over the positions and summed over the five layers. Equal images have distance 0.
 """
 
 import zipfile

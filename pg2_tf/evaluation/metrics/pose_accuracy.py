@@ -1,8 +1,8 @@
 """PCKh: share of a target pose's keypoints that are detected in a generated image.
 
-Counted as in PATN's calPCKH_market.py and calPCKH_fashion.py (Zhu et al. 2019), but with
-poses from MoveNet instead of OpenPose. Compare the values with each other and with those
-of the real target images, not with published ones.
+Counted as in PATN's calPCKH_market.py and calPCKH_fashion.py (Zhu et al. 2019), but
+with poses from MoveNet instead of OpenPose. Compare the values with each other and with
+those of the real target images, not with published ones.
 """
 
 import hashlib
