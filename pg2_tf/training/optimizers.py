@@ -3,7 +3,6 @@
 from typing import TypeAlias
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from pg2_tf.model.config import TrainConfig
@@ -49,6 +48,8 @@ class FusedAdam(keras.optimizers.Adam):
             variable: the weight, float32.
             learning_rate: a scalar.
         """
+        import tensorflow as tf  # Here: the schedules serve Keras on JAX too.
+
         index = self._get_variable_index(variable)
         step = tf.cast(self.iterations.value, tf.float32) + 1.0
         tf.raw_ops.ResourceApplyAdam(
