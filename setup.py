@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(
-    r'__version__ = "(.+)"', (HERE / "pg2_tf" / "__init__.py").read_text()
+    r'__version__ = "(.+)"', (HERE / "preprocessing" / "__init__.py").read_text()
 )[1]
 
 setup(
@@ -23,6 +23,7 @@ setup(
         "pg2_tf": ["py.typed"],
         "preprocessing": ["py.typed"],
         "pg2_tf.paper.user_study": ["page.html", "page.css", "page.js"],
+        "pg2_tf.inference": ["models/*"],
         "pg2_tf.webpage": ["*.html", "*.css", "*.js"],
     },
     install_requires=[
@@ -32,7 +33,9 @@ setup(
         "numpy>=2.0,<3",
         "opencv-python-headless>=5,<6",
         "pandas>=2.2",
+        "pillow>=11",
         "scikit-image>=0.25",
+        "scipy>=1.14",
         "tensorboard>=2.20,<2.22",
         "tensorflow>=2.20,<2.22",
         "tqdm>=4.66",

@@ -8,18 +8,22 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from preprocessing import __version__
+
 if TYPE_CHECKING:
     # The same names for type checkers and editors.
-    pass
-
-__version__ = "0.1.0"
+    from pg2_tf.posing.transfer import load
+    from preprocessing.system.errors import InputError
 
 # Must be set before TensorFlow is imported; errors still show.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-__all__ = ["__version__"]
+__all__ = ["InputError", "__version__", "load"]
 # The module that defines each public name.
-_PUBLIC: dict[str, str] = {}
+_PUBLIC: dict[str, str] = {
+    "InputError": "preprocessing.system.errors",
+    "load": "pg2_tf.posing.transfer",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -62,8 +62,8 @@ _SOURCE = flags.DEFINE_enum(
 _ROOT = flags.DEFINE_string(
     "root", None, "Folder of images. Default: people are drawn."
 )
-_POSES = flags.DEFINE_list(
-    "poses", [], "Their poses, as for preprocessing.build. Default: those in --root."
+_POSES = command.define_paths(
+    "poses", "Their poses, as for preprocessing.build. Default: those in --root."
 )
 _DATA_DIR = flags.DEFINE_string(
     "data_dir",

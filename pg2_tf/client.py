@@ -1,10 +1,10 @@
-r"""Asks a model on TensorFlow Serving to put the person of a photo into a pose.
+r"""Generates images with a model on TensorFlow Serving.
 
     python -m pg2_tf.client --server=localhost:8500 --model=market1501 \
         --image=photo.jpg --pose=pose.json --out=out.png
 
-`--server=HOST:8500` speaks gRPC, `--server=http://HOST:8501` REST. A server that asks
-for a token gets the one in --token_file, or in the environment variable PG2_TOKEN.
+`--server=HOST:8500` uses gRPC, `--server=http://HOST:8501` uses REST. The token comes
+from --token_file, or from the environment variable PG2_TOKEN.
 """
 
 import logging
@@ -14,10 +14,10 @@ from pathlib import Path
 
 from absl import flags
 
-from pg2_tf.posing import pose_files
-from pg2_tf.serving import answers
-from pg2_tf.serving.connection import connect
-from pg2_tf.serving.endpoint import MOST_RETRIES, Endpoint
+from pg2_tf.posing import target_poses
+from pg2_tf.serving import requests
+from pg2_tf.serving.remote import MOST_RETRIES, Endpoint
+from pg2_tf.serving.requests import connect
 from preprocessing.images import image_files as images
 from preprocessing.system import command
 from preprocessing.system.errors import InputError
@@ -29,71 +29,71 @@ _SERVER = flags.DEFINE_string(
 )
 _MODEL = flags.DEFINE_string("model", None, "Name of the model on the server.")
 _VERSION = flags.DEFINE_integer(
-    "version", None, "Of the model. Default: the server's choice.", lower_bound=1
+    "version", None, "Model version. Default: the server's choice.", lower_bound=1
 )
-_LABEL = flags.DEFINE_string("label", None, "Of the version: stable, canary, ...")
-_IMAGE = flags.DEFINE_list(
-    "image", [], "Photos of one person each, or folders of them, separated by commas."
+_LABEL = flags.DEFINE_string("label", None, "Version label, such as stable or canary.")
+_IMAGE = command.define_paths(
+    "image", "Photos of one person each, or folders, separated by commas."
 )
-_POSE = flags.DEFINE_list(
-    "pose", [], "Pose JSON files of an image each, or folders of them, likewise."
+_POSE = command.define_paths(
+    "pose", "Pose files of one person each, or folders, separated by commas."
 )
 _POSE_SIZE = flags.DEFINE_string(
     "pose_size",
     None,
-    "HEIGHTxWIDTH of the images that the poses were found in. Default: the model's.",
+    "HEIGHTxWIDTH of the images that the poses belong to. Default: the model's.",
 )
 _OUT = flags.DEFINE_string(
     "out",
     None,
-    "A .png for one photo and one pose. Otherwise a folder: PHOTO.png for one pose, "
-    "PHOTO_POSE.png for many.",
+    "A .png file for one photo and one pose. Otherwise a folder, with PHOTO.png for "
+    "one pose and PHOTO_POSE.png for several.",
 )
 _CONCURRENCY = flags.DEFINE_integer(
-    "concurrency", 4, "Requests under way at once.", lower_bound=1, upper_bound=64
+    "concurrency", 4, "Number of concurrent requests.", lower_bound=1, upper_bound=64
 )
 _TIMEOUT = flags.DEFINE_float(
     "timeout",
     30.0,
-    "Seconds for an answer: over gRPC with all attempts, over REST for each.",
+    "Seconds to wait for an answer: in total over gRPC, for each attempt over REST.",
     lower_bound=0.001,
 )
 _RETRIES = flags.DEFINE_integer(
     "retries",
     3,
-    "How often what the server has no room for just now (UNAVAILABLE; HTTP 429, 502, "
-    "503) is asked again.",
+    "Number of retries while the server is overloaded (UNAVAILABLE; HTTP 429, 502, "
+    "503).",
     lower_bound=0,
     upper_bound=MOST_RETRIES,
 )
 _TLS = flags.DEFINE_boolean(
-    "tls", False, "Encrypt gRPC; --ca and --cert say so too, https:// for REST."
+    "tls", False, "Encrypt gRPC. Implied by --ca and --cert; for REST use https://."
 )
 _CA = flags.DEFINE_string(
-    "ca", None, "PEM file of the authorities to trust. Default: the system's."
+    "ca", None, "PEM file of trusted certificate authorities. Default: the system's."
 )
-_CERT = flags.DEFINE_string("cert", None, "PEM file: the client's certificate.")
-_KEY = flags.DEFINE_string("key", None, "PEM file: the certificate's key.")
+_CERT = flags.DEFINE_string("cert", None, "PEM file of the client's certificate.")
+_KEY = flags.DEFINE_string("key", None, "PEM file of the certificate's key.")
 _TOKEN_FILE = flags.DEFINE_string(
-    "token_file", None, f"File of the bearer token. Default: the variable {_TOKEN}."
+    "token_file", None, f"File with the bearer token. Default: the variable {_TOKEN}."
 )
 
 
 def main() -> None:
-    """Checks the flags, asks for every photo in every pose, and writes the answers."""
-    # It warns of every attempt; the last one's answer is told below.
+    """Checks the flags, generates every photo in every pose, and writes the images."""
+    # urllib3 logs every attempt; the error of the last one is reported below.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     out = Path(command.required("out", _OUT.value))
     for name, values in (("image", _IMAGE.value), ("pose", _POSE.value)):
         command.required(name, ",".join(values))
-    wanted = answers.plan(_photos(), pose_files.find(_POSE.value), out)
+    wanted = requests.plan(_photos(), target_poses.find_pose_files(_POSE.value), out)
     size = (
         command.parse_size("pose_size", _POSE_SIZE.value) if _POSE_SIZE.value else None
     )
     model = connect(_endpoint())
-    failed = answers.write_all(
+    failed = requests.write_all(
         wanted,
-        lambda request: answers.write(request, model, pose_size=size),
+        lambda request: requests.write(request, model, pose_size=size),
         concurrency=_CONCURRENCY.value,
     )
     for _, error in failed[1:]:
@@ -110,7 +110,7 @@ def _photos() -> list[Path]:
         inside = sorted(path.iterdir()) if path.is_dir() else [path]
         found = [p for p in inside if not path.is_dir() or _is_image(p)]
         if not found:
-            raise InputError(f"{path}: no image in this folder")
+            raise InputError(f"{path}: no image found in this folder")
         photos += found
     return photos
 
@@ -144,7 +144,7 @@ def _token() -> str | None:
             raise InputError(f"{path}: cannot be read as text") from error
     token = token.strip()
     if not token.isascii() or not token.isprintable() or (path and not token):
-        raise InputError(f"{path or _TOKEN}: holds no token of printable ASCII")
+        raise InputError(f"{path or _TOKEN}: the token must be printable ASCII")
     return token or None
 
 

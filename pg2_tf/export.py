@@ -13,28 +13,28 @@ from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.model.config import PRECISIONS
 from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.runs.weights_flag import define_weights
-from pg2_tf.serving import model_card, warm_up
-from pg2_tf.serving.lite_flags import LiteFlags
-from pg2_tf.serving.saved_model import export_saved_model, next_version
+from pg2_tf.serving import warm_up
+from pg2_tf.serving.lite_export import LiteFlags
+from pg2_tf.serving.saved_model import describe, export_saved_model, next_version
 from preprocessing.system import command
 from preprocessing.system.errors import InputError
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Run folder of a trained model.")
 _OUT = flags.DEFINE_string(
-    "out", None, "Folder of the model; the version is a folder in it."
+    "out", None, "Folder of the model. Each version is a folder in it."
 )
 _STAGE = flags.DEFINE_enum(
-    "stage", None, ["1", "2"], "Which stage. Default: the last one of the variant."
+    "stage", None, ["1", "2"], "Stage to export. Default: the last one of the variant."
 )
 _WEIGHTS = define_weights()
 _PRECISION = flags.DEFINE_enum(
     "precision",
     "float32",
     PRECISIONS,
-    "What the layers compute in; weights, inputs and outputs are the same in both.",
+    "Precision of the layers; weights, inputs and outputs stay the same.",
 )
 _VERSION = flags.DEFINE_integer(
-    "version", None, "Of the model. Default: the next one.", lower_bound=1
+    "version", None, "Version number. Default: the next one.", lower_bound=1
 )
 _LITE = LiteFlags()
 _OVERWRITE = command.define_overwrite()
@@ -55,8 +55,8 @@ def main() -> None:
     last = model.config.recipe.stages[-1]
     if model.stage != last and not _STAGE.value:
         raise InputError(
-            f"{run_dir}: has no stage {last} yet, which is what is served; "
-            f"--stage={model.stage} serves what there is"
+            f"{run_dir}: stage {last} is not trained yet; export stage {model.stage} "
+            f"with --stage={model.stage}"
         )
     if version is not None:
         _write_saved_model(model, RunFolder(run_dir), out, version)
@@ -66,26 +66,24 @@ def main() -> None:
 def _write_saved_model(
     model: PoseTransfer, folder: RunFolder, out: Path, version: int
 ) -> None:
-    card = model_card.describe(
-        model, folder, weights=_WEIGHTS.value, precision=_PRECISION.value
-    )
+    card = describe(model, folder, weights=_WEIGHTS.value, precision=_PRECISION.value)
     place = export_saved_model(model, out, version=version, card=card)
     print(
         f"{place}: stage {model.stage}, step {model.step:,}, {_PRECISION.value}; "
         "serving_default, encoded, raw"
     )
     if not warm_up.is_possible():
-        print("no requests to warm it up: they need pip install 'pg2-tf[serving]'")
+        print("no warm-up requests: they need pip install 'pg2-tf[serving]'")
 
 
 def _version(out: Path) -> int:
     if _VERSION.value is None:
         if _OVERWRITE.value and not _LITE.is_asked_for:
-            raise InputError("--overwrite is of a --version, which was not given")
+            raise InputError("--overwrite requires --version")
         return next_version(out)
     place = out / str(_VERSION.value)
     if place.exists() and not _OVERWRITE.value:
-        raise InputError(f"{place}: is there; give another --version, or --overwrite")
+        raise InputError(f"{place}: exists; use another --version, or --overwrite")
     return _VERSION.value
 
 

@@ -46,9 +46,8 @@ _SEED = flags.DEFINE_integer(
 )
 _OVERWRITE = command.define_overwrite()
 _KEY = flags.DEFINE_string("key", None, "score: the key that make wrote.")
-_ANSWERS = flags.DEFINE_list(
+_ANSWERS = command.define_paths(
     "answers",
-    [],
     "score: files of answers, JSON or CSV, or folders of them, separated by commas.",
 )
 

@@ -2,5 +2,7 @@
 
 import os
 
-# TensorFlow's start-up messages would drown the report; errors still show.
+__version__ = "0.1.0"
+
+# Hides TensorFlow's start-up messages; errors still show.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

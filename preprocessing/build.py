@@ -38,9 +38,8 @@ _WORKERS = flags.DEFINE_integer(
 )
 
 # Poses.
-_POSES = flags.DEFINE_list(
+_POSES = command.define_paths(
     "poses",
-    [],
     "Files of poses, or folders of them, separated by commas: annotation CSVs, JSON of "
     "OpenPose, COCO, AlphaPose or MMPose, the released code's all_peaks_dic_*.p. "
     "Default: those found beside the images.",

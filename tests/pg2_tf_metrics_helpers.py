@@ -6,7 +6,7 @@ import tarfile
 import numpy as np
 import tensorflow as tf
 
-from pg2_tf.evaluation.metrics.inception_graph import NAME
+from pg2_tf.evaluation.metrics.inception import NAME
 
 SIDE = 29
 FEATURES = 16

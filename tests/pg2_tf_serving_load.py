@@ -24,8 +24,8 @@ import tensorflow as tf
 from pg2_tf_helpers import random_poses
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from pg2_tf.serving.connection import connect
-from pg2_tf.serving.endpoint import Endpoint, ServerError
+from pg2_tf.serving.remote import Endpoint, ServerError
+from pg2_tf.serving.requests import connect
 from pg2_tf.serving.saved_model import next_version
 from preprocessing.images import image_files
 from preprocessing.system.errors import InputError

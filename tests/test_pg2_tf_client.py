@@ -9,8 +9,8 @@ import tensorflow as tf
 from pg2_tf_helpers import command_error, make_run, random_poses, run_command
 
 from pg2_tf.inference.pose_transfer import PoseTransfer
-from pg2_tf.serving.connection import connect
-from pg2_tf.serving.endpoint import Endpoint
+from pg2_tf.serving.remote import Endpoint
+from pg2_tf.serving.requests import connect
 from pg2_tf.serving.saved_model import export_saved_model
 from preprocessing.images import image_files as images
 from preprocessing.poses.formats import openpose
@@ -269,7 +269,7 @@ def test_a_model_of_another_kind_is_said_to_be_one(files, tmp_path, capsys):
         for protocol in PROTOCOLS:
             flags = flags_for(other, protocol, files, tmp_path / "out.png")
             error = refused(capsys, *flags)
-            assert "people is no model that pg2_tf.export wrote" in error
+            assert "people was not exported by pg2_tf.export" in error
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -288,7 +288,7 @@ def test_answers_of_one_name_are_refused_before_anything_is_asked(
     flags = flags_for(server, "grpc", files, tmp_path / "out", image=photos)
     assert "rename one" in refused(capsys, *flags)
     flags = flags_for(server, "grpc", files, tmp_path / "out.png", image=photos)
-    assert "one file for many images" in refused(capsys, *flags)
+    assert "a file cannot hold several images" in refused(capsys, *flags)
     assert server.asked == 0
 
 
@@ -301,7 +301,7 @@ def test_unusable_flags_are_one_line(server, files, tmp_path, capsys):
         ({"image": None}, "--image is needed"),
         ({"pose": None}, "--pose is needed"),
         ({"out": None}, "--out is needed"),
-        ({"image": tmp_path}, "no image in this folder"),
+        ({"image": tmp_path}, "no image found in this folder"),
         ({"ca": tmp_path / "none.pem"}, "none.pem: no such file"),
         ({"cert": tmp_path / "none.pem"}, "--cert and --key"),
         ({"token_file": tmp_path / "none"}, "none: cannot be read"),
@@ -399,5 +399,5 @@ def test_a_token_does_not_travel_in_the_clear(files, tmp_path, capsys, address):
     changes = {"server": address, "token_file": tmp_path / "token"}
     flags = flags_for(None, None, files, tmp_path / "out.png", **changes)
     error = refused(capsys, *flags)
-    assert "encrypted connection only" in error
+    assert "a token needs an encrypted connection" in error
     assert "a-secret" not in error

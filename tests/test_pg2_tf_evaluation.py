@@ -2,19 +2,21 @@
 
 import dataclasses
 import json
+import signal
 
 import numpy as np
 import pandas as pd
 import pytest
-from pg2_tf_helpers import command_error, make_run, run_command
+import tensorflow as tf
+from pg2_tf_helpers import command_error, make_run, run_command, run_script
 
 from pg2_tf.data.dataset import read_split
 from pg2_tf.data.pairs import draw_pairs
 from pg2_tf.evaluation import scoring as evaluation
 from pg2_tf.evaluation.measures import Measures, Sources
 from pg2_tf.evaluation.metrics import images as metrics
+from pg2_tf.evaluation.models import ModelImages, model_checksum
 from pg2_tf.evaluation.protocols import PROTOCOLS
-from pg2_tf.evaluation.runs import RunImages
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from preprocessing.images import image_files as images
 from preprocessing.images.masks import draw_mask
@@ -36,7 +38,13 @@ def split(people_dir):
 def evaluate(out, model, split, positions, *, chosen=_METRICS, protocol="corrected"):
     protocol = PROTOCOLS[protocol]
     return evaluation.evaluate(
-        RunImages(model, split, positions, protocol=protocol),
+        ModelImages(
+            model,
+            split,
+            positions,
+            protocol=protocol,
+            checksum=model_checksum(model, out),
+        ),
         Measures(chosen, protocol=protocol, sources=Sources()),
         out=out,
         record={},
@@ -189,6 +197,122 @@ def test_parts_of_other_pairs_or_weights_are_not_taken(
     pd.testing.assert_frame_equal(result.table, expected.table)
 
 
+def killed(flags, *, batches):
+    """Runs the command and kills it when it has scored some batches of 4 pairs."""
+    script = """
+import os, signal, sys
+from pg2_tf import evaluate
+from pg2_tf.evaluation import scoring
+from preprocessing.system import command
+
+write, left = scoring._Progress.write, [int(sys.argv.pop(1))]
+
+def dies(*arguments):
+    write(*arguments)
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+scoring._AT_ONCE = 4
+scoring._Progress.write = dies
+command.run(evaluate.main)
+"""
+    result = run_script(script, batches, *flags, wait=False)
+    result.communicate(timeout=300)
+    assert result.returncode == -signal.SIGKILL
+
+
+def test_scores_of_another_model_are_not_resumed(
+    capsys, tmp_path, run, people_dir, monkeypatch
+):
+    """Run A killed half-way, then run B of the same step into the same folder."""
+    monkeypatch.setattr(evaluation, "_AT_ONCE", 4)
+    other = make_run(tmp_path / "other", seed=1)
+    given = (f"--data_dir={people_dir}", "--split=train", "--num_pairs=12")
+    out = tmp_path / "out"
+    killed((f"--run_dir={run}", *given, f"--out={out}"), batches=2)
+    assert (out / ".evaluation" / "00001.npz").exists()
+    flags = (f"--run_dir={other}", *given)
+    result = run_command(capsys, MODULE, *flags, f"--out={out}")
+    assert result.status == 0, result.err
+    line = f"{out}: starting afresh; the interrupted evaluation there had other weights"
+    assert result.out.count(line) == 1
+    alone = tmp_path / "alone"
+    result = run_command(capsys, MODULE, *flags, f"--out={alone}")
+    assert "starting afresh" not in result.out
+    for name in ("pairs.csv", "scores.json"):
+        assert (out / name).read_bytes() == (alone / name).read_bytes()
+    first = tmp_path / "first"
+    run_command(capsys, MODULE, f"--run_dir={run}", *given, f"--out={first}")
+    checksums = {
+        json.loads((place / "scores.json").read_text())["model_checksum"]
+        for place in (out, first)
+    }
+    assert len(checksums) == 2
+
+
+def test_other_data_of_the_same_names_is_not_resumed(tmp_path, run, split):
+    """Shards whose images were exchanged, with the same names and pairs."""
+    exchanged = dataclasses.replace(split, images=tf.Variable(split.images[::-1]))
+    posed = dataclasses.replace(split, keypoints=split.keypoints[::-1])
+    model = PoseTransfer.load(run)
+    found = [
+        ModelImages(model, each, [0, 1], protocol=PROTOCOLS["corrected"], checksum="")
+        for each in (split, exchanged, posed)
+    ]
+    assert found[0].rows() == found[1].rows()
+    checksums = [images.describe()["pairs_checksum"] for images in found]
+    assert len(set(checksums)) == 3
+
+
+def test_saved_images_of_another_evaluation_are_replaced(
+    capsys, tmp_path, run, people_dir
+):
+    flags = (f"--run_dir={run}", f"--data_dir={people_dir}", "--split=train")
+    flags += ("--num_pairs=4", "--save_images", f"--out={tmp_path}")
+    names = []
+    for seed in (0, 0, 1):
+        result = run_command(capsys, MODULE, *flags, f"--seed={seed}")
+        assert result.status == 0, result.err
+        assert ("replacing the images of another" in result.out) == (seed == 1)
+        names.append({path.name for path in (tmp_path / "images/target").iterdir()})
+    assert names[0] == names[1] != names[2]
+    assert len(names[2]) == 4
+    (tmp_path / "images" / ".fingerprint").unlink()
+    error = command_error(capsys, MODULE, *flags)
+    assert f"{tmp_path / 'images'}: holds files that this evaluation did not" in error
+    assert {path.name for path in (tmp_path / "images/target").iterdir()} == names[2]
+
+
+def test_exported_model_scores_like_its_run(capsys, tmp_path, run, people_dir):
+    given = (f"--data_dir={people_dir}", "--split=train", "--num_pairs=6")
+    export = tmp_path / "exported"
+    result = run_command(
+        capsys,
+        "pg2_tf.export",
+        f"--run_dir={run}",
+        f"--out={export}",
+        "--tflite=float32",
+    )
+    assert result.status == 0, result.err
+    models = {"run": run, "saved": export, "lite": next(export.rglob("*.tflite"))}
+    scores = {}
+    for name, model in models.items():
+        out = tmp_path / name
+        result = run_command(capsys, MODULE, f"--model={model}", *given, f"--out={out}")
+        assert result.status == 0, result.err
+        scores[name] = json.loads((out / "scores.json").read_text())
+        assert scores[name]["stage"] == 2
+    for name in ("saved", "lite"):
+        found, expected = (scores[each]["means"]["refined"] for each in (name, "run"))
+        assert found["ssim"] == pytest.approx(expected["ssim"], abs=2e-3)
+        assert found["l1"] == pytest.approx(expected["l1"], abs=0.1)
+    flags = (f"--model={export}", *given, f"--out={tmp_path / 'a'}")
+    error = command_error(capsys, MODULE, *flags, "--protocol=authors")
+    assert "this protocol truncates values, an exported model rounds them" in error
+    assert "--out is needed" in command_error(capsys, MODULE, *flags[:-1])
+
+
 def test_command_scores_a_run_and_says_how(capsys, tmp_path, run, people_dir):
     result = run_command(
         capsys,
@@ -241,9 +365,9 @@ def test_listed_pairs_are_scored_in_their_order(
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        ((), "either --run_dir or --generated is needed"),
-        (("--run_dir=a", "--generated=b"), "either --run_dir or --generated"),
-        (("--mask=masks",), "--mask: goes with --generated, which was not given"),
+        ((), "either --model or --generated is needed"),
+        (("--run_dir=a", "--generated=b"), "either --model or --generated"),
+        (("--mask=masks",), "--mask requires --generated"),
         (("--metrics=sim",), "--metrics=sim: protocol corrected has ssim, psnr"),
         (("--metrics=lpips",), "--metrics=lpips: needs --lpips_alexnet"),
         (("--protocol=gfla",), "32x32: the protocol's SSIM has a window of 51"),

@@ -238,7 +238,7 @@ def damage_twice(place):
         (damage_image, (), "made/ben.png: cannot be decoded as an image"),
         (damage_folder, (), "made: has no images; allowed are .jpg"),
         (damage_names, (), "no image there has the name of one in"),
-        (damage_twice, (), "ben.png: another image of that name is there, ben.jpg"),
+        (damage_twice, (), "ben.png: ben.jpg has the same name without suffix"),
         (None, ("--target={}/none",), "none: no such folder"),
         (
             None,
@@ -251,10 +251,14 @@ def damage_twice(place):
             ("--mask=", "--metrics=mask_ssim"),
             "needs masks; give --mask or --poses",
         ),
-        (None, ("--metrics=fid", "--fid_reference=train"), "is of a run"),
+        (
+            None,
+            ("--metrics=fid", "--fid_reference=train"),
+            "--fid_reference=train requires --model",
+        ),
         (None, ("--protocol=gfla",), "window of 51 pixels"),
-        (None, ("--mask_of=source",), "--mask_of: goes with --run_dir, which was not"),
-        (None, ("--split=train",), "--split: goes with --run_dir"),
+        (None, ("--mask_of=source",), "--mask_of requires --model"),
+        (None, ("--split=train",), "--split requires --model"),
     ],
 )
 def test_bad_input_is_one_clear_line(capsys, folders, damage, flags, expected):

@@ -11,12 +11,13 @@ from preprocessing_estimation_helpers import box_model
 
 from pg2_tf.data.dataset import read_split
 from pg2_tf.evaluation.metrics import images as image_metrics
-from pg2_tf.evaluation.metrics.inception import (
-    Inception,
+from pg2_tf.evaluation.metrics.distributions import (
     Statistics,
     frechet_distance,
     inception_score,
+    kernel_distance,
 )
+from pg2_tf.evaluation.metrics.inception import Inception
 from pg2_tf.evaluation.metrics.lpips import Lpips
 from pg2_tf.evaluation.metrics.pose_accuracy import PoseAccuracy
 from preprocessing.images import image_files as images
@@ -58,7 +59,7 @@ def flags_of(run, data, out, **more):
 def test_scores_are_those_of_the_networks_given(
     capsys, tmp_path, run, people_dir, networks
 ):
-    more = {"metrics": "is,mask_is,fid,lpips,pckh", "save_images": True, **networks}
+    more = {"metrics": "is,mask_is,fid,kid,lpips,pckh", "save_images": True, **networks}
     flags = flags_of(run, people_dir, tmp_path, **more)
     result = run_command(capsys, MODULE, *flags)
     assert result.status == 0, result.err
@@ -83,6 +84,11 @@ def test_scores_are_those_of_the_networks_given(
     expected = frechet_distance(of_made, of_targets)
     assert scores["fid"] == pytest.approx(expected, rel=1e-4)
 
+    distance, spread = kernel_distance(pool, inception.features(targets)[0], seed=0)
+    assert scores["kid"] == pytest.approx(distance, rel=1e-4)
+    assert content["std"]["refined"]["kid"] == pytest.approx(spread, rel=1e-2, abs=1e-9)
+    assert "fid" not in content["means"]["target"]
+
     lpips = Lpips.load(networks["lpips_alexnet"], networks["lpips_linear"])
     np.testing.assert_allclose(table["refined_lpips"], lpips(made, targets), rtol=1e-4)
     measure = PoseAccuracy.load(networks["pose_model"])
@@ -100,6 +106,71 @@ def saved(place, table, name):
     paths = sorted((place / "images" / name).rglob("*.png"))
     assert len(paths) == len(table)
     return np.stack([images.read(path) for path in paths])
+
+
+def test_precomputed_statistics_give_the_same_distances(
+    capsys, tmp_path, run, people_dir, networks
+):
+    """FID and KID of images, of statistics written of them, and of others' format."""
+    graph = networks["inception_graph"]
+    saved_to = tmp_path / "real.npz"
+
+    def scores_with(name, *more, metrics="fid,kid"):
+        given = {"metrics": metrics, "inception_graph": graph}
+        flags = flags_of(run, people_dir, tmp_path / name, **given)
+        result = run_command(capsys, MODULE, *flags, *more)
+        assert result.status == 0, result.err
+        return json.loads((tmp_path / name / "scores.json").read_text())
+
+    images = scores_with(
+        "images", "--fid_reference=train", f"--save_statistics={saved_to}"
+    )
+    again = scores_with("statistics", f"--fid_reference={saved_to}")
+    assert again["means"] == images["means"]
+    assert again["fid_reference_checksum"] == files.sha256(saved_to)
+    with np.load(saved_to) as content:
+        arrays = {name: content[name] for name in content.files}
+    assert arrays["features"].shape == (12, 16)
+    np.testing.assert_allclose(arrays["mu"], arrays["features"].mean(axis=0), rtol=1e-5)
+    covariance = np.cov(arrays["features"], rowvar=False)
+    np.testing.assert_allclose(arrays["sigma"], covariance, rtol=1e-4, atol=1e-9)
+
+    # As pytorch-fid writes them: mu and sigma alone.
+    other = tmp_path / "other.npz"
+    np.savez(other, mu=arrays["mu"], sigma=arrays["sigma"])
+    alone = scores_with("other", f"--fid_reference={other}", metrics="fid")
+    fid = alone["means"]["refined"]["fid"]
+    assert fid == pytest.approx(images["means"]["refined"]["fid"], rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "metrics", "expected"),
+    [
+        ({"features": None}, "kid", "has no array features"),
+        ({"mu": None}, "fid", "has no array mu; needed: mu, sigma"),
+        ({"sigma": np.ones(16)}, "fid", "needed are mu [C] and sigma [C, C], found"),
+        ({"mu": np.full(16, np.nan)}, "fid", "not finite numbers"),
+        ({"inception": np.array("abc")}, "fid", "statistics of another Inception"),
+        ({"mu": np.array([print] * 16)}, "fid", "not a readable .npz file"),
+    ],
+)
+def test_statistics_that_do_not_fit_are_refused(
+    capsys, tmp_path, run, people_dir, networks, change, metrics, expected
+):
+    arrays = {
+        "mu": np.zeros(16),
+        "sigma": np.eye(16),
+        "features": np.zeros((3, 16), np.float32),
+        **change,
+    }
+    path = tmp_path / "real.npz"
+    np.savez(path, **{name: a for name, a in arrays.items() if a is not None})
+    given = {"metrics": metrics, "inception_graph": networks["inception_graph"]}
+    flags = flags_of(run, people_dir, tmp_path / "out", **given)
+    error = command_error(capsys, MODULE, *flags, f"--fid_reference={path}")
+    assert error.startswith(f"error: {path}: ") or f"{path}: " in error
+    assert expected in error
+    assert not (tmp_path / "out").exists()
 
 
 def test_lpips_needs_both_files(capsys, tmp_path, run, people_dir, networks):

@@ -12,7 +12,7 @@ from pg2_tf_helpers import TINY, command_error, make_run, run_command, tiny_conf
 
 from pg2_tf.data import pairs
 from pg2_tf.data.dataset import read_split
-from pg2_tf.evaluation.saving import image_name
+from pg2_tf.evaluation.folders import image_name
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.paper.figures import columns, lambda_scores, layout, mask_process
 from pg2_tf.paper.figures.lambda_scores import Score

@@ -18,9 +18,7 @@ LOADED = {
     f"pg2_tf.evaluation.metrics.{name}"
     for name in (
         "inception",
-        "inception_graph",
         "lpips",
-        "torch_files",
         "pose_accuracy",
     )
 }
@@ -105,10 +103,7 @@ def test_pure_modules_know_neither_data_nor_training_nor_serving():
 def test_networks_and_losses_do_not_need_tensorflow():
     packages = [f"pg2_tf.{part}" for part in PURE]
     # The Inception of 2015 is a graph of TensorFlow.
-    graph = {
-        "pg2_tf.evaluation.metrics.inception",
-        "pg2_tf.evaluation.metrics.inception_graph",
-    }
+    graph = {"pg2_tf.evaluation.metrics.inception"}
     assert_never(modules_within(packages) - graph, ["tensorflow"])
 
 

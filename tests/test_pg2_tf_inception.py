@@ -5,12 +5,14 @@ import pytest
 from pg2_tf_metrics_helpers import CLASSES, FEATURES, SIDE, arrays, frozen_graph
 from scipy.linalg import sqrtm
 
-from pg2_tf.evaluation.metrics.inception import (
-    Inception,
+from pg2_tf.evaluation.metrics.distributions import (
+    KID_SUBSET_SIZE,
     Statistics,
     frechet_distance,
     inception_score,
+    kernel_distance,
 )
+from pg2_tf.evaluation.metrics.inception import Inception
 from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
@@ -91,7 +93,7 @@ def test_loading_names_the_file_its_checksum_and_other_sizes(graph_path, capsys)
     assert loaded.checksum == files.sha256(graph_path)
     printed = capsys.readouterr().out
     assert f"Inception: {graph_path}, SHA-256 {loaded.checksum}" in printed
-    assert "16 features and 10 classes, not 2,048 and 1,008" in printed
+    assert "16 features and 10 classes instead of 2,048 and 1,008" in printed
 
 
 def load_error(path):
@@ -252,3 +254,48 @@ def test_distances_that_do_not_exist_are_refused():
         frechet_distance(some, statistics(correlated(9, 3, seed=0)))
     with pytest.raises(ValueError, match=r"features \(2, 3\), needed \[N, 4\]"):
         some.update(np.ones((2, 3)))
+
+
+def mmd_by_definition(a, b):
+    """Returns the unbiased squared MMD, term by term (Gretton et al. 2012, eq. 3)."""
+
+    def kernel(x, y):
+        return (sum(p * q for p, q in zip(x, y, strict=True)) / len(x) + 1) ** 3
+
+    def within(these):
+        count = len(these)
+        terms = [
+            kernel(these[i], these[j])
+            for i in range(count)
+            for j in range(count)
+            if i != j
+        ]
+        return sum(terms) / (count * (count - 1))
+
+    across = [kernel(x, y) for x in a for y in b]
+    return within(a) + within(b) - 2 * sum(across) / len(across)
+
+
+def test_kernel_distance_of_few_images_is_the_definition():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(9, 5)), rng.normal(1, 1, size=(9, 5))
+    mean, deviation = kernel_distance(a, b, seed=0)
+    assert mean == pytest.approx(mmd_by_definition(a.tolist(), b.tolist()), rel=1e-12)
+    assert deviation == pytest.approx(0, abs=1e-12)
+    many = kernel_distance(a, np.concatenate([b, b + 1e-9]), seed=0)
+    assert many[1] > 0
+
+
+def test_kernel_distance_is_unbiased_and_grows_with_the_difference():
+    rng = np.random.default_rng(1)
+    real = rng.normal(size=(3 * KID_SUBSET_SIZE, 8)).astype(np.float32)
+    again = rng.normal(size=(3 * KID_SUBSET_SIZE, 8)).astype(np.float32)
+    same, spread = kernel_distance(again, real, seed=0)
+    assert abs(same) < 3 * spread
+    shifted = [kernel_distance(again + by, real, seed=0)[0] for by in (0.2, 0.4)]
+    assert 10 * abs(same) < shifted[0] < shifted[1]
+    assert kernel_distance(again, real, seed=0) == (same, spread)
+    with pytest.raises(ValueError, match="KID needs at least 2"):
+        kernel_distance(again[:1], real, seed=0)
+    with pytest.raises(ValueError, match="features"):
+        kernel_distance(again[:, :4], real, seed=0)

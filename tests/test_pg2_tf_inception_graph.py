@@ -7,7 +7,7 @@ import pytest
 from pg2_tf_metrics_helpers import archive, frozen_graph
 from preprocessing_fetching_helpers import served, url, url_of_nobody
 
-from pg2_tf.evaluation.metrics import inception_graph
+from pg2_tf.evaluation.metrics import inception
 from pg2_tf.evaluation.metrics.inception import Inception
 from preprocessing.system.errors import InputError
 
@@ -28,7 +28,7 @@ def server():
 def refused(cache, address):
     """Returns the line that says why nothing was fetched; nothing is left behind."""
     with pytest.raises(InputError) as error:
-        inception_graph.fetch(cache, url=address)
+        inception.fetch(cache, url=address)
     line = str(error.value)
     assert "\n" not in line
     assert line.startswith(f"{address}: ")
@@ -43,7 +43,7 @@ def test_fetched_once_into_the_cache_with_its_checksum_shown(
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     address = url(server, "/inception.tgz")
-    monkeypatch.setattr(inception_graph, "URL", address)
+    monkeypatch.setattr(inception, "URL", address)
     first = Inception.load(None)
     printed = capsys.readouterr().out
     assert f"fetching {address}\n" in printed
@@ -64,7 +64,7 @@ def test_fetched_once_into_the_cache_with_its_checksum_shown(
 
 
 def test_a_given_path_is_not_fetched(tmp_path, monkeypatch):
-    monkeypatch.setattr(inception_graph, "URL", url_of_nobody())
+    monkeypatch.setattr(inception, "URL", url_of_nobody())
     (tmp_path / "mine.pb").write_bytes(frozen_graph())
     Inception.load(tmp_path / "mine.pb")
 
@@ -74,7 +74,7 @@ def test_a_given_path_is_not_fetched(tmp_path, monkeypatch):
     [
         ("/missing.tgz", "cannot be fetched (HTTP Error 404"),
         ("/cut/inception.tgz", "100 bytes read"),
-        ("/other.tgz", "has no classify_image_graph_def.pb in it and was not kept"),
+        ("/other.tgz", "does not contain classify_image_graph_def.pb and was not kept"),
         ("/broken.tgz", "is no whole .tgz archive"),
         ("/page.tgz", "(18 bytes) is no whole .tgz archive"),
     ],
@@ -89,7 +89,7 @@ def test_without_network_it_says_what_to_run(tmp_path):
 
 def test_a_damaged_graph_in_the_cache_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    path = tmp_path / "pg2_tf" / inception_graph.NAME
+    path = tmp_path / "pg2_tf" / inception.NAME
     path.parent.mkdir()
     path.write_bytes(frozen_graph()[:-200])
     with pytest.raises(InputError, match="no frozen TensorFlow graph") as error:

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from pg2_tf_metrics_helpers import CONVOLUTIONS, alexnet_weights, linear_weights
-from pg2_tf_torch_helpers import state_dict
 
 from pg2_tf.evaluation.metrics.lpips import Lpips
 from preprocessing.system import files
@@ -14,11 +13,11 @@ ALEXNET, LINEAR = alexnet_weights(), linear_weights()
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory):
-    """The weights as files of PyTorch: AlexNet's and the linear ones."""
+    """The weights as files: AlexNet's and the linear ones."""
     place = tmp_path_factory.mktemp("lpips")
-    alexnet, linear = place / "alexnet.pth", place / "alex.pth"
-    alexnet.write_bytes(state_dict({**ALEXNET, "classifier.1.bias": np.ones(9)}))
-    linear.write_bytes(state_dict(LINEAR, older=True))
+    alexnet, linear = place / "alexnet.npz", place / "alex.npz"
+    np.savez(alexnet, **ALEXNET, **{"classifier.1.bias": np.ones(9)})
+    np.savez(linear, **LINEAR)
     return alexnet, linear
 
 
@@ -87,15 +86,9 @@ def test_more_images_than_fit_at_once_keep_their_order(lpips):
         np.testing.assert_allclose(found[index], alone[0], rtol=1e-5)
 
 
-def test_npz_of_the_same_names_gives_the_same(lpips, tmp_path, paths):
-    np.savez(tmp_path / "alexnet.npz", **ALEXNET)
-    np.savez(tmp_path / "linear.npz", **LINEAR)
-    again = Lpips.load(tmp_path / "alexnet.npz", tmp_path / "linear.npz")
-    images, targets = random_images(2, (32, 32)), random_images(2, (32, 32), seed=1)
-    np.testing.assert_array_equal(again(images, targets), lpips(images, targets))
+def test_checksums_are_those_of_the_files(lpips, paths):
     expected = dict(zip(("alexnet", "linear"), map(files.sha256, paths), strict=True))
     assert lpips.checksums == expected
-    assert again.checksums != expected
 
 
 def load_error(*paths):
@@ -116,9 +109,40 @@ def test_files_that_are_not_these_weights_are_refused(paths, tmp_path):
     assert line.startswith(f"{path}: its lin2.model.1.weight is [1, 512, 1, 1], needed")
     assert line.endswith("[1, 384, 1, 1]")
     path.write_bytes(path.read_bytes()[:50])
-    assert load_error(alexnet, path).startswith(f"{path}: no readable .npz of arrays")
+    assert load_error(alexnet, path).startswith(
+        f"{path}: not a readable .npz of arrays"
+    )
     np.savez(path, a=np.array([print], dtype=object))
-    assert load_error(alexnet, path).startswith(f"{path}: no readable .npz of arrays")
+    assert load_error(alexnet, path).startswith(
+        f"{path}: not a readable .npz of arrays"
+    )
+
+
+def test_file_of_pytorch_is_refused_with_its_conversion(paths, tmp_path):
+    """The line's command gives the arrays that a dictionary of tensors holds."""
+
+    class Tensor:
+        def __init__(self, array):
+            self.array = array
+
+        def numpy(self):
+            return self.array
+
+    class Torch:
+        @staticmethod
+        def load(path, **options):
+            assert options == {"map_location": "cpu", "weights_only": True}
+            return {name: Tensor(array) for name, array in LINEAR.items()}
+
+    path = tmp_path / "alex.pth"
+    path.write_bytes(b"a pickle")
+    line = load_error(paths[0], path)
+    assert line.startswith(f"{path}: convert it to .npz, with PyTorch: numpy.savez(")
+    conversion = line.split("PyTorch: ")[1].replace("FILE", str(tmp_path / "alex"))
+    eval(conversion, {"numpy": np, "torch": Torch})
+    again = Lpips.load(paths[0], tmp_path / "alex.npz")
+    images = random_images(2, (32, 32))
+    assert (again(images, images[::-1]) > 0).all()
 
 
 @pytest.mark.parametrize(

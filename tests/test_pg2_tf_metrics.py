@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, uniform_filter
 
-from pg2_tf.evaluation.limb_mask import draw_limb_mask
 from pg2_tf.evaluation.metrics import images as metrics
+from pg2_tf.evaluation.protocols import draw_limb_mask
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """The exported SavedModel: what its three signatures take and give."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -50,6 +52,68 @@ def test_version_is_a_folder_and_nothing_else_is_left(place):
     assert place.name == "3"
     assert [path.name for path in place.parent.iterdir()] == ["3"]
     assert (place / "saved_model.pb").exists()
+
+
+_OTHER_TENSORFLOW = """
+import sys
+import numpy as np, tensorflow as tf
+loaded = tf.saved_model.load(sys.argv[1])
+given = np.load(sys.argv[2], allow_pickle=True)
+made = {}
+for name in ("serving_default", "encoded", "raw"):
+    inputs = {k.split("/")[1]: given[k] for k in given if k.startswith(name + "/")}
+    inputs = {k: tf.constant(v.tolist() if v.dtype == object else v)
+              for k, v in inputs.items()}
+    for key, value in loaded.signatures[name](**inputs).items():
+        made[name + "/" + key] = value.numpy()
+np.savez(sys.argv[3], **made)
+print(tf.__version__)
+"""
+
+
+@pytest.mark.skipif(
+    not os.environ.get("PG2_OTHER_TENSORFLOW"),
+    reason="PG2_OTHER_TENSORFLOW names no Python of another TensorFlow",
+)
+def test_another_tensorflow_gives_the_same_images(place, tmp_path):
+    """TensorFlow Serving is built on an older TensorFlow than the one that exports.
+
+    PG2_OTHER_TENSORFLOW holds the Python executables of environments with other
+    TensorFlow versions, separated by colons.
+    """
+    poses, pixels = random_poses(2), photos(2)
+    content = np.array([image_files.encode_png(image) for image in pixels], object)
+    heatmaps = np.stack([draw_heatmaps(pose, size=(32, 32)) for pose in poses])
+    np.savez(
+        tmp_path / "in.npz",
+        **{
+            "serving_default/image": pixels,
+            "serving_default/keypoints": poses,
+            "encoded/image_bytes": content,
+            "encoded/keypoints": poses,
+            "raw/image": pixels.astype(np.float32) / 127.5 - 1,
+            "raw/heatmaps": heatmaps.astype(np.float32) * 2 - 1,
+        },
+    )
+
+    def run(python):
+        out = tmp_path / "out.npz"
+        command = [python, "-c", _OTHER_TENSORFLOW, place, tmp_path / "in.npz", out]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        with np.load(out, allow_pickle=True) as made:
+            return done.stdout.strip(), dict(made)
+
+    own, expected = run(sys.executable)
+    for python in os.environ["PG2_OTHER_TENSORFLOW"].split(":"):
+        version, made = run(python)
+        assert version != own
+        assert set(made) == set(expected)
+        for name, value in made.items():
+            if name == "encoded/refined_png":
+                assert value.tolist() == expected[name].tolist()
+            else:
+                np.testing.assert_allclose(value, expected[name], atol=1e-5)
 
 
 def test_next_version_is_one_more_than_the_largest(tmp_path):

@@ -49,9 +49,9 @@ def pose_in(height, width):
         ((2, 32, 32, 3), (2, 17, 3), r"keypoints: shape \[2 17 3\], needed \[B, 18, 3"),
         ((2, 32, 32, 3), (2, 18, 2), r"keypoints: shape \[2 18 2\], needed"),
         ((2, 32, 32, 3), (18, 3), r"keypoints: shape \[18 3\], needed"),
-        ((2, 32, 32, 3), (3, 18, 3), "image: a batch of 2, keypoints: of 3"),
-        ((1, 32, 32, 3), (2, 18, 3), "image: a batch of 1, keypoints: of 2"),
-        ((0, 32, 32, 3), (0, 18, 3), "image: a batch of 0, .* at least 1"),
+        ((2, 32, 32, 3), (3, 18, 3), "image: batch size 2, keypoints: batch size 3"),
+        ((1, 32, 32, 3), (2, 18, 3), "image: batch size 1, keypoints: batch size 2"),
+        ((0, 32, 32, 3), (0, 18, 3), "image: batch size 0, .* at least 1"),
         ((2, 64, 32, 3), (2, 18, 3), r"image: shape \[2 64 32 3\], needed \[B, 32, 32"),
         ((2, 32, 32, 1), (2, 18, 3), r"image: shape \[2 32 32 1\], needed"),
     ],
@@ -71,7 +71,7 @@ def test_raw_and_encoded_refuse_other_shapes_too(loaded):
     with pytest.raises(tf.errors.InvalidArgumentError, match="heatmaps: shape"):
         raw(image=tf.zeros((1, 32, 32, 3)), heatmaps=tf.zeros((1, 32, 32, 17)))
     content = tf.constant([images.encode_png(photo(32, 32))])
-    with pytest.raises(tf.errors.InvalidArgumentError, match="keypoints: of 2"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="keypoints: batch size 2"):
         encoded(image_bytes=content, keypoints=tf.zeros((2, 18, 3)))
 
 
@@ -95,8 +95,62 @@ def test_a_session_runs_and_checks_the_graph_as_the_eager_functions_do(loaded, p
         for one, other in zip(answer, eager, strict=True):
             pixels = [images.decode(png, name="").astype(int) for png in (one, other)]
             assert np.abs(pixels[0] - pixels[1]).max() <= 1
-        with pytest.raises(tf.errors.InvalidArgumentError, match="keypoints: of 1"):
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match="keypoints: batch size 1"
+        ):
             session.run(made, dict(zip(fed, (content, poses[:1]), strict=True)))
+
+
+# === Values ===
+
+
+def raw_inputs(image=(-1.0, 1.0), heatmaps=(-1.0, 1.0)):
+    """Inputs of the signature `raw`, each half of one value and half of another."""
+    made = {}
+    for name, channels, (low, high) in (
+        ("image", 3, image),
+        ("heatmaps", 18, heatmaps),
+    ):
+        values = np.full((1, 32, 32, channels), low, np.float32)
+        values[:, :16] = high
+        made[name] = tf.constant(values)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"image": (0.0, 1.0)}, r"image: values from \[0 1\], .*looks like \[0, 1\]"),
+        ({"image": (0.0, 255.0)}, r"image: values from \[0 255\], needed .*\[-1, 1\]"),
+        ({"image": (-1.0, np.nan)}, r"image: .*needed values in \[-1, 1\]"),
+        ({"heatmaps": (0.0, 1.0)}, r"heatmaps: values from \[0 1\], .*\[0, 1\]"),
+    ],
+)
+def test_raw_refuses_other_ranges(loaded, changed, message):
+    raw = loaded[1].signatures["raw"]
+    assert raw(**raw_inputs())["refined"].shape == (1, 32, 32, 3)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        raw(**raw_inputs(**changed))
+
+
+def test_keypoints_as_fractions_are_refused(loaded):
+    poses = random_poses(2)
+    fractions = poses / np.float32([32, 32, 1])
+    one = np.zeros((2, 18, 3), np.float32)
+    one[:, 0] = (0.5, 0.5, 1)
+    signatures = loaded[1].signatures
+    inputs = {
+        "serving_default": {"image": tf.zeros((2, 32, 32, 3), tf.uint8)},
+        "encoded": {"image_bytes": tf.constant([images.encode_png(photo(32, 32))] * 2)},
+    }
+    for name, image in inputs.items():
+        run = signatures[name]
+        for accepted in (poses, one):  # One keypoint in the corner may be right.
+            run(**image, keypoints=tf.constant(accepted))
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match=r"looks like fractions .*pixels"
+        ):
+            run(**image, keypoints=tf.constant(fractions))
 
 
 # === Sizes ===
@@ -157,9 +211,9 @@ def declared_png(height, width):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "neither a JPEG nor a PNG file"),
-        (b"no image", "neither a JPEG nor a PNG file"),
-        (b"GIF89a" + bytes(64), "neither a JPEG nor a PNG file"),
+        (b"", "not a JPEG or PNG file"),
+        (b"no image", "not a JPEG or PNG file"),
+        (b"GIF89a" + bytes(64), "not a JPEG or PNG file"),
         (images.encode_jpeg(photo(40, 40))[:60], "JPEG"),
         (images.encode_png(photo(40, 40))[:60], "PNG"),
         (declared_png(5001, 5000), "more than 25,000,000 pixels"),

@@ -10,8 +10,8 @@ from pg2_tf.data.dataset import read_split
 from pg2_tf.data.pipeline import PairSource
 from pg2_tf.evaluation import scoring as evaluation
 from pg2_tf.evaluation.measures import Measures, Sources
+from pg2_tf.evaluation.models import ModelImages
 from pg2_tf.evaluation.protocols import PROTOCOLS
-from pg2_tf.evaluation.runs import RunImages
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.model.networks import Networks, build_networks
 from pg2_tf.runs.checkpoint_files import step_of
@@ -48,7 +48,7 @@ def test_scores_are_those_of_an_evaluation(tmp_path, run, people_dir, stage):
     protocol = PROTOCOLS["corrected"]
     names = ("l1", "mask_l1", "ssim", "mask_ssim")
     scores = evaluation.evaluate(
-        RunImages(model, split, everything, protocol=protocol),
+        ModelImages(model, split, everything, protocol=protocol, checksum=""),
         Measures(names, protocol=protocol, sources=Sources()),
         out=tmp_path,
         record={},

@@ -135,4 +135,6 @@ def test_export_serves_the_last_stage_of_the_variant(runs, tmp_path, capsys):
     assert "stage 1, step 36" in done.out
     half = make_run(tmp_path / "half", stages=(1,))
     flags = [f"--run_dir={half}", f"--out={tmp_path / 'none'}"]
-    assert "has no stage 2 yet" in command_error(capsys, "pg2_tf.export", *flags)
+    assert "stage 2 is not trained yet" in command_error(
+        capsys, "pg2_tf.export", *flags
+    )

@@ -10,7 +10,6 @@ import pytest
 from pg2_tf_helpers import command_error, make_run
 from pg2_tf_webpage_helpers import SIZE, Echo, FirstStage, Seer, write_photo
 
-from pg2_tf.posing import motions
 from pg2_tf.posing import named_poses as named
 from pg2_tf.webpage import examples, joints, server
 from pg2_tf.webpage.handlers import Handlers
@@ -92,7 +91,7 @@ def test_a_photo_without_a_person_is_refused(handlers, tmp_path):
     path = write_photo(tmp_path / "wall.png", people=0)
     with pytest.raises(InputError, match=r"^wall.png: no person found in this photo"):
         handlers.find(path)
-    with pytest.raises(InputError, match=r"^wall.png: no person found in it"):
+    with pytest.raises(InputError, match=r"^wall.png: no person found, so"):
         handlers.read_pose(path)
 
 
@@ -105,7 +104,7 @@ def test_poses_come_from_photos_files_and_videos(handlers, tmp_path, drawn):
     photo = write_photo(tmp_path / "they.png", people=2)
     target, message = handlers.read_pose(photo)
     assert target.poses.shape == (1, 18, 3)
-    assert message == "they.png: 2 people, the largest one's pose"
+    assert message == "they.png: 2 people; the largest one's pose"
     path = tmp_path / "pose_keypoints.json"
     openpose.write_json(path, named.named_pose("sitting"))
     target, message = handlers.read_pose(path)
@@ -137,8 +136,8 @@ def test_a_sequence_comes_a_few_frames_at_a_time(handlers, drawn, tmp_path):
     path = tmp_path / "walk.gif"
     path.write_bytes(steps[-1].gif)
     rate, frames = video.read_frames(path, frames_per_second=60, most=99)
-    assert len(list(frames)) == motions.FRAMES
-    assert rate == pytest.approx(motions.FRAMES_PER_SECOND, rel=0.1)
+    assert len(list(frames)) == named.FRAMES
+    assert rate == pytest.approx(named.FRAMES_PER_SECOND, rel=0.1)
 
 
 def test_what_takes_too_long_is_broken_off(drawn):
@@ -190,10 +189,10 @@ def test_examples_are_people_of_the_models_size():
         assert all(kp.has_torso(found.person.pose_in_crop) for found in people)
 
 
-@pytest.mark.parametrize("name", motions.NAMES)
+@pytest.mark.parametrize("name", named.MOTIONS)
 def test_motions_stay_in_the_picture_and_begin_again_where_they_end(name):
-    poses = motions.motion(name)
-    assert poses.shape == (motions.FRAMES, 18, 3)
+    poses = named.motion(name)
+    assert poses.shape == (named.FRAMES, 18, 3)
     assert np.array_equal(kp.within(poses, named.SIZE), poses)
     found = kp.found(poses).all(axis=0)
     steps = np.abs(np.diff(poses[:, found, :2], axis=0)).max(axis=(1, 2))
@@ -203,7 +202,7 @@ def test_motions_stay_in_the_picture_and_begin_again_where_they_end(name):
 
 
 def test_a_motion_keeps_the_lengths_of_its_limbs_from_the_side():
-    poses = motions.motion("walk")
+    poses = named.motion("walk")
     knee, hip = (kp.INDEX[f"right_{joint}"] for joint in ("knee", "hip"))
     lengths = np.linalg.norm(poses[:, knee, :2] - poses[:, hip, :2], axis=1)
     assert np.ptp(lengths) < 0.1 * lengths.mean()

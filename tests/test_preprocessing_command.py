@@ -72,7 +72,7 @@ def test_a_fault_of_the_program_shows_itself(error):
 @pytest.mark.parametrize(("fault", "status"), [(None, 0), (InputError("bad"), 1)])
 def test_run_hands_the_status_to_the_shell(monkeypatch, fault, status):
     monkeypatch.setattr(sys, "argv", ["program"])
-    monkeypatch.setattr(app, "run", lambda main: main(["program"]))
+    monkeypatch.setattr(app, "run", lambda main, **_: main(["program"]))
     with pytest.raises(SystemExit) as end:
         command.run(raising(fault) if fault else lambda: None)
     assert end.value.code == status

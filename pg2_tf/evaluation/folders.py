@@ -1,14 +1,15 @@
-"""Images of any method, in folders, paired by name."""
+"""Folders of images: any method's images paired by name, and saved images."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from pg2_tf.evaluation.batches import Batch
+from pg2_tf.evaluation.measures import Batch
 from pg2_tf.evaluation.protocols import Protocol
 from preprocessing.images import drawing as pictures
 from preprocessing.images import image_files as images
@@ -17,6 +18,7 @@ from preprocessing.poses import pose_files as poses
 from preprocessing.poses.pose_files import Poses
 from preprocessing.sources.samples import Notes
 from preprocessing.sources.walking import image_files
+from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
 GENERATED = "generated"
@@ -25,21 +27,20 @@ _AT_ONCE = 64
 
 
 class FolderImages:
-    """Generated images beside their targets, and masks or poses where there are any.
+    """Generated images with their targets, and with masks or poses if available.
 
-    Files of different folders belong together where their names are the same but for
-    the suffix; a name may have folders in it.
+    Files of different folders are paired by their relative path without suffix.
 
     Args:
         generated, target: folders of images.
-        mask: folder of masks, grey images of 0 and 255 (or 0 and 1); None: drawn from
-            the poses, if these are given.
-        pose_files: of the targets, by the names of the images.
-        protocol: that says how masks are drawn.
+        mask: folder of masks, grey images of 0 and 255 (or 0 and 1). None: masks are
+            drawn from the poses, if given.
+        pose_files: pose files of the target images, by image name.
+        protocol: defines how masks are drawn.
 
     Raises:
-        InputError: a folder has no images, or two of one name but for the suffix; no
-            name is in both; a pair has no mask or pose; images differ in size.
+        InputError: a folder has no images, or two with the same name apart from the
+            suffix; the folders have no name in common; a pair has no mask.
     """
 
     image_names: tuple[str, ...] = (GENERATED,)
@@ -71,7 +72,8 @@ class FolderImages:
         self._masks = by_name(mask) if mask else None
         if self._masks is not None:
             self._require(self._masks, f"{mask}: has no mask for")
-        self._poses = Poses(list(pose_files)) if pose_files else None
+        self._pose_files = list(pose_files)
+        self._poses = Poses(self._pose_files) if pose_files else None
         self._protocol = protocol
         self.has_poses = self._poses is not None
         self.has_masks = self._masks is not None or self.has_poses
@@ -79,7 +81,7 @@ class FolderImages:
         self.size = (first.shape[0], first.shape[1])
 
     def __len__(self) -> int:
-        """Returns how many pairs there are."""
+        """Returns the number of pairs."""
         return len(self.names)
 
     def rows(self) -> list[dict[str, str]]:
@@ -96,11 +98,11 @@ class FolderImages:
         ]
 
     def batch(self, start: int, end: int) -> Batch:
-        """Returns the pairs at positions `start` to `end`, read now.
+        """Reads the pairs at positions `start` to `end`.
 
         Raises:
-            InputError: a file cannot be read or has another size; a mask has other
-                values than two; a pose is missing.
+            InputError: a file cannot be read or has another size; a mask has more than
+                two values; a pose is missing.
         """
         names = self.names[start:end]
         found = self._found(names)
@@ -111,23 +113,25 @@ class FolderImages:
                 )
             },
             targets=np.stack([read_sized(self._targets[n], self.size) for n in names]),
-            masks=self._mask_all(names, found),
+            masks=self._all_masks(names, found),
             poses=found,
         )
 
     def describe(self) -> dict[str, Any]:
-        """Returns a checksum of the names, lengths and times of the files."""
-        folders = (self._generated, self._targets, self._masks or {})
+        """Returns the folder, and a checksum of the files' contents and the poses."""
         digest = hashlib.sha256()
-        for name in self.names:
-            for path in [mine[name] for mine in folders if name in mine]:
-                status = path.stat()
-                line = f"{path} {status.st_size} {status.st_mtime_ns}\n"
-                digest.update(line.encode("utf-8", "surrogateescape"))
-        return {"folder": str(self._folder), "files": digest.hexdigest()}
+        for folder in (self._generated, self._targets, self._masks or {}):
+            for name in self.names:
+                if name in folder:
+                    digest.update(files.sha256(folder[name]).encode())
+        if self._poses is not None:
+            for start in range(0, len(self), _AT_ONCE):
+                found = self._found(self.names[start : start + _AT_ONCE])
+                digest.update(b"" if found is None else found.tobytes())
+        return {"folder": str(self._folder), "files_checksum": digest.hexdigest()}
 
     def sheet(self, positions: list[int]) -> np.ndarray:
-        """Returns a picture of pairs: generated and target."""
+        """Returns a picture of pairs: generated image and target."""
         batches = [self.batch(position, position + 1) for position in positions]
         columns = {
             GENERATED: [batch.images[GENERATED][0] for batch in batches],
@@ -136,7 +140,7 @@ class FolderImages:
         captions = [self.names[position] for position in positions]
         return pictures.sheet(columns, captions=captions)
 
-    def _mask_all(
+    def _all_masks(
         self, names: list[str], found: np.ndarray | None
     ) -> np.ndarray | None:
         if self._masks is not None:
@@ -166,7 +170,7 @@ class FolderImages:
             detection = self._poses.find(f"{name}{target.suffix}")
             pose = detections.choose(detection, self.size) if detection else None
             if pose is None:
-                raise InputError(f"{target}: has no pose in the files given")
+                raise InputError(f"{target}: the pose files have no pose of this image")
             found.append(pose)
         return np.stack(found)
 
@@ -177,11 +181,66 @@ class FolderImages:
             raise InputError(f"{message} {lacking[0]}{more}")
 
 
-def all_images(folder: str | Path, *, size: tuple[int, int]) -> Iterator[np.ndarray]:
-    """Yields all images of a folder, uint8 [B, H, W, 3] at a time, with progress.
+class SavedImages:
+    """Writes scored images: a folder for each name, and `target` and `mask`.
+
+    All images of a pair have the same file name, see `image_name`, so that `evaluate
+    --generated --target --mask` can score them again.
+
+    Args:
+        rows: names of each pair.
+        place: folder of the folders. Images that an evaluation with another
+            fingerprint wrote there are deleted.
+        fingerprint: checksum of everything that the images depend on.
 
     Raises:
-        InputError: one cannot be read, or is not of `size`.
+        InputError: two pairs have the same name, or the folder holds files that no
+            evaluation wrote.
+    """
+
+    def __init__(
+        self, rows: Sequence[dict[str, str]], place: Path, *, fingerprint: str
+    ):
+        self._place = place
+        self._names = [image_name(row.values()) for row in rows]
+        if len(set(self._names)) < len(self._names):
+            raise InputError(f"{place}: two pairs would have the same image name")
+        mark = place / ".fingerprint"
+        if place.exists() and not mark.exists() and any(place.iterdir()):
+            raise InputError(
+                f"{place}: holds files that this evaluation did not write; remove them "
+                "or give another --out"
+            )
+        if mark.exists() and mark.read_bytes() != fingerprint.encode():
+            print(f"{place}: replacing the images of another evaluation")
+            shutil.rmtree(place)
+        files.write_text(mark, fingerprint)
+
+    def write(self, start: int, batch: Batch) -> None:
+        """Writes the images of a batch that begins at position `start`."""
+        kinds = {**batch.images, "target": batch.targets}
+        if batch.masks is not None:
+            kinds["mask"] = np.repeat(255 * batch.masks[..., None], 3, axis=3)
+        for kind, shown in kinds.items():
+            for name, picture in zip(self._names[start:], shown, strict=False):
+                content = images.encode_png(picture)
+                files.write_bytes(self._place / kind / f"{name}.png", content)
+
+
+def image_name(names: Iterable[str]) -> str:
+    """Returns the file name of a pair's image, without suffix: `FROM_to_TO`.
+
+    Args:
+        names: names of source and target image; suffixes are dropped, `/` becomes `__`.
+    """
+    return "_to_".join(poses.default_key(name).replace("/", "__") for name in names)
+
+
+def all_images(folder: str | Path, *, size: tuple[int, int]) -> Iterator[np.ndarray]:
+    """Yields all images of a folder, uint8 [B, H, W, 3] each, with progress.
+
+    Raises:
+        InputError: an image cannot be read, or does not have `size`.
     """
     paths = list(by_name(folder).values())
     starts = range(0, len(paths), _AT_ONCE)
@@ -191,10 +250,10 @@ def all_images(folder: str | Path, *, size: tuple[int, int]) -> Iterator[np.ndar
 
 
 def read_sized(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """Reads an image that must be of `size`, uint8 [H, W, 3].
+    """Reads an image that must have `size`, uint8 [H, W, 3].
 
     Raises:
-        InputError: it cannot be read, or has another size.
+        InputError: the image cannot be read, or has another size.
     """
     image = images.read(path)
     if image.shape[:2] != size:
@@ -206,10 +265,10 @@ def read_sized(path: Path, size: tuple[int, int]) -> np.ndarray:
 
 
 def by_name(folder: str | Path) -> dict[str, Path]:
-    """Returns the images of a folder by their names without suffix, sorted.
+    """Returns the images of a folder by relative path without suffix, sorted.
 
     Raises:
-        InputError: no such folder, no image in it, or two of one name.
+        InputError: the folder is missing, has no image, or two with the same name.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -219,8 +278,8 @@ def by_name(folder: str | Path) -> dict[str, Path]:
         name = poses.default_key(path.relative_to(folder).as_posix())
         if name in found:
             raise InputError(
-                f"{path}: another image of that name is there, {found[name].name}; "
-                "images are paired by name without suffix"
+                f"{path}: {found[name].name} has the same name without suffix, by "
+                "which images are paired; rename one"
             )
         found[name] = path
     if not found:

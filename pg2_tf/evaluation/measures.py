@@ -1,41 +1,86 @@
-"""The metrics by name: of single images, and of all images together.
+"""Computes the chosen metrics of batches of images.
 
-A measure of single images gives a number for each, a column of the table; a measure of
-all images gives features of each, and one score in the end.
+A metric of single images gives a number for each image, a column of the table. IS, FID
+and KID are scores of all images together: a batch gives features, and `summary` turns
+the features of all batches into the score.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from pg2_tf.evaluation.batches import Batch
+from pg2_tf.evaluation import protocols
 from pg2_tf.evaluation.metrics import images as image_metrics
-from pg2_tf.evaluation.metrics.inception import (
-    Inception,
-    Statistics,
-    frechet_distance,
-    inception_score,
-)
+from pg2_tf.evaluation.metrics.inception import Inception
 from pg2_tf.evaluation.metrics.lpips import Lpips
 from pg2_tf.evaluation.metrics.pose_accuracy import PoseAccuracy
-from pg2_tf.evaluation.protocols import Protocol
 from preprocessing.system.errors import InputError
 
 TARGET = "target"
-IS, MASK_IS, FID = "is", "mask_is", "fid"
+IS, MASK_IS, FID, KID = "is", "mask_is", "fid", "kid"
 LPIPS, PCKH, PCKH_COUNT = "lpips", "pckh", "pckh_keypoints"
-# Columns that are averaged by another one's values, their weights.
+# Metrics whose mean is weighted by another column.
 WEIGHTS = {PCKH: PCKH_COUNT}
-_INCEPTION = (IS, MASK_IS, FID)
+# Features that a metric of all images together needs.
+FEATURES = {
+    IS: "probabilities",
+    MASK_IS: "mask_probabilities",
+    FID: "pool",
+    KID: "pool",
+}
 _THREADS = 2
-_SPLITS = 10
+
+
+class Batch(NamedTuple):
+    """Images to score, with their targets.
+
+    Attributes:
+        images: uint8 [B, H, W, 3] by name, such as `coarse`.
+        targets: uint8 [B, H, W, 3].
+        masks: uint8 [B, H, W] with values 0 and 1, or None without masks.
+        poses: target poses, float32 [B, 18, 3], or None if unknown.
+    """
+
+    images: dict[str, np.ndarray]
+    targets: np.ndarray
+    masks: np.ndarray | None
+    poses: np.ndarray | None
+
+
+class ImagePairs(Protocol):
+    """Images to score, available batch by batch.
+
+    Attributes:
+        image_names: names of the images in each batch; the model's final image is last.
+        has_masks, has_poses: whether batches hold masks and poses.
+        size: height and width of all images.
+    """
+
+    image_names: tuple[str, ...]
+    has_masks: bool
+    has_poses: bool
+    size: tuple[int, int]
+
+    def __len__(self) -> int:
+        """Returns the number of pairs."""
+
+    def rows(self) -> list[dict[str, str]]:
+        """Returns the names of each pair, as columns of the table."""
+
+    def batch(self, start: int, end: int) -> Batch:
+        """Returns the pairs at positions `start` to `end`."""
+
+    def describe(self) -> dict[str, Any]:
+        """Returns a JSON record with checksums of everything the images depend on."""
+
+    def sheet(self, positions: list[int]) -> np.ndarray:
+        """Returns a picture of pairs, uint8 [.., .., 3]."""
 
 
 class Sources(NamedTuple):
-    """Where the networks come from that some metrics need.
+    """Files of the networks that some metrics need.
 
     Attributes:
         inception_graph: see `Inception.load`.
@@ -49,38 +94,46 @@ class Sources(NamedTuple):
     pose_model: str | None = None
 
 
-def names(protocol: Protocol) -> tuple[str, ...]:
-    """Returns every metric that a protocol knows."""
-    return (*usual(protocol, has_masks=True), IS, MASK_IS, FID, LPIPS, PCKH)
+def names(protocol: protocols.Protocol) -> tuple[str, ...]:
+    """Returns all metrics of a protocol."""
+    return (
+        *default_names(protocol, has_masks=True),
+        *(IS, MASK_IS, FID, KID, LPIPS, PCKH),
+    )
 
 
-def usual(protocol: Protocol, *, has_masks: bool) -> tuple[str, ...]:
+def default_names(protocol: protocols.Protocol, *, has_masks: bool) -> tuple[str, ...]:
     """Returns the metrics that need no network."""
     masked = tuple(f"mask_{name}" for name in protocol.masked)
     return (*protocol.metrics, *(masked if has_masks else ()))
 
 
 class Measures:
-    """The chosen metrics, ready to score batches.
+    """The chosen metrics, with their networks loaded.
 
     Args:
-        chosen: their names.
-        protocol: how they are computed.
-        sources: of their networks.
+        chosen: metric names.
+        protocol: definition of the metrics.
+        sources: files of the networks.
 
     Raises:
-        InputError: a network that one needs cannot be had.
+        InputError: a network cannot be loaded.
     """
 
     def __init__(
-        self, chosen: tuple[str, ...], *, protocol: Protocol, sources: Sources
+        self,
+        chosen: tuple[str, ...],
+        *,
+        protocol: protocols.Protocol,
+        sources: Sources,
     ):
         self.names = chosen
         self.protocol = protocol
+        self._features = {FEATURES[name] for name in chosen if name in FEATURES}
         self._wants_masks = any(name.startswith("mask_") for name in chosen)
         self.networks: dict[str, str] = {}
         self.inception = self._lpips = self._poses = None
-        if set(chosen) & set(_INCEPTION):
+        if self._features:
             self.inception = Inception.load(sources.inception_graph)
             self.networks["inception"] = self.inception.checksum
         if LPIPS in chosen:
@@ -96,62 +149,63 @@ class Measures:
 
     @property
     def scores_targets(self) -> bool:
-        """True if real images have a score too, of what they are by themselves."""
-        return bool(set(self.names) & {IS, MASK_IS, PCKH, FID})
+        """True if a chosen metric also scores the real images by themselves."""
+        return bool(self._features) or PCKH in self.names
 
     def score(self, batch: Batch) -> dict[str, np.ndarray]:
         """Scores a batch.
 
         Returns:
-            Arrays [B, ...] by `image/column`; those of more than one dimension are
+            Arrays [B, ...] by `image/column`; arrays with more than one dimension are
             features.
         """
         targets = self.protocol.frame(batch.targets)
         masks = batch.masks
         if masks is not None:
             masks = self.protocol.frame(masks, colour=0)
-        kept: dict[str, np.ndarray] = {}
+        scored: dict[str, np.ndarray] = {}
         shown = dict(batch.images)
         if self.scores_targets:
             shown[TARGET] = batch.targets
-        for name, made in shown.items():
-            columns = self._alone(made, masks, batch.poses)
+        for name, images in shown.items():
+            columns = self._of_images(images, masks, batch.poses)
             if name != TARGET:
-                columns |= self._beside(self.protocol.frame(made), targets, masks)
-            kept |= {f"{name}/{column}": values for column, values in columns.items()}
-        return kept
+                framed = self.protocol.frame(images)
+                columns |= self._of_pairs(framed, targets, masks)
+            scored |= {f"{name}/{column}": values for column, values in columns.items()}
+        return scored
 
-    def _beside(
-        self, made: np.ndarray, targets: np.ndarray, masks: np.ndarray | None
+    def _of_pairs(
+        self, images: np.ndarray, targets: np.ndarray, masks: np.ndarray | None
     ) -> dict[str, np.ndarray]:
-        """Returns the scores of images against their targets."""
-        columns = _each(self.protocol.metrics, self.names, made, targets)
+        """Returns the scores of images compared with their targets."""
+        columns = _score_each(self.protocol.metrics, self.names, images, targets)
         if self._wants_masks and masks is not None:
-            inside = [image_metrics.masked(images, masks) for images in (made, targets)]
+            inside = [image_metrics.masked(each, masks) for each in (images, targets)]
             masked = {
                 f"mask_{name}": self.protocol.metrics[name]
                 for name in self.protocol.masked
             }
-            columns |= _each(masked, self.names, *inside)
+            columns |= _score_each(masked, self.names, *inside)
         if self._lpips is not None:
-            columns[LPIPS] = self._lpips(made, targets)
+            columns[LPIPS] = self._lpips(images, targets)
         return columns
 
-    def _alone(
-        self, made: np.ndarray, masks: np.ndarray | None, poses: np.ndarray | None
+    def _of_images(
+        self, images: np.ndarray, masks: np.ndarray | None, poses: np.ndarray | None
     ) -> dict[str, np.ndarray]:
-        """Returns what images are by themselves: features, and whether in pose."""
+        """Returns features and pose accuracy of images by themselves."""
         columns: dict[str, np.ndarray] = {}
-        framed = self.protocol.frame(made)
-        if self.inception is not None and {IS, FID} & set(self.names):
+        framed = self.protocol.frame(images)
+        if self.inception is not None and self._features & {"pool", "probabilities"}:
             pool, probabilities = self.inception.features(framed)
-            columns |= {FID: pool} if FID in self.names else {}
-            columns |= {IS: probabilities} if IS in self.names else {}
+            found = {"pool": pool, "probabilities": probabilities}
+            columns |= {name: found[name] for name in found if name in self._features}
         if self.inception is not None and MASK_IS in self.names and masks is not None:
             inside = image_metrics.masked(framed, masks)
-            columns[MASK_IS] = self.inception.features(inside)[1]
+            columns[FEATURES[MASK_IS]] = self.inception.features(inside)[1]
         if self._poses is not None and poses is not None:
-            correct, counted = self._poses.correct(made, poses)
+            correct, counted = self._poses.correct(images, poses)
             count = counted.sum(axis=1)
             columns[PCKH_COUNT] = count.astype(float)
             share = (correct & counted).sum(axis=1) / np.maximum(count, 1)
@@ -159,72 +213,18 @@ class Measures:
         return columns
 
 
-@dataclass(frozen=True)
-class Value:
-    """A score of many images.
-
-    Attributes:
-        mean: over the images; of a score of all images together, the score.
-        std: standard deviation over the images; of the Inception score over its splits.
-        interval: 95 % of the mean by bootstrap over pairs; None where there is none.
-    """
-
-    mean: float
-    std: float | None = None
-    interval: tuple[float, float] | None = None
-
-
-def together(
-    measure: str, features: Iterable[np.ndarray], reference: Statistics | None
-) -> Value:
-    """Returns the score of all images together.
-
-    Args:
-        measure: `is`, `mask_is` or `fid`.
-        features: of the images, part by part.
-        reference: that FID holds them against.
-    """
-    if measure == FID and reference is not None:
-        return Value(frechet_distance(statistics(features), reference))
-    mean, std = inception_score(np.concatenate(list(features)), splits=_SPLITS)
-    return Value(mean, std)
-
-
-def check_count(chosen: tuple[str, ...], count: int) -> None:
-    """Refuses too few images for the metrics of all images together.
-
-    Raises:
-        InputError: there are fewer images than splits, or less than two for FID.
-    """
-    least = {IS: _SPLITS, MASK_IS: _SPLITS, FID: 2}
-    for name in chosen:
-        if count < least.get(name, 1):
-            raise InputError(
-                f"--metrics={name}: needs at least {least[name]} images, there are "
-                f"{count}"
-            )
-
-
-def statistics(parts: Iterable[np.ndarray]) -> Statistics:
-    """Returns mean and covariance of features that come in parts."""
-    gathered = Statistics()
-    for part in parts:
-        gathered.update(part)
-    return gathered
-
-
-def _each(
+def _score_each(
     metrics: Mapping[str, image_metrics.Metric],
     wanted: tuple[str, ...],
-    made: np.ndarray,
+    images: np.ndarray,
     targets: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """Returns those of the metrics that are wanted, of every image."""
+    """Returns the wanted metrics of every pair of images."""
 
     def score(pair: Any) -> list[float]:
         return [metrics[name](*pair) for name in chosen]
 
     chosen = [name for name in metrics if name in wanted]
     with ThreadPoolExecutor(_THREADS) as pool:
-        rows = list(pool.map(score, zip(made, targets, strict=True)))
+        rows = list(pool.map(score, zip(images, targets, strict=True)))
     return dict(zip(chosen, np.array(rows, float).T, strict=True)) if chosen else {}

@@ -1,19 +1,23 @@
-"""How papers compute their scores: the same images get other numbers from each.
+"""Evaluation protocols: how each paper computes its scores.
 
-The same pair of images has an SSIM of 0.73 to 0.88 by these protocols, which is more
-than models differ in. A protocol is one entry of a table.
+One pair of images has an SSIM between 0.73 and 0.88 depending on the protocol. The
+difference between protocols exceeds the difference between models. `PROTOCOLS` is the
+table; one more protocol is one more entry.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from skimage.draw import disk, polygon
+from skimage.morphology import closing, footprint_rectangle
 
-from pg2_tf.evaluation.limb_mask import draw_limb_mask
 from pg2_tf.evaluation.metrics import images
-from preprocessing.images.masks import draw_mask
+from preprocessing.images.masks import LIMBS, draw_mask
+from preprocessing.poses import keypoints as kp
 
-Draw = Callable[..., np.ndarray]
+_BAR_RADIUS = 4
+_SQUARE = footprint_rectangle((5, 5))
 
 
 @dataclass(frozen=True)
@@ -21,20 +25,21 @@ class Protocol:
     """One way to compute scores.
 
     Attributes:
-        reference: what it follows.
-        window: the window of its SSIM, for the record.
-        data_range: that its SSIM takes images to have, for the record.
-        least_side: pixels that an image needs at least, for the window.
-        metrics: scores of an image against its target, by name.
-        masked: those of the names that are also computed on the masked images, as
-            `mask_...`.
-        draw_mask: draws a mask from a pose [18, 3] and `size`.
-        mask_of: whose pose the mask is of, `target` or `source`.
-        truncates: whether generated values are cut to whole grey levels, not rounded.
-        padded: the width to which narrower images are brought with white columns, by
-            the width that they have.
-        fid_reference: what FID holds generated images against: `target` images of the
-            pairs, or the data set's `train` split.
+        reference: paper and script that the protocol follows.
+        window: SSIM window, as text for the record.
+        data_range: SSIM data range, as text for the record.
+        least_side: smallest height and width in pixels that the window allows.
+        metrics: functions of a generated image and its target, by metric name.
+        masked: names in `metrics` that are also computed inside the pose mask, as
+            `mask_NAME`.
+        draw_mask: function of a pose [18, 3] and `size` that returns the mask.
+        mask_of: image whose pose gives the mask, `target` or `source`.
+        truncates: whether generated values are truncated to whole grey levels instead
+            of rounded.
+        padded: target width by image width; narrower images get white columns on both
+            sides.
+        fid_reference: images that FID and KID compare with: the `target` images of
+            the pairs, or the `train` split of the data set.
     """
 
     reference: str
@@ -43,14 +48,14 @@ class Protocol:
     least_side: int
     metrics: Mapping[str, images.Metric]
     masked: tuple[str, ...]
-    draw_mask: Draw
+    draw_mask: Callable[..., np.ndarray]
     mask_of: str = "target"
     truncates: bool = False
     padded: Mapping[int, int] | None = None
     fid_reference: str = "target"
 
     def frame(self, pictures: np.ndarray, *, colour: int = 255) -> np.ndarray:
-        """Pads pictures [B, H, W, ...] on both sides where the protocol does so."""
+        """Pads images [B, H, W, ...] on both sides where the protocol does so."""
         wide = (self.padded or {}).get(pictures.shape[2])
         if not wide:
             return pictures
@@ -60,6 +65,38 @@ class Protocol:
         return np.pad(
             pictures, [(0, 0), (0, 0), sides, *others], constant_values=colour
         )
+
+
+def draw_limb_mask(pose: np.ndarray, *, size: tuple[int, int]) -> np.ndarray:
+    """Draws the mask of pose-gan, PATN and GFLA: bars along limbs, discs on keypoints.
+
+    Follows `produce_ma_mask` in PATN's tool/pose_utils.py: bars of half width 4, discs
+    of radius 4, closed with a 5x5 square. PG2 itself is trained and scored with
+    `preprocessing.images.masks.draw_mask`.
+
+    Args:
+        pose: float [18, 3]: x, y in pixels, confidence (0 or less: not found).
+        size: height and width of the image in pixels.
+
+    Returns:
+        uint8 [height, width]: 1 on the body, 0 elsewhere.
+    """
+    mask = np.zeros(size, bool)
+    points, found = pose[:, 1::-1].astype(np.float64), kp.found(pose)
+    for start, end in LIMBS:
+        if found[start] and found[end] and (points[start] != points[end]).any():
+            rows, columns = _bar(points[start], points[end])
+            mask[polygon(rows, columns, shape=size)] = True
+    for point in points[found]:
+        mask[disk(point, _BAR_RADIUS, shape=size)] = True
+    return closing(mask, _SQUARE).astype(np.uint8)
+
+
+def _bar(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Returns the corners of a bar between two points, rows and columns, [2, 4]."""
+    row, column = _BAR_RADIUS * (start - end) / np.linalg.norm(start - end)
+    across = np.array([-column, row])
+    return np.stack([start + across, start - across, end - across, end + across], 1)
 
 
 _AUTHORS = Protocol(
@@ -75,8 +112,8 @@ _AUTHORS = Protocol(
     },
     masked=("ssim", "psnr", "l1", "l2"),
     draw_mask=draw_mask,
-    # The folder that score_mask.py reads holds the masks of the source images; what
-    # is generated was cut to whole numbers by a cast.
+    # score_mask.py reads the folder that holds the masks of the source images. The
+    # released code truncates generated values by casting them to integers.
     mask_of="source",
     truncates=True,
 )
@@ -124,3 +161,26 @@ PROTOCOLS = {
     ),
 }
 DEFAULT = "corrected"
+
+
+def describe_protocol(
+    name: str, protocol: Protocol, *, given_masks: bool
+) -> dict[str, object]:
+    """Returns a protocol as JSON for `scores.json`.
+
+    Args:
+        name: key in `PROTOCOLS`.
+        protocol: the protocol, perhaps with another `mask_of`.
+        given_masks: whether the masks come from files instead of poses.
+    """
+    return {
+        "name": name,
+        "reference": protocol.reference,
+        "ssim_window": protocol.window,
+        "ssim_data_range": protocol.data_range,
+        "mask": "given" if given_masks else protocol.draw_mask.__name__,
+        "mask_of": None if given_masks else protocol.mask_of,
+        "values": "truncated" if protocol.truncates else "rounded",
+        "padded_widths": {str(k): v for k, v in (protocol.padded or {}).items()},
+        "interval": "95 %, percentile bootstrap over pairs, 1,000 drawings",
+    }

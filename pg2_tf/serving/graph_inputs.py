@@ -1,7 +1,8 @@
-"""What a signature takes, checked and fitted inside the graph.
+"""Checks inputs inside the served graph, and resizes images and keypoints.
 
-A server passes on what it is sent: shapes that a signature promises are not enforced
-before the graph runs, and would fail deep inside with a message about convolutions.
+A server does not check the shapes that a signature promises. Without these checks a
+wrong shape would fail in a convolution with an unclear message, and wrong value ranges
+would give wrong images.
 """
 
 import re
@@ -10,27 +11,30 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 MOST_PIXELS = 25_000_000
+# Leaves room for rounding in the client's conversion.
+_SIGNED_LIMIT = 1.001
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_SIGNATURE = b"\xff\xd8\xff"
-# Longer than what is read of a file before it is known to be whole.
+# Longer than the header that is read before the file is known to be complete.
 _PADDING = b"\0" * 32
 
 
 def check_batch(
     tensors: Mapping[str, tf.Tensor], shapes: Mapping[str, tuple[int, ...]]
 ) -> list[tf.Tensor]:
-    """Checks that tensors have their shapes, and one batch size.
+    """Checks that tensors have the given shapes and the same batch size.
 
     Args:
-        tensors: by the name of the input, [B, ...].
-        shapes: of each, without the batch.
+        tensors: The inputs by name, each [B, ...].
+        shapes: The shape of each input without the batch dimension.
 
     Returns:
-        The tensors in the same order. Where a check fails, they raise
-        `tf.errors.InvalidArgumentError`, which says what came and what is needed.
+        The tensors in the same order. Evaluating them raises
+        `tf.errors.InvalidArgumentError` if a check fails; the message contains the
+        given and the needed shape.
     """
-    # Without static shapes: they would make the checks vanish from the graph.
+    # TensorFlow would remove the checks if it knew static shapes.
     given = {
         name: tf.raw_ops.PlaceholderWithDefault(
             input=tensor, shape=tf.TensorShape(None)
@@ -47,19 +51,71 @@ def check_batch(
     return checked
 
 
+def check_image(image: tf.Tensor) -> tf.Tensor:
+    """Checks that float images have values in [-1, 1], and not in [0, 1].
+
+    Args:
+        image: float32 [B, H, W, 3].
+
+    Returns:
+        The image. Evaluating it raises `tf.errors.InvalidArgumentError` if a value lies
+        outside [-1, 1], or if an image has no value below 0.
+    """
+    return _check_signed("image", image)
+
+
+def check_heatmaps(heatmaps: tf.Tensor) -> tf.Tensor:
+    """Checks that heatmaps have values in [-1, 1], and not in [0, 1].
+
+    Args:
+        heatmaps: float32 [B, H, W, 18].
+
+    Returns:
+        The heatmaps. Evaluating them raises `tf.errors.InvalidArgumentError` as for
+        `check_image`.
+    """
+    return _check_signed("heatmaps", heatmaps)
+
+
+def check_keypoints(keypoints: tf.Tensor) -> tf.Tensor:
+    """Checks that keypoints are in pixels, and not fractions of the image size.
+
+    Args:
+        keypoints: x, y and confidence, float32 [B, 18, 3].
+
+    Returns:
+        The keypoints. Evaluating them raises `tf.errors.InvalidArgumentError` if all
+        found keypoints of a pose, two or more, have x and y between 0 and 1.
+    """
+    found = keypoints[..., 2] > 0
+    small = tf.reduce_all(
+        (keypoints[..., :2] >= 0) & (keypoints[..., :2] <= 1), axis=-1
+    )
+    several = tf.reduce_sum(tf.cast(found, tf.int32), axis=1) >= 2
+    fractions = several & tf.reduce_all(small | ~found, axis=1)
+    message = (
+        "keypoints: x and y of all found keypoints are between 0 and 1, which looks "
+        "like fractions of the image size; needed: pixels"
+    )
+    check = tf.debugging.Assert(~tf.reduce_any(fractions), [message])
+    with tf.control_dependencies([check]):
+        return tf.identity(keypoints)
+
+
 def decode_and_fit(
     content: tf.Tensor, keypoints: tf.Tensor, size: tuple[int, int]
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Decodes images and brings them to a size, their keypoints with them.
+    """Decodes images and resizes them together with their keypoints.
 
-    What has another size is padded to the proportions, its border repeated, and then
-    resized, as `preprocessing.images.framing` does with `pad`. Shrunk images are equal
-    within a grey level; enlarged ones are not, because OpenCV has another cubic kernel.
+    An image of another size is padded to the model's proportions by repeating its
+    border, then resized, as `preprocessing.images.framing` does with `pad`. Shrunk
+    images agree within one grey level. Enlarged images differ more, because OpenCV uses
+    another cubic kernel.
 
     Args:
-        content: bytes of JPEG or PNG files, string [B].
-        keypoints: in pixels of these images, float32 [B, 18, 3].
-        size: height and width wanted.
+        content: JPEG or PNG files, string [B].
+        keypoints: Keypoints in pixels of these images, float32 [B, 18, 3].
+        size: Height and width of the result in pixels.
 
     Returns:
         uint8 [B, height, width, 3] and float32 [B, 18, 3].
@@ -81,6 +137,28 @@ def decode_and_fit(
     return images, poses
 
 
+def _check_signed(name: str, values: tf.Tensor) -> tf.Tensor:
+    least = tf.reduce_min(values, axis=[1, 2, 3])
+    most = tf.reduce_max(values, axis=[1, 2, 3])
+    limits = tf.stack([tf.reduce_min(least), tf.reduce_max(most)])
+    given = tf.strings.format(f"{name}: values from {{}}, ", limits)
+    # A NaN fails both comparisons.
+    within = tf.reduce_all((least >= -_SIGNED_LIMIT) & (most <= _SIGNED_LIMIT))
+    outside = tf.strings.join([given, "needed values in [-1, 1]"])
+    unsigned = tf.strings.join(
+        [
+            given,
+            "without any below 0 in an image; needed [-1, 1], this looks like [0, 1]",
+        ]
+    )
+    checks = [
+        tf.debugging.Assert(within, [outside]),
+        tf.debugging.Assert(tf.reduce_all(least < 0), [unsigned]),
+    ]
+    with tf.control_dependencies(checks):
+        return tf.identity(values)
+
+
 def _has_shape(name: str, tensor: tf.Tensor, shape: tuple[int, ...]) -> tf.Operation:
     given = tf.strings.format("{}", tf.shape(tensor), summarize=-1)
     sizes = [str(size) for size in shape]
@@ -94,7 +172,7 @@ def _same_batch(tensors: Mapping[str, tf.Tensor]) -> tf.Operation:
     one, other = tensors
     counts = [tf.shape(tensor)[0] for tensor in tensors.values()]
     message = tf.strings.format(
-        f"{one}: a batch of {{}}, {other}: of {{}}; as many are needed, at least 1",
+        f"{one}: batch size {{}}, {other}: batch size {{}}; needed: equal, at least 1",
         counts,
     )
     fits = (counts[0] == counts[1]) & (counts[0] > 0)
@@ -106,7 +184,7 @@ def _decode(content: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     is_jpeg = tf.strings.substr(start, 0, 3) == _JPEG_SIGNATURE
     is_png = tf.strings.substr(start, 0, 8) == _PNG_SIGNATURE
     known = tf.debugging.Assert(
-        is_jpeg | is_png, ["image_bytes: neither a JPEG nor a PNG file"]
+        is_jpeg | is_png, ["image_bytes: not a JPEG or PNG file"]
     )
     with tf.control_dependencies([known]):
         given = tf.cond(
@@ -126,16 +204,16 @@ def _decode(content: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
 
 
 def _png_size(content: tf.Tensor) -> tf.Tensor:
-    """Height and width that the first chunk of a PNG file declares, int32 [2]."""
+    """Returns height and width from the header of a PNG file, int32 [2]."""
     declared = tf.strings.substr(content, 16, 8)
     return tf.io.decode_raw(declared, tf.int32, little_endian=False)[::-1]
 
 
 def _few_pixels(given: tf.Tensor, size: tuple[int, int]) -> tf.Operation:
-    """Asserts that neither the image nor its frame is too large to be decoded."""
+    """Asserts that the image, padded to the model's proportions, is small enough."""
     pixels = tf.reduce_prod(tf.cast(_framed(given, size), tf.float64))
     message = tf.strings.format(
-        "image_bytes: an image of (height, width) {}, framed to the model's "
+        "image_bytes: an image of (height, width) {}, padded to the model's "
         f"proportions, has more than {MOST_PIXELS:,} pixels",
         given,
     )
@@ -144,7 +222,7 @@ def _few_pixels(given: tf.Tensor, size: tuple[int, int]) -> tf.Operation:
 
 
 def _framed(given: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
-    """Height and width of the smallest frame of the proportions, int64 [2]."""
+    """Returns the smallest padded height and width, int64 [2]."""
     wanted = size[1] / size[0]
     height, width = (tf.cast(given[axis], tf.float64) for axis in (0, 1))
     wide = tf.stack([height, tf.maximum(tf.round(height * wanted), 1.0)])

@@ -1,4 +1,4 @@
-"""A model on a server, asked over gRPC."""
+"""A model on a server, over gRPC."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ from tensorflow_serving.apis import (
 )
 
 from pg2_tf.serving import remote
-from pg2_tf.serving.endpoint import (
+from pg2_tf.serving.remote import (
     FIRST_PAUSE_SECONDS,
     LONGEST_PAUSE_SECONDS,
     RETRIED_CODE,
@@ -30,7 +30,7 @@ _SIGNATURES = "signature_def"
 
 
 class GrpcModel:
-    """A model of an endpoint; see `remote.RemoteModel`."""
+    """A model on a server; see `remote.RemoteModel`."""
 
     def __init__(self, endpoint: Endpoint):
         self._endpoint = endpoint
@@ -76,8 +76,8 @@ class GrpcModel:
         except grpc.RpcError as error:
             code = error.code()
             if code == grpc.StatusCode.DEADLINE_EXCEEDED:
-                raise ServerError(endpoint.late()) from error
-            line = endpoint.said(code.name, error.details() or "")
+                raise ServerError(endpoint.timeout_message()) from error
+            line = endpoint.message(code.name, error.details() or "")
             if code == grpc.StatusCode.INVALID_ARGUMENT:
                 raise InputError(line) from error
             raise ServerError(line) from error
@@ -100,7 +100,7 @@ def _channel(endpoint: Endpoint) -> grpc.Channel:
 
 
 def _service_config(retries: int) -> dict[str, Any]:
-    """Returns gRPC's own description of what is asked again, and when."""
+    """Returns gRPC's retry policy."""
     if not retries:
         return {}
     policy = {

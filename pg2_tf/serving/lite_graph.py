@@ -1,11 +1,12 @@
-"""The generators as a graph that suits TensorFlow Lite and whole numbers.
+"""The generators as a graph for TensorFlow Lite and integer arithmetic.
 
-It gives the same images as the SavedModel. What differs:
+The graph gives the same images as the SavedModel, with these differences:
 
-- Keypoints are compared and drawn as whole numbers. Quantized to 8 bits, places would
-  be off by pixels, and a keypoint of low confidence would not be found.
-- Shapes are fixed but for the batch, so that no operation computes one at run time.
-- Pixels are repeated by one operation, which phones have.
+- Keypoints are compared and drawn as integers. With 8-bit quantization, positions would
+  be wrong by pixels and keypoints with low confidence would be lost.
+- All dimensions except the batch size are fixed, so that no shape is computed at run
+  time.
+- Nearest upsampling is one operation that mobile devices support.
 """
 
 from typing import Any
@@ -20,22 +21,22 @@ from pg2_tf.model.networks import Networks, generate
 from pg2_tf.model.pose_coordinates import PoseCoordinates
 from pg2_tf.model.pose_heatmaps import PoseHeatmaps
 
-# The bits of positive infinity; whole numbers from here to the largest are it and NaN.
+# Bits of positive infinity. Larger integers are the bits of NaN.
 _INFINITY = 0x7F800000
-# Those of negative infinity and its NaN, which end at -1.
+# Bits of negative infinity. Larger negative integers are the bits of NaN.
 _NEGATIVE_INFINITY = _INFINITY - 2**31
 
 
 class LiteModel(tf.Module):
-    """A model's generators, from uint8 images and keypoints to uint8 images.
+    """The generators, from uint8 images and keypoints to uint8 images.
 
     Args:
-        model: whose weights it shares.
+        model: The trained model. The weights are shared with it.
     """
 
     def __init__(self, model: PoseTransfer):
         super().__init__(name="pg2")
-        generators = [network and _suited(network) for network in model.networks[:2]]
+        generators = [network and _for_lite(network) for network in model.networks[:2]]
         self._networks = Networks(*generators)
         self._weights = [
             weight.value
@@ -46,7 +47,7 @@ class LiteModel(tf.Module):
         self.image_size = model.image_size
 
     def signature(self) -> Any:
-        """Returns the concrete function of `image` and `keypoints`, of any batch."""
+        """Returns the concrete function of `image` and `keypoints`, for any batch."""
         function = tf.function(
             self._serve,
             input_signature=[
@@ -67,17 +68,17 @@ class LiteModel(tf.Module):
 
 
 def draw_heatmaps(keypoints: tf.Tensor, *, size: tuple[int, int]) -> tf.Tensor:
-    """Draws what `layers.pose_heatmaps` draws, by whole numbers alone.
+    """Draws heatmaps like `PoseHeatmaps`, with integer arithmetic only.
 
     Args:
-        keypoints: float32 [B, 18, 3]: x, y in pixels, confidence.
-        size: height and width of the image in pixels.
+        keypoints: x and y in pixels, and confidence, float32 [B, 18, 3].
+        size: Height and width of the image in pixels.
 
     Returns:
         float32 [B, H, W, 18] of -1 and +1.
     """
     radius = PoseHeatmaps(size).radius
-    # A place beyond this is outside every disc.
+    # Discs around positions beyond this limit do not reach the image.
     limit = 4 * max(size) + radius
     places = tf.cast(keypoints, tf.int32)[..., :2]
     places = tf.where(_found(keypoints), places, limit)
@@ -91,7 +92,7 @@ def draw_heatmaps(keypoints: tf.Tensor, *, size: tuple[int, int]) -> tf.Tensor:
 
 
 def _found(keypoints: tf.Tensor) -> tf.Tensor:
-    """Returns which keypoints were found, bool [B, 18, 1]: finite, confidence > 0."""
+    """Returns where keypoints are finite with confidence > 0, bool [B, 18, 1]."""
     bits = tf.bitcast(keypoints, tf.int32)
     positive = (bits >= 0) & (bits < _INFINITY)
     finite = positive | (bits < _NEGATIVE_INFINITY)
@@ -100,19 +101,19 @@ def _found(keypoints: tf.Tensor) -> tf.Tensor:
 
 
 def _to_pixels(image: tf.Tensor) -> tf.Tensor:
-    # Clipped first, so that 8 bits are spent on what is seen.
+    # Clips first, so that 8-bit quantization covers the visible range only.
     clipped = tf.minimum(tf.maximum(image, -1.0), 1.0)
     return tf.cast(tf.round(_affine(clipped, 127.5, 127.5)), tf.uint8)
 
 
 def _affine(image: tf.Tensor, scale: float, offset: float) -> tf.Tensor:
-    """Returns scale * image + offset, for 3 channels, rounded once if quantized."""
+    """Returns scale * image + offset for 3 channels, as one quantizable operation."""
     weights = tf.constant(scale * np.eye(3)[None, None], tf.float32)
     return tf.nn.conv2d(image, weights, 1, "SAME") + tf.fill((3,), offset)
 
 
-def _suited(network: keras.Model) -> keras.Model:
-    """Returns a network of the same weights, with some layers computed differently."""
+def _for_lite(network: keras.Model) -> keras.Model:
+    """Returns a network with the same weights and layers that suit TensorFlow Lite."""
     return keras.models.clone_model(
         network, clone_function=lambda layer: layer, call_function=_call
     )
@@ -132,7 +133,7 @@ def _call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
 
 
 class _LiteCoordinates(PoseCoordinates):
-    """The same numbers; whether a keypoint was found is told by whole numbers."""
+    """Computes `PoseCoordinates`, with an integer test for found keypoints."""
 
     def call(self, keypoints):
         found = _found(keypoints)

@@ -1,7 +1,7 @@
-"""A model on a server, asked over REST.
+"""A model on a server, over REST.
 
-The server encodes text in its JSON answers, but not the bytes of a PNG file; so images
-go as numbers here, in both directions.
+TensorFlow Serving does not encode PNG bytes in JSON, so images are sent and received as
+numbers.
 """
 
 from http import HTTPStatus
@@ -18,7 +18,7 @@ from urllib3.exceptions import (
 )
 
 from pg2_tf.serving import remote
-from pg2_tf.serving.endpoint import (
+from pg2_tf.serving.remote import (
     FIRST_PAUSE_SECONDS,
     LONGEST_PAUSE_SECONDS,
     RETRIED_STATUSES,
@@ -31,7 +31,7 @@ _CONNECTIONS = 64
 
 
 class RestModel:
-    """A model of an endpoint; see `remote.RemoteModel`."""
+    """A model on a server; see `remote.RemoteModel`."""
 
     def __init__(self, endpoint: Endpoint):
         self._endpoint = endpoint
@@ -55,7 +55,9 @@ class RestModel:
         inputs = {"image": images.tolist(), "keypoints": np.asarray(poses).tolist()}
         request = {"signature_name": remote.SIGNATURE, "inputs": inputs}
         outputs = self._ask("POST", ":predict", json=request)["outputs"]
-        if not isinstance(outputs, dict):  # A single output comes without its name.
+        if not isinstance(
+            outputs, dict
+        ):  # The server omits the name of a single output.
             outputs = {"coarse": outputs}
         return {name: np.array(made, np.uint8) for name, made in outputs.items()}
 
@@ -64,7 +66,9 @@ class RestModel:
         try:
             return content["metadata"]["signature_def"]["signature_def"]
         except (KeyError, TypeError) as error:
-            raise ServerError(f"{self._endpoint.server}: no model server") from error
+            raise ServerError(
+                f"{self._endpoint.server}: not a TensorFlow Serving server"
+            ) from error
 
     def _ask(self, method: str, path: str, **content: Any) -> Any:
         endpoint = self._endpoint
@@ -77,15 +81,15 @@ class RestModel:
             )
         except HTTPError as error:
             cause = error.reason if isinstance(error, MaxRetryError) else error
-            # A refused connection counts as a timeout of connecting there.
+            # urllib3 reports a refused connection as a connect timeout.
             refused = isinstance(cause, NewConnectionError)
             if isinstance(cause, TimeoutError) and not refused:
-                raise ServerError(endpoint.late()) from error
-            raise ServerError(endpoint.said("no connection", str(cause))) from error
+                raise ServerError(endpoint.timeout_message()) from error
+            raise ServerError(endpoint.message("no connection", str(cause))) from error
         if answer.status == HTTPStatus.OK:
             return _json(answer, endpoint)
         code = f"{answer.status} {answer.reason or ''}".strip()
-        line = endpoint.said(code, _message(answer))
+        line = endpoint.message(code, _message(answer))
         if answer.status == HTTPStatus.BAD_REQUEST:
             raise InputError(line)
         raise ServerError(line)
@@ -95,11 +99,11 @@ def _json(answer: urllib3.BaseHTTPResponse, endpoint: Endpoint) -> Any:
     try:
         return answer.json()
     except ValueError as error:
-        raise ServerError(f"{endpoint.server}: an answer that is no JSON") from error
+        raise ServerError(f"{endpoint.server}: the answer is not JSON") from error
 
 
 def _message(answer: urllib3.BaseHTTPResponse) -> str:
-    """Returns what an answer gives as the error; whole where it is of another form."""
+    """Returns the error message of an answer, or the whole answer without one."""
     try:
         return str(answer.json()["error"])
     except (ValueError, LookupError, TypeError):
@@ -111,7 +115,8 @@ def _retries(retries: int) -> urllib3.Retry:
         total=retries,
         read=0,
         redirect=0,
-        allowed_methods=None,  # A prediction changes nothing: POST may be repeated.
+        # A prediction has no side effects, so POST may be retried.
+        allowed_methods=None,
         status_forcelist=RETRIED_STATUSES,
         backoff_factor=FIRST_PAUSE_SECONDS,
         backoff_max=LONGEST_PAUSE_SECONDS,

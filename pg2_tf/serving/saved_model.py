@@ -1,9 +1,9 @@
-"""The generators as a SavedModel with three signatures.
+"""Exports the generators as a SavedModel with three signatures.
 
-What a signature gives has the name of the image: `coarse`, and of a model of two
-stages `refined`.
+Outputs are named after the images: `coarse`, and `refined` if stage II was trained.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -16,24 +16,35 @@ from pg2_tf.data import ranges
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.model.networks import generate
 from pg2_tf.model.pose_heatmaps import PoseHeatmaps
+from pg2_tf.runs.run_folder import RunFolder, package_versions
 from pg2_tf.serving import warm_up
-from pg2_tf.serving.graph_inputs import check_batch, decode_and_fit
+from pg2_tf.serving.graph_inputs import (
+    check_batch,
+    check_heatmaps,
+    check_image,
+    check_keypoints,
+    decode_and_fit,
+)
+from preprocessing.poses import keypoints as kp
 from preprocessing.system import files, host
+from preprocessing.system.errors import InputError
 
 MODEL_CARD = "model_card.json"
 
+_PAPER = "https://arxiv.org/abs/1705.09368"
+
 
 class ServedModel(tf.Module):
-    """A model's generators behind signatures, with a free batch size.
+    """The generators with their serving signatures; the batch size is free.
 
     Args:
-        model: whose generators are served.
+        model: The trained model.
     """
 
     def __init__(self, model: PoseTransfer):
         super().__init__(name="pg2")
         self._networks = model.networks
-        # Only plain variables are tracked, so that loading does not need Keras.
+        # Tracks plain variables only, so that loading does not need Keras.
         self._weights = [
             weight.value
             for network in model.networks[:2]
@@ -43,7 +54,7 @@ class ServedModel(tf.Module):
         self._size = model.image_size
         self._draw = PoseHeatmaps(self._size)
         self._last = "coarse" if model.networks.generator2 is None else "refined"
-        # What the raw signature takes the pose as.
+        # The pose input of the raw signature: heatmaps or keypoints.
         (self._pose,) = set(model.networks.generator1.input) - {"source"}
         self._shapes = {"image": (*self._size, 3), "keypoints": (18, 3)}
 
@@ -70,7 +81,8 @@ class ServedModel(tf.Module):
 
     def _serve(self, image: tf.Tensor, keypoints: tf.Tensor) -> dict[str, tf.Tensor]:
         inputs = {"image": image, "keypoints": keypoints}
-        return self._pixels(*check_batch(inputs, self._shapes))
+        image, keypoints = check_batch(inputs, self._shapes)
+        return self._pixels(image, check_keypoints(keypoints))
 
     def _serve_encoded(
         self, image_bytes: tf.Tensor, keypoints: tf.Tensor
@@ -78,29 +90,32 @@ class ServedModel(tf.Module):
         inputs = {"image_bytes": image_bytes, "keypoints": keypoints}
         shapes = {"image_bytes": (), "keypoints": (18, 3)}
         content, poses = check_batch(inputs, shapes)
-        made = self._pixels(*decode_and_fit(content, poses, self._size))[self._last]
-        png = tf.map_fn(tf.io.encode_png, made, fn_output_signature=tf.string)
+        resized = decode_and_fit(content, check_keypoints(poses), self._size)
+        images = self._pixels(*resized)[self._last]
+        png = tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string)
         return {f"{self._last}_png": png}
 
     def _serve_raw(self, image: tf.Tensor, pose: tf.Tensor) -> dict[str, tf.Tensor]:
         heatmaps = {"image": self._shapes["image"], "heatmaps": (*self._size, 18)}
         shapes = self._shapes if self._pose == "keypoints" else heatmaps
         inputs = {"image": image, self._pose: pose}
-        return self._generate(*check_batch(inputs, shapes))
+        image, pose = check_batch(inputs, shapes)
+        check_pose = check_keypoints if self._pose == "keypoints" else check_heatmaps
+        return self._generate(check_image(image), check_pose(pose))
 
     def _pixels(self, image: tf.Tensor, keypoints: tf.Tensor) -> dict[str, tf.Tensor]:
         poses = keypoints if self._pose == "keypoints" else self._draw(keypoints)
-        made = self._generate(ranges.to_signed(image), poses)
-        made.pop("difference", None)
-        return {name: ranges.to_pixels(image) for name, image in made.items()}
+        images = self._generate(ranges.to_signed(image), poses)
+        images.pop("difference", None)
+        return {name: ranges.to_pixels(image) for name, image in images.items()}
 
     def _generate(self, image: tf.Tensor, pose: tf.Tensor) -> dict[str, tf.Tensor]:
-        made = generate(self._networks, image, pose, keypoints=pose)
-        return {name: tf.cast(image, tf.float32) for name, image in made.items()}
+        images = generate(self._networks, image, pose, keypoints=pose)
+        return {name: tf.cast(image, tf.float32) for name, image in images.items()}
 
 
 def next_version(folder: str | Path) -> int:
-    """Returns one more than the largest version in a model's folder; 1 without any."""
+    """Returns the next free version number in a model's folder, 1 if it is empty."""
     folder = Path(folder)
     there = folder.iterdir() if folder.is_dir() else ()
     return 1 + max((int(p.name) for p in there if p.name.isdecimal()), default=0)
@@ -113,25 +128,24 @@ def export_saved_model(
     version: int,
     card: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Writes a model as `folder/version`, which appears whole or not at all.
+    """Writes a model to `folder/version` atomically.
 
-    Requests that warm it up are written where the package `tensorflow-serving-api` is
-    installed.
+    Warm-up requests are added if the package `tensorflow-serving-api` is installed.
 
     Args:
-        model: whose generators are served.
-        folder: of the model's versions.
-        version: its number; one that is there is replaced.
-        card: what the model is of, as of `model_card.describe`, for `model_card.json`.
+        model: The trained model.
+        folder: Folder that holds the versions of the model.
+        version: Version number. An existing version is replaced.
+        card: Content of `model_card.json`; see `describe`.
 
     Returns:
-        The path of the version.
+        The path of the version's folder.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     served = ServedModel(model)
     place = folder / str(version)
-    # Not a number: a server that watches the folder passes it over.
+    # The name is not a number, so that a server skips the folder.
     temporary = folder / f".{version}.{os.getpid()}.tmp"
     try:
         with host.writing(place):
@@ -147,7 +161,7 @@ def export_saved_model(
 
 
 def _put(new: Path, place: Path) -> None:
-    """Renames a folder to `place`; what is there is whole until it is gone."""
+    """Renames a folder to `place`; an existing folder is replaced in one step."""
     old = new.with_suffix(".old")
     there = place.exists()
     if there:
@@ -169,3 +183,56 @@ def _write_card(place: Path, card: Mapping[str, Any]) -> None:
 
 def _concrete(function: Any, *specs: tf.TensorSpec) -> Any:
     return tf.function(function, input_signature=specs).get_concrete_function()
+
+
+def describe(
+    model: PoseTransfer, run: RunFolder, *, weights: str, precision: str
+) -> dict[str, Any]:
+    """Returns the model card as plain data.
+
+    Args:
+        model: The model, loaded from the run.
+        run: The run folder. It holds the checksum of the data set, and the scores in
+            `evaluation/scores.json`.
+        weights: The weights that were loaded: `last`, `best`, `ema` or `auto`.
+        precision: `float32` or `bfloat16`.
+
+    Returns:
+        The card. `scores` holds the scores of `pg2_tf.evaluate` for the same stage,
+        step and weights, or None.
+
+    Raises:
+        InputError: The file of scores is damaged.
+    """
+    options = run.stage(model.stage).options()
+    return {
+        "model": "PG2: Pose Guided Person Image Generation",
+        "paper": _PAPER,
+        "dataset": model.config.dataset,
+        "profile": model.config.profile,
+        "variant": model.config.variant,
+        "stage": model.stage,
+        "step": model.step,
+        "weights": weights,
+        "precision": precision,
+        "image_size": list(model.image_size),
+        "keypoints": list(kp.NAMES),
+        "scores": _scores(model, run, weights),
+        "data_checksum": options["data"]["checksum"] if options else None,
+        "versions": package_versions(),
+    }
+
+
+def _scores(model: PoseTransfer, run: RunFolder, weights: str) -> dict[str, Any] | None:
+    path = run.path / "evaluation" / "scores.json"
+    if not path.exists():
+        return None
+    wanted = {"stage": model.stage, "step": model.step, "weights": weights}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        # Scores of image folders have no stage.
+        if any(found.get(key) != value for key, value in wanted.items()):
+            return None
+        return {key: found[key] for key in ("means", "pairs", "split", "protocol")}
+    except (OSError, ValueError, LookupError, AttributeError) as error:
+        raise InputError(f"{path}: damaged scores ({error!r})") from error

@@ -1,7 +1,7 @@
-"""Requests that a server runs on a model before it serves it.
+"""Warm-up requests, which a server runs on a model before it serves it.
 
-The first requests of a batch size are slow, because TensorFlow then prepares what
-later ones use again. See TensorFlow Serving's guide, "SavedModel Warmup".
+TensorFlow prepares each batch size at its first request, which makes that request slow.
+See "SavedModel Warmup" in TensorFlow Serving's guide.
 """
 
 import importlib.util
@@ -22,7 +22,7 @@ _GREY = 128
 
 
 def is_possible() -> bool:
-    """True if the package with the server's messages is installed."""
+    """Returns whether the package `tensorflow-serving-api` is installed."""
     return importlib.util.find_spec("tensorflow_serving") is not None
 
 
@@ -30,9 +30,9 @@ def write(version: str | Path, *, name: str, image_size: tuple[int, int]) -> Non
     """Writes the requests into the folder of a version, as PredictionLog records.
 
     Args:
-        version: the folder of a SavedModel.
-        name: of the model.
-        image_size: height and width of its images, in pixels.
+        version: Folder of the SavedModel.
+        name: Name of the model.
+        image_size: Height and width of the model's images in pixels.
     """
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
@@ -51,7 +51,7 @@ def write(version: str | Path, *, name: str, image_size: tuple[int, int]) -> Non
 
 
 def _requests(size: tuple[int, int]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields signature and inputs: grey images, and a pose in their middle."""
+    """Yields signatures and inputs: grey images, all keypoints in the centre."""
     image = np.full((*size, 3), _GREY, np.uint8)
     pose = np.full((kp.NUM_KEYPOINTS, 3), (size[1] / 2, size[0] / 2, 1), np.float32)
     for count in BATCH_SIZES:

@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from pg2_tf.posing import motions
-from pg2_tf.posing import named_poses as named
+from pg2_tf.posing import named_poses
 from pg2_tf.posing import photo as photos
-from pg2_tf.posing.target_poses import Target
+from pg2_tf.posing.target_poses import Target, named_target
 from pg2_tf.webpage.handlers import Found
 from preprocessing import synthetic as people
 from preprocessing.images import drawing as pictures
@@ -25,11 +24,9 @@ def drawn_people(image_size: tuple[int, int]) -> list[Found]:
 
 
 def poses() -> list[Target]:
-    """Returns the poses with a name, and after them the motions."""
-    still = [Target(n, named.named_pose(n)[None], named.SIZE) for n in named.NAMES]
-    rate = motions.FRAMES_PER_SECOND
-    moving = [Target(n, motions.motion(n), named.SIZE, rate) for n in motions.NAMES]
-    return still + moving
+    """Returns the poses with a name, then the motions."""
+    names = (*named_poses.NAMES, *named_poses.MOTIONS)
+    return [target for name in names if (target := named_target(name)) is not None]
 
 
 def caption(target: Target) -> str:

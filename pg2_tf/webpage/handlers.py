@@ -14,8 +14,9 @@ from pg2_tf.inference.loading import Model
 from pg2_tf.posing import finding as crowd
 from pg2_tf.posing import photo as photos
 from pg2_tf.posing import retargeting
-from pg2_tf.posing.photo import Person, Transferred
+from pg2_tf.posing.photo import Person
 from pg2_tf.posing.target_poses import Target, TargetReader
+from pg2_tf.posing.transfer import Result
 from pg2_tf.webpage.limits import Turn, Worker
 from preprocessing.images import drawing as pictures
 from preprocessing.images import image_files as images
@@ -197,7 +198,7 @@ class Handlers:
         step = Step(pictures.draw_pose(pose, size=size, scale=self._scale))
         yield step
         made = self._transfer(turn, person, pose[None])
-        result = self._result(person, made.generated[0], paste_back)
+        result = made.shown(0, paste_back=paste_back)
         yield step._replace(**made.intermediate(0), result=result)
 
     def play(
@@ -217,8 +218,8 @@ class Handlers:
             some = placed.poses[start : start + _FRAMES_AT_ONCE]
             made = self._transfer(turn, person, some)
             frames += [
-                _as_shown(self._result(person, image, paste_back))
-                for image in made.generated
+                _as_shown(made.shown(frame, paste_back=paste_back))
+                for frame in range(len(some))
             ]
             if len(frames) < count:
                 yield Frames(len(frames), count, frames[-1])
@@ -242,13 +243,11 @@ class Handlers:
         )
         return Found(person, people, index + 1)
 
-    def _transfer(self, turn: Turn, person: Person, poses: np.ndarray) -> Transferred:
+    def _transfer(self, turn: Turn, person: Person, poses: np.ndarray) -> Result:
         crops = np.repeat(person.crop[None], len(poses), axis=0)
-        return Transferred(poses, turn.run(lambda: self.model(crops, poses)), 1.0)
-
-    @staticmethod
-    def _result(person: Person, image: np.ndarray, paste_back: bool) -> np.ndarray:
-        return photos.paste_back(person, image) if paste_back else image
+        target = Target("pose", poses, self.model.image_size)
+        images = turn.run(lambda: self.model(crops, poses))
+        return Result(person, target, poses, images)
 
     @property
     def _scale(self) -> int:

@@ -1,4 +1,4 @@
-"""Runs an entry point: bad input ends in one clear line and exit status 1."""
+"""Runs an entry point: `--help`, `--version`, and one clear line for bad input."""
 
 import errno
 import logging
@@ -11,31 +11,65 @@ from pathlib import Path
 from absl import app, flags
 from absl import logging as absl_logging
 
+from preprocessing import __version__
 from preprocessing.system.errors import InputError
 
-# A place that is full, forbidden, or no folder where one is needed.
+_HELP = ("-h", "--h", "-help", "--help", "-?", "--?")
+_VERSION = ("-version", "--version")
+# The disk is full, the place is forbidden, or there is a file where a folder is needed.
 _UNUSABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 _UNUSABLE |= {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
+# A path with more commas is split.
+_MOST_PARTS = 32
 
 
 def run(main: Callable[[], object]) -> None:
     """Parses the command's flags and calls `main`.
 
+    `-h`, `--help` and `--version` print and end the command before `main` is called.
     `InputError`, a full disk and Ctrl-C become one line on standard error; any other
     exception is a fault of the program and shows its traceback.
     """
     _quieten()
-    app.run(lambda arguments: sys.exit(_guarded(main, arguments)))
+    app.run(lambda args: sys.exit(_guarded(main, args)), flags_parser=_parse)
 
 
 def run_one_of(mains: Mapping[str, Callable[[], object]]) -> None:
     """As `run`, for a command whose first argument names one of `mains`."""
     _quieten()
-    app.run(lambda arguments: sys.exit(_guarded_one_of(mains, arguments)))
+    app.run(lambda args: sys.exit(_guarded_one_of(mains, args)), flags_parser=_parse)
+
+
+def _parse(arguments: Sequence[str]) -> list[str]:
+    """Parses flags, or prints what was asked for and ends the command."""
+    given = list(arguments[1:])
+    given = given[: given.index("--")] if "--" in given else given
+    if not set(_HELP).isdisjoint(given):
+        print(_help())
+        sys.exit(0)
+    if not set(_VERSION).isdisjoint(given):
+        print(f"pg2-tf {__version__}")
+        sys.exit(0)
+    try:
+        return flags.FLAGS(list(arguments))
+    except flags.Error as error:
+        print(f"error: {error}; see --help", file=sys.stderr)
+        sys.exit(1)
+
+
+def _help() -> str:
+    """Returns the command's docstring and its flags, also those of other modules."""
+    project = ("pg2_tf.", f"{__name__.partition('.')[0]}.")
+    for module, defined in flags.FLAGS.flags_by_module_dict().items():
+        if module.startswith(project):
+            for flag in defined:
+                flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+    text = (sys.modules["__main__"].__doc__ or "").strip()
+    return f"{text}\n\n{flags.FLAGS.main_module_help().strip()}"
 
 
 def _quieten() -> None:
-    # TensorFlow's notes of what it does every time would drown the report.
+    # Messages of every run would hide the report.
     logging.getLogger("tensorflow").setLevel(logging.WARNING)
     absl_logging.set_verbosity(absl_logging.WARNING)
 
@@ -76,14 +110,14 @@ def _guarded(main: Callable[[], object], arguments: Sequence[str]) -> int:
 
 
 def required(name: str, value: str | None) -> str:
-    """Returns a flag's value, or raises `InputError` where it was not given."""
+    """Returns a flag's value, or raises `InputError` if it was not given."""
     if not value:
         raise InputError(f"--{name} is needed; see --help")
     return value
 
 
 def existing_folder(name: str, value: str | None) -> Path:
-    """Returns a flag's value as the path of a folder that is there."""
+    """Returns a flag's value as the path of an existing folder."""
     path = Path(required(name, value))
     if not path.is_dir():
         raise InputError(f"--{name}={path}: no such folder")
@@ -99,5 +133,48 @@ def parse_size(name: str, value: str) -> tuple[int, int]:
 
 
 def define_overwrite() -> flags.FlagHolder[bool]:
-    """Defines the flag that allows replacing what is there."""
-    return flags.DEFINE_boolean("overwrite", False, "Replace what is there.")
+    """Defines the flag that allows existing files to be replaced."""
+    return flags.DEFINE_boolean("overwrite", False, "Replace existing files.")
+
+
+def define_paths(name: str, help: str) -> flags.FlagHolder[list[str]]:
+    """Defines a flag of paths, separated by commas; the default is an empty list.
+
+    The value is split by `split_paths`.
+    """
+    serializer: flags.ArgumentSerializer = flags.CsvListSerializer(",")
+    return flags.DEFINE(_PathsParser(), name, [], help, serializer=serializer)
+
+
+def split_paths(text: str) -> list[str]:
+    """Splits text at its commas, but not inside the path of an existing file.
+
+    From the start on, the longest piece that is the path of an existing file or folder
+    is taken whole. Where there is none, the piece ends at the next comma.
+    """
+    parts, pieces = text.split(","), []
+    while parts:
+        for length in range(min(len(parts), _MOST_PARTS), 0, -1):
+            piece = ",".join(parts[:length])
+            if os.path.exists(piece):
+                break
+        else:
+            length, piece = 1, parts[0].strip()
+        if piece:
+            pieces.append(piece)
+        parts = parts[length:]
+    return pieces
+
+
+class _PathsParser(flags.ArgumentParser):
+    """Parses the value of a flag that `define_paths` defines."""
+
+    syntactic_help = "a comma separated list of paths"
+
+    def parse(self, argument: str | list[str]) -> list[str]:
+        """Returns the paths."""
+        return split_paths(argument) if isinstance(argument, str) else list(argument)
+
+    def flag_type(self) -> str:
+        """Returns the type's name in absl's XML help."""
+        return "comma separated list of paths"

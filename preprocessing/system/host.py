@@ -1,21 +1,55 @@
-"""TensorFlow as a guest of this machine: its disk, and GPUs it has no use for."""
+"""TensorFlow helpers: a quiet import, hidden GPUs, and errors for a full disk."""
 
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import tensorflow as tf
+# Drops the notes that TensorFlow's libraries print while they are loaded, and passes
+# everything else on. It runs in a process of its own, so that the last words of a
+# process that dies while it loads them, such as "compiled to use AVX instructions",
+# are shown as well.
+_FILTER = r"""
+import re, sys
+dropped = re.compile(
+    rb"[IW]\d{4} |\d{4}-\d\d-\d\d \S+ [IW] |WARNING: All log messages before absl::"
+    rb"|To enable the following instructions: "
+    rb"|E\d{4} .*failed call to cuInit: .*(\(303\)|no CUDA-capable device)"
+)
+for line in sys.stdin.buffer:
+    if not dropped.match(line):
+        sys.stderr.buffer.write(line)
+        sys.stderr.flush()
+"""
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow and looks for GPUs, without TensorFlow's notes about both.
+
+    Errors still appear, and so does everything that TensorFlow does not print itself.
+    """
+    if "tensorflow" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _filtered_stderr():
+        import tensorflow as tf
+
+        # On a machine without a GPU the search prints an error.
+        tf.config.list_physical_devices("GPU")
 
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[None]:
-    """Within it, TensorFlow writes to `path`.
+    """Names `path` where TensorFlow fails to write it because the disk is full.
 
     Raises:
-        OSError: the disk is full (ENOSPC); it names `path`.
+        OSError: the disk is full (ENOSPC); its `filename` is `path`.
     """
+    import tensorflow as tf
+
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
@@ -24,5 +58,30 @@ def writing(path: str | Path) -> Iterator[None]:
 
 
 def hide_gpus() -> None:
-    """Keeps TensorFlow off the GPUs, which it would otherwise take up just to read."""
+    """Hides the GPUs from TensorFlow, which would otherwise reserve their memory."""
+    import_tensorflow()
+    import tensorflow as tf
+
     tf.config.set_visible_devices([], "GPU")
+
+
+@contextmanager
+def _filtered_stderr() -> Iterator[None]:
+    """Sends file descriptor 2 through `_FILTER`; it is back in place at the end."""
+    sys.stderr.flush()
+    try:
+        shown = os.dup(2)
+    except OSError:  # There is no standard error.
+        yield
+        return
+    filter_command = [sys.executable, "-I", "-S", "-c", _FILTER]
+    process = subprocess.Popen(filter_command, stdin=subprocess.PIPE)
+    assert process.stdin
+    os.dup2(process.stdin.fileno(), 2)
+    process.stdin.close()
+    try:
+        yield
+    finally:
+        os.dup2(shown, 2)
+        os.close(shown)
+        process.wait()

@@ -1,31 +1,40 @@
-"""Inception score and Fréchet Inception distance, on the network of 2015.
+"""The Inception network of 2015, which IS, FID and KID look at images through.
 
-As the improved-gan code computes the score (Salimans et al. 2016), which the authors'
-score.py uses: images in their own size (the graph resizes them to 299x299), class
-probabilities from `pool_3` and the last layer's weights without its bias, 10 splits.
+As in the improved-gan code (Salimans et al. 2016), which the authors' score.py uses:
+images in their own size (the graph resizes them to 299x299), features from `pool_3`,
+class probabilities from the weights of the last layer without its bias. The file is
+`classify_image_graph_def.pb` in inception-2015-12-05.tgz, a frozen TensorFlow graph
+(Szegedy et al. 2015) with 1008 classes. No later Inception gives the same scores.
 """
 
-from itertools import pairwise
-from pathlib import Path
+import hashlib
+import io
+import tarfile
+import zlib
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
-from pg2_tf.evaluation.metrics import inception_graph
 from preprocessing.system import fetching, files
 from preprocessing.system.errors import InputError
 
+URL = "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
+NAME = "classify_image_graph_def.pb"
+# Nodes: images, pooled features, and the last layer.
+IMAGES, POOL, LOGITS = "ExpandDims", "pool_3", "softmax/logits/MatMul"
 _BATCH = 32
 _SIZES = (2048, 1008)
 
 
 class Inception:
-    """The network, ready to look at images.
+    """The network, loaded.
 
     Args:
-        graph: as `inception_graph.read` returns it.
-        checksum: SHA-256 of the file it was read from.
+        graph: frozen graph, see `read_graph`.
+        checksum: SHA-256 of its file.
 
     Raises:
         ValueError: the graph does not run, or not on several images at once.
@@ -33,8 +42,8 @@ class Inception:
 
     def __init__(self, graph: tf.compat.v1.GraphDef, *, checksum: str):
         self.checksum = checksum
-        # A session, for in a tf.function the graph is taken for one of today's
-        # version, which lacks its BatchNormWithGlobalNormalization.
+        # A tf.function would take the graph for one of the current version, which
+        # lacks its operation BatchNormWithGlobalNormalization; a session does not.
         self._session, self._images, self._pool, weights = _start(graph)
         self._weights = self._session.run(weights).astype(np.float64)
         self.features(np.zeros((2, 64, 64, 3), np.uint8))
@@ -44,20 +53,14 @@ class Inception:
         """Loads the network, and prints its path and SHA-256.
 
         Args:
-            path: of `classify_image_graph_def.pb`. None: it is kept in
-                `fetching.default_cache()`, and fetched if it is not there.
+            path: path of `classify_image_graph_def.pb`. None: the copy in
+                `fetching.default_cache()`, downloaded if it is missing.
 
         Raises:
-            InputError: it cannot be fetched, or is another graph.
+            InputError: it cannot be downloaded, or is another graph.
         """
-        place = (
-            Path(path)
-            if path is not None
-            else inception_graph.fetch(
-                fetching.default_cache(), url=inception_graph.URL
-            )
-        )
-        graph, checksum = inception_graph.read(place), files.sha256(place)
+        place = Path(path) if path else fetch(fetching.default_cache(), url=URL)
+        graph, checksum = read_graph(place), files.sha256(place)
         try:
             loaded = cls(graph, checksum=checksum)
         except (ValueError, TypeError, IndexError, tf.errors.OpError) as error:
@@ -69,14 +72,14 @@ class Inception:
         return loaded
 
     def features(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Looks at images.
+        """Computes features and class probabilities of images.
 
         Args:
             images: uint8 [B, H, W, 3], RGB, of any size.
 
         Returns:
-            The features of `pool_3`, float32 [B, 2048], and the probabilities of the
-            classes, float64 [B, 1008].
+            The features of `pool_3`, float32 [B, 2048], and the class probabilities,
+            float64 [B, 1008].
         """
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
             raise ValueError(
@@ -99,131 +102,88 @@ class Inception:
             return ""
         features, classes = self._weights.shape
         return (
-            f"; {features:,} features and {classes:,} classes, not {_SIZES[0]:,} and "
-            f"{_SIZES[1]:,}: its scores compare with no published ones"
+            f"; {features:,} features and {classes:,} classes instead of {_SIZES[0]:,} "
+            f"and {_SIZES[1]:,}: do not compare its scores with published ones"
         )
 
 
-class Statistics:
-    """Mean and covariance of features that come in batches, in float64.
-
-    Batches are joined as Chan, Golub and LeVeque (1979) do, so that nothing is lost
-    where the mean is large; memory depends on C, not on the number of images.
-
-    Attributes:
-        count: how many features came.
-        mean: float64 [C].
-    """
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.mean = np.zeros(0)
-        self._scatter = np.zeros((0, 0))
-
-    def update(self, features: np.ndarray) -> None:
-        """Takes more features, [N, C]."""
-        if features.ndim != 2 or (self.count and features.shape[1] != len(self.mean)):
-            needed = f"[N, {len(self.mean)}]" if self.count else "[N, C]"
-            raise ValueError(f"features {features.shape}, needed {needed}")
-        if not len(features):
-            return
-        new = features.astype(np.float64)
-        mean = new.mean(axis=0)
-        centred = new - mean
-        if not self.count:
-            self.mean = np.zeros(len(mean))
-            self._scatter = np.zeros((len(mean), len(mean)))
-        total, step = self.count + len(new), mean - self.mean
-        weight = np.sqrt(self.count * len(new) / total)
-        rows = np.concatenate([centred, weight * step[None]])
-        self._scatter += rows.T @ rows
-        self.mean = self.mean + step * (len(new) / total)
-        self.count = total
-
-    @property
-    def covariance(self) -> np.ndarray:
-        """Sample covariance, float64 [C, C].
-
-        Raises:
-            ValueError: fewer than 2 features came.
-        """
-        if self.count < 2:
-            raise ValueError(f"{self.count} images; a covariance needs at least 2")
-        return self._scatter / (self.count - 1)
-
-
-def frechet_distance(a: Statistics, b: Statistics) -> float:
-    """Squared Fréchet distance of two Gaussians (FID, Heusel et al. 2017, eq. 6).
-
-    |m_a - m_b|² + tr(C_a) + tr(C_b) - 2 tr((C_a C_b)^½). The last trace is the sum of
-    the singular values of C_a^½ C_b^½, whose symmetric roots exist also where there are
-    fewer images than features; a general matrix root fails or turns complex there.
-
-    Raises:
-        ValueError: fewer than 2 images in either, or features of different length.
-    """
-    roots = [_root(statistics.covariance) for statistics in (a, b)]
-    if a.mean.shape != b.mean.shape:
-        raise ValueError(f"features of {len(a.mean)} and of {len(b.mean)}")
-    shared = np.linalg.svd(roots[0].T @ roots[1], compute_uv=False).sum()
-    spread = sum(np.square(root).sum() for root in roots)
-    distance = np.square(a.mean - b.mean).sum() + spread - 2 * shared
-    return max(0.0, float(distance))
-
-
-def inception_score(
-    probabilities: np.ndarray, *, splits: int = 10
-) -> tuple[float, float]:
-    """Inception score (Salimans et al. 2016): exp of the mean KL(p(y|x) || p(y)).
+def fetch(cache: Path, *, url: str = URL) -> Path:
+    """Returns the path of the graph in a folder; downloads it if it is missing.
 
     Args:
-        probabilities: of the classes, [N, classes], in the order of the images.
-        splits: equal parts of neighbouring images, each with a p(y) of its own.
-
-    Returns:
-        Mean and (population) standard deviation of the splits' scores.
+        cache: the folder.
+        url: address of the archive that holds the graph.
 
     Raises:
-        ValueError: there are fewer images than splits.
+        InputError: the download fails, or the archive does not hold the graph.
     """
-    count = len(probabilities)
-    if count < splits:
-        raise ValueError(f"{count} images; {splits} splits need at least as many")
-    bounds = [i * count // splits for i in range(splits + 1)]
-    scores = [
-        _score(probabilities[start:end].astype(np.float64))
-        for start, end in pairwise(bounds)
-    ]
-    return float(np.mean(scores)), float(np.std(scores))
+    path = cache / NAME
+    if not path.exists():
+        print(f"fetching {url}")
+        advice = (
+            f"fetch it yourself: mkdir -p {cache} && curl -L {url} | tar -xz -C "
+            f"{cache}; or name a copy of {NAME} with --inception_graph"
+        )
+        archive = fetching.content(url, advice=advice)
+        print(f"fetched {url}, SHA-256 {hashlib.sha256(archive).hexdigest()}")
+        files.write_bytes(path, _unpack(archive, url, advice))
+    return path
 
 
-def _score(part: np.ndarray) -> float:
-    ratio = part / np.maximum(part.mean(axis=0), np.finfo(np.float64).tiny)
-    # A class of probability 0 adds 0.
-    divergence = part * np.log(ratio, where=part > 0, out=np.zeros_like(part))
-    return float(np.exp(divergence.sum(axis=1).mean()))
+def read_graph(path: Path) -> tf.compat.v1.GraphDef:
+    """Reads the graph.
+
+    Raises:
+        InputError: the file is missing, is no frozen graph, or lacks a node that
+            defines the scores.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; needed is {NAME} of {URL}")
+    graph = tf.compat.v1.GraphDef()
+    try:
+        graph.ParseFromString(path.read_bytes())
+    except DecodeError as error:
+        raise InputError(
+            f"{path}: no frozen TensorFlow graph; needed is {NAME} of {URL}"
+        ) from error
+    there = {node.name for node in graph.node}
+    missing = [name for name in (IMAGES, POOL, LOGITS) if name not in there]
+    if missing:
+        raise InputError(
+            f"{path}: not the Inception graph of 2015: it has no node "
+            f"{', '.join(missing)}; needed is {NAME} of {URL}"
+        )
+    return graph
 
 
-def _root(covariance: np.ndarray) -> np.ndarray:
-    """Returns R with R R' = covariance, [C, rank]; R is a rotated symmetric root."""
-    values, vectors = np.linalg.eigh(covariance)
-    kept = values > values.max() * len(values) * np.finfo(np.float64).eps
-    return vectors[:, kept] * np.sqrt(values[kept])
+def _unpack(archive: bytes, url: str, advice: str) -> bytes:
+    came = f"{url}: the download ({len(archive):,} bytes)"
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as members:
+            for member in members:
+                file = members.extractfile(member)
+                if file and PurePosixPath(member.name).name == NAME:
+                    return file.read()
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise InputError(
+            f"{came} is no whole .tgz archive ({error}) and was not kept; {advice}"
+        ) from error
+    raise InputError(f"{came} does not contain {NAME} and was not kept; {advice}")
 
 
 def _start(graph: tf.compat.v1.GraphDef) -> tuple[Any, Any, Any, Any]:
     """Returns a session, its images, `pool_3` and the weights of the last layer.
 
-    The graph was made for one image; imported onto a placeholder of many, the shapes
-    that follow from it have an open batch dimension.
+    The graph takes one image. Imported onto a placeholder with an open batch dimension,
+    it takes many.
     """
     v1 = tf.compat.v1
     with tf.Graph().as_default() as place:
         images = v1.placeholder(tf.float32, [None, None, None, 3])
         pool, logits = tf.graph_util.import_graph_def(
             graph,
-            input_map={f"{inception_graph.IMAGES}:0": images},
-            return_elements=[f"{inception_graph.POOL}:0", inception_graph.LOGITS],
+            input_map={f"{IMAGES}:0": images},
+            return_elements=[f"{POOL}:0", LOGITS],
             name="inception",
         )
     options = v1.ConfigProto(allow_soft_placement=True)

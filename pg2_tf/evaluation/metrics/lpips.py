@@ -13,7 +13,6 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from pg2_tf.evaluation.metrics import torch_files
 from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
@@ -35,6 +34,10 @@ _EPSILON = 1e-10
 # Of a side in pixels: less leaves nothing after the second pooling.
 SMALLEST = 31
 _BATCH = 16
+_CONVERSION = (
+    "numpy.savez('FILE.npz', **{k: v.numpy() for k, v in torch.load('FILE.pth', "
+    "map_location='cpu', weights_only=True).items()})"
+)
 
 
 class Lpips:
@@ -54,15 +57,14 @@ class Lpips:
         """Loads the weights.
 
         Args:
-            alexnet_path: torchvision's AlexNet for ImageNet, `alexnet-owt-….pth`:
+            alexnet_path: torchvision's AlexNet for ImageNet as `.npz`:
                 `features.{0,3,6,8,10}.weight` [filters, channels, side, side] and
-                `.bias` [filters]; more names do no harm.
-            linear_path: `v0.1/alex.pth` of the lpips package:
-                `lin{0,1,2,3,4}.model.1.weight` [1, filters, 1, 1]. Either may be an
-                `.npz` of arrays of the same names and shapes.
+                `.bias` [filters]; other arrays are ignored.
+            linear_path: `v0.1/alex.pth` of the lpips package as `.npz`:
+                `lin{0,1,2,3,4}.model.1.weight` [1, filters, 1, 1].
 
         Raises:
-            InputError: a file cannot be read, or an array is missing or of another
+            InputError: a file cannot be read, or an array is missing or has another
                 shape.
         """
         paths = {"alexnet": Path(alexnet_path), "linear": Path(linear_path)}
@@ -141,13 +143,13 @@ def _names(layer: str) -> list[str]:
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    if path.suffix != ".npz":
-        return torch_files.read(path)
+    if path.suffix in (".pth", ".pt"):
+        raise InputError(f"{path}: convert it to .npz, with PyTorch: {_CONVERSION}")
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: no readable .npz of arrays ({error})") from error
+        raise InputError(f"{path}: not a readable .npz of arrays ({error})") from error
 
 
 def _in_keras_order(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pg2_tf.evaluation import folders
-from pg2_tf.evaluation.saving import image_name
+from pg2_tf.evaluation.folders import image_name
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.paper.figures.pairs import Pairs
 from pg2_tf.runs.run_folder import RunFolder
