@@ -33,8 +33,9 @@ setup(
         "numpy>=2.0,<3",
         "opencv-python-headless>=5,<6",
         "pandas>=2.2",
-        "pillow>=11",
+        "pillow>=11.3",
         "scikit-image>=0.25",
+        "scipy>=1.15",
         "scipy>=1.14",
         "tensorboard>=2.20,<2.22",
         "tensorflow>=2.20,<2.22",
@@ -44,7 +45,9 @@ setup(
         # TensorFlow with the CUDA libraries it was built for.
         "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
         # The web page.
-        "demo": ["gradio>=6.30,<7"],
+        "demo": ["gradio>=6.30,<7", "pillow-heif>=1,<2"],
+        # Photos in the format of phones.
+        "heic": ["pillow-heif>=1,<2"],
         "figures": ["matplotlib>=3.9,<4"],
         # The client, and the requests that warm a model up.
         "serving": [
@@ -58,6 +61,7 @@ setup(
             "matplotlib==3.11.2; python_version >= '3.11'",
             "matplotlib==3.10.9; python_version < '3.11'",
             "mypy==2.4.1",
+            "pillow-heif==1.8.1",
             "playwright==1.65.2",
             "pypdf==7.1.1",
             "pytest==9.2.0",

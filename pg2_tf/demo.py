@@ -31,6 +31,11 @@ _MAX_MEGABYTES = flags.DEFINE_float(
 _MAX_SECONDS = flags.DEFINE_float(
     "max_seconds", 60, "Longest time for one request.", lower_bound=1
 )
+_API = flags.DEFINE_boolean(
+    "api",
+    False,
+    "Let other sites embed the page, and programs call it (gradio_client, /generate).",
+)
 _POSE_MODEL = flags.DEFINE_string(
     "pose_model",
     None,
@@ -51,6 +56,7 @@ def main() -> None:
         host=_HOST.value,
         port=_PORT.value,
         megabytes=_MAX_MEGABYTES.value,
+        api=_API.value,
     )
 
 

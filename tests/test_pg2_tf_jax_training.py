@@ -14,10 +14,7 @@ from pg2_tf_helpers import (
     tiny_config,
 )
 
-from pg2_tf.model import presets
-from pg2_tf.training import optimizers
-from pg2_tf.training.stage1 import Stage1Trainer
-from pg2_tf.training.stage2 import Stage2Trainer
+from pg2_tf.training.pg2 import PG2
 
 needs_jax = pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="needs JAX")
 STEPS = 3
@@ -82,88 +79,56 @@ def _run(tmp_path, config, training, networks, batches):
     return np.load(tmp_path / "out.npz")
 
 
-def _assert_same(out, trainer, values, names):
+def _assert_same(out, model, values):
     for number, each in enumerate(values):
         for name, value in each.items():
             assert out[f"{number}/{name}"] == pytest.approx(float(value), rel=1e-3)
-    for name in names:
-        optimizer = (
-            trainer.discriminator_optimizer
-            if name == "discriminator"
-            else (trainer.optimizer)
-        )
+    for name, network in model.trained_networks().items():
+        optimizer = getattr(model, f"{name}_optimizer")
         for index, moment in enumerate(optimizer._momentums):
-            # The mean of gradients: weights would show Adam's division of noise.
             expected, norm = moment.numpy(), np.linalg.norm(moment.numpy())
             error = np.linalg.norm(out[f"momentum/{name}/{index}"] - expected)
             assert error < 1e-2 * norm + 1e-5, (name, index)
-        network = getattr(trainer, name)
-        for index, weight in enumerate(network.trainable_weights):
-            difference = np.abs(out[f"{name}/{index}"] - weight.numpy())
-            assert np.median(difference) < 1e-5, (name, index)
-
-
-@needs_jax
-@pytest.mark.parametrize("variant", ["G1+G2+D", "G1-CE-L1"])
-def test_stage_1_takes_the_same_steps(tmp_path, variant):
-    config = tiny_config(variant=variant)
-    training = dataclasses.replace(TINY.stage1, schedule="cosine", ema=0.9)
-    networks = random_networks(config.model, stage=1)
-    batches = [network_batch(4, seed=seed) for seed in range(STEPS)]
-    out = _run(tmp_path, config, training, networks, batches)
-    average = random_networks(config.model, stage=1).generator1
-    trainer = Stage1Trainer(
-        networks.generator1,
-        reconstruction=config.recipe.reconstruction,
-        averages={"generator1": average},
-        momentum=0.9,
-    )
-    trainer.compile(optimizer=optimizers.adam(training, networks.generator1))
-    values = [trainer.train_step(batch) for batch in batches]
-    _assert_same(out, trainer, values, ["generator1"])
-    for index, weight in enumerate(average.trainable_weights):
-        difference = np.abs(out[f"average/generator1/{index}"] - weight.numpy())
-        assert np.median(difference) < 1e-5
+            if norm > 1e-4:  # Below it Adam divides noise by noise.
+                weight = network.trainable_variables[index].numpy()
+                difference = np.abs(out[f"{name}/{index}"] - weight)
+                assert np.median(difference) < 1e-5, (name, index)
+        for index, weight in enumerate(network.non_trainable_weights):
+            if "vector" in weight.path:
+                moved = out[f"fixed/{name}/{index}"]
+                np.testing.assert_allclose(moved, weight.numpy(), atol=1e-4)
 
 
 @needs_jax
 @pytest.mark.parametrize(
-    ("model", "options"),
+    ("stage", "variant", "model_options", "options"),
     [
-        ({}, {}),
-        ({"discriminator_norm": "spectral"}, {"adversarial_loss": "hinge"}),
-        ({}, {"clip_norm": 0.1, "warm_up": 2}),
+        (1, "G1+G2+D", {}, {"schedule": "cosine", "ema": 0.9}),
+        (1, "G1-CE-L1", {}, {}),
+        (2, "G1+G2+D", {}, {}),
+        (
+            2,
+            "G1+G2+D",
+            {"discriminator_norm": "spectral", "discriminator_input": "pair_and_pose"},
+            {"adversarial_loss": "hinge", "feature_matching": 5.0},
+        ),
+        (2, "G1+G2+D", {}, {"clip_norm": 0.1, "finetune_generator1": True}),
     ],
-    ids=["paper", "spectral", "clipped"],
+    ids=["stage 1", "coordinates", "stage 2", "beyond the paper", "fine-tuned"],
 )
-def test_stage_2_takes_the_same_steps(tmp_path, model, options):
-    config = tiny_config()
+def test_takes_the_same_steps(tmp_path, stage, variant, model_options, options):
+    config = tiny_config(variant=variant)
     config = dataclasses.replace(
-        config, model=dataclasses.replace(config.model, **model)
+        config, model=dataclasses.replace(config.model, **model_options)
     )
-    training = dataclasses.replace(TINY.stage2, **options)
-    networks = random_networks(config.model)
+    training = dataclasses.replace(TINY.stage(stage), **options)
+    networks = random_networks(config.model, stage=stage)
     batches = [network_batch(4, seed=seed) for seed in range(STEPS)]
     out = _run(tmp_path, config, training, networks, batches)
-    trainer = Stage2Trainer(
-        *networks,
-        adversary=presets.adversary(config),
-        l1_weight=training.l1_weight,
-        adversarial_loss=training.adversarial_loss,
-        clip_norm=training.clip_norm,
-    )
-    trainer.compile(
-        generator_optimizer=optimizers.adam(training, networks.generator2),
-        discriminator_optimizer=optimizers.adam(training, networks.discriminator),
-    )
-    # The paper's order: D's step, then the generator's against the new D.
-    values = [
-        {**trainer.train_discriminator(batch), **trainer.train_generator(batch)}
-        for batch in batches
-    ]
-    _assert_same(out, trainer, values, ["generator2", "discriminator"])
-    for index, weight in enumerate(networks.discriminator.non_trainable_weights):
-        if "vector" in weight.path:
-            np.testing.assert_allclose(
-                out[f"fixed/discriminator/{index}"], weight.numpy(), atol=1e-4
-            )
+    model = PG2(config, training, networks=networks)
+    model.compile()
+    _assert_same(out, model, [model.update(batch) for batch in batches])
+    for name, average in model.averages.items():
+        for index, weight in enumerate(average.trainable_weights):
+            difference = np.abs(out[f"average/{name}/{index}"] - weight.numpy())
+            assert np.median(difference) < 1e-5

@@ -32,6 +32,11 @@ LISTS = {
     "halpe68": HALPE_26 + ["hand"] * 42,
     "halpe136": HALPE_26 + ["face"] * 68 + ["hand"] * 42,
     "wholebody133": COCO_17 + ["foot"] * 6 + ["face"] * 68 + ["hand"] * 42,
+    "mediapipe33": [
+        *["nose", "other", "left_eye", "other", "other", "right_eye", "other"],
+        *["left_ear", "right_ear", "mouth", "mouth", *BODY[:6], *["hand"] * 6],
+        *[*BODY[6:], *["foot"] * 4],
+    ],
     "body25b": [*COCO_17, "upper_neck", "head_top", *["foot"] * 6],
     "body135": COCO_17 + ["other"] * 118,
 }

@@ -1,5 +1,6 @@
 """The generators of a run folder, ready to generate images."""
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -7,7 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from pg2_tf.data import ranges
-from pg2_tf.inference.inputs import Images, generate_in_batches
+from pg2_tf.inference.inputs import (
+    Images,
+    check_images,
+    check_poses,
+    generate_in_batches,
+)
+from pg2_tf.machine.precision import AUTO, generation_precision
 from pg2_tf.model.config import RunConfig
 from pg2_tf.model.networks import Networks, build_networks, generate
 from pg2_tf.model.pose_heatmaps import PoseHeatmaps
@@ -26,13 +33,25 @@ class PoseTransfer:
         step: the training step of the networks.
     """
 
-    def __init__(self, networks: Networks, config: RunConfig, *, stage: int, step: int):
+    def __init__(
+        self,
+        networks: Networks,
+        config: RunConfig,
+        *,
+        stage: int,
+        step: int,
+        precision: str = "float32",
+    ):
         self.networks = networks
         self.config = config
         self.stage = stage
         self.step = step
+        self.precision = precision
         self._draw = PoseHeatmaps(config.model.image_size)
-        self._run = tf.function(self._generate, reduce_retracing=True, autograph=False)
+        self._run, self._run_stage1, self._run_stage2 = (
+            tf.function(function, reduce_retracing=True, autograph=False)
+            for function in (self._generate, self._coarse, self._refined)
+        )
 
     @classmethod
     def load(
@@ -48,7 +67,7 @@ class PoseTransfer:
         Args:
             run_dir: the run folder.
             stage: 1 or 2; default the last that was trained.
-            precision: `float32` or `bfloat16`.
+            precision: `float32`, `bfloat16`, or `auto` to measure the faster one.
             weights: one of `weights_flag.WEIGHTS`. `auto`: the moving averages if
                 the stage was trained with them, otherwise the last weights.
 
@@ -58,11 +77,19 @@ class PoseTransfer:
         folder = RunFolder(run_dir)
         config = folder.require_config()
         place = folder.stage(stage) if stage else folder.latest_stage()
+        if precision == AUTO:
+            precision = generation_precision(config.model, stage=place.number)
         networks = build_networks(
             config.model, stage=place.number, precision=precision
         )._replace(discriminator=None)
         path = load_weights(networks, place, weights=weights)
-        return cls(networks, config, stage=place.number, step=step_of(path))
+        return cls(
+            networks,
+            config,
+            stage=place.number,
+            step=step_of(path),
+            precision=precision,
+        )
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -95,6 +122,44 @@ class PoseTransfer:
         return generate_in_batches(
             generate_some, images, poses, image_size=self.image_size
         )
+
+    def generate_by_stage(
+        self, images: np.ndarray, poses: np.ndarray
+    ) -> Iterator[Images]:
+        """Generates images of a batch, and yields those of stage I first.
+
+        Args:
+            images: source images, uint8 [B, H, W, 3] of `image_size`.
+            poses: target poses, float32 [B, 18, 3]: x, y in pixels, confidence.
+
+        Yields:
+            `coarse`; with stage 2 then `coarse` and `refined`, uint8 [B, H, W, 3].
+
+        Raises:
+            ValueError: images or poses of another type, shape or range.
+        """
+        images = check_images(images, self.image_size)
+        poses = check_poses(poses, (len(images), 18, 3), image_size=self.image_size)
+        if self.stage == 1:
+            yield self._generate_arrays(images, poses, truncated=False)
+            return
+        source, coarse = self._run_stage1(tf.constant(images), tf.constant(poses))
+        made = {"coarse": ranges.to_pixels(coarse).numpy()}
+        yield made
+        refined = self._run_stage2(source, coarse)
+        yield {**made, "refined": ranges.to_pixels(refined).numpy()}
+
+    def _coarse(
+        self, images: tf.Tensor, poses: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        source, heatmaps = ranges.to_signed(images), self._draw(poses)
+        first = self.networks._replace(generator2=None)
+        return source, generate(first, source, heatmaps, keypoints=poses)["coarse"]
+
+    def _refined(self, source: tf.Tensor, coarse: tf.Tensor) -> tf.Tensor:
+        assert self.networks.generator2 is not None
+        inputs = {"coarse": coarse, "source": source}
+        return coarse + self.networks.generator2(inputs)
 
     def _generate_arrays(
         self, images: np.ndarray, poses: np.ndarray, *, truncated: bool

@@ -14,10 +14,11 @@ import numpy as np
 
 from pg2_tf.data import ranges
 from pg2_tf.jax_training.pairs import Pairs
-from pg2_tf.jax_training.steps import Batch, State, Steps
+from pg2_tf.jax_training.steps import State, Steps
 from pg2_tf.model.config import RunConfig, TrainConfig
 from pg2_tf.model.networks import build_networks
 from pg2_tf.model.pose_heatmaps import PoseHeatmaps
+from pg2_tf.model.steps import Batch
 from preprocessing.poses import keypoints as kp
 from preprocessing.system import files
 from preprocessing.system.errors import InputError

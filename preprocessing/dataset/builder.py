@@ -87,7 +87,12 @@ class Builder:
         Raises:
             InputError: no file holds poses, or none of them is of these images.
         """
-        poses = Poses(paths, key=self._source.key, options=options or PoseOptions())
+        poses = Poses(
+            paths,
+            key=self._source.key,
+            options=options or PoseOptions(),
+            images=[sample.name for sample in self._samples],
+        )
         for sample in tqdm(self._samples, desc="poses", unit=" images", leave=False):
             found = poses.find(sample.name)
             if found is None:
@@ -141,7 +146,13 @@ class Builder:
         for entry, shard, index in zip(entries, shards, pairs, strict=True):
             entry.update(records.write_pairs(self.out, shard.stem, index))
         splits = report.summarize([shard.split for shard in shards], entries, images)
-        described = report.describe(self.settings, splits, self._index, self.notes)
+        described = report.describe(
+            self.settings,
+            splits,
+            self._index,
+            self.notes,
+            expected=self._source.expected,
+        )
         files.write_text(self.out / REPORT, described + "\n")
         files.write_json(
             self.out / records.MANIFEST, self._manifest(splits, fingerprint)
@@ -193,6 +204,8 @@ class Builder:
                 if found := self._found.get(sample.name):
                     digest.update(f"{found.normalized}{len(found.people)}".encode())
                     digest.update(found.people.tobytes() + found.scores.tobytes())
+                    if found.size:
+                        digest.update(str(found.size).encode())
         return digest.hexdigest()
 
     def _clear(self) -> None:

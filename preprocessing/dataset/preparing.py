@@ -1,6 +1,6 @@
 """From an image as its source has it to a record, with notes of what was changed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -67,6 +67,15 @@ def prepare(
         came = "{}x{}".format(*fitted.size)
         notes.add(
             f"images resized from {came} to {size[0]}x{size[1]}{_framed(fitted)}",
+            sample.name,
+        )
+    if found and preparation.pose_size:
+        found = replace(found, size=None)
+    if found and found.size and found.is_scaled_to(fitted.size):
+        declared = "{}x{}".format(*found.size)
+        notes.add(
+            f"images of another size than the {declared} that their poses' file "
+            "declares: poses scaled",
             sample.name,
         )
     pose = _pose(found, fitted, preparation) if found else kp.missing_pose()

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from preprocessing.images.image_files import SUFFIXES
+from preprocessing.images.image_files import is_image, is_unreadable_image
 from preprocessing.sources.samples import Notes
 from preprocessing.system.errors import InputError
 
@@ -39,7 +39,9 @@ def image_files(
             entered.append(path.name)
         folders[:] = entered
         for path in [Path(place, name) for name in files if _is_visible(name)]:
-            if path.suffix.lower() not in SUFFIXES:
+            if is_unreadable_image(path):
+                notes.add("images in formats that are not read passed over", str(path))
+            if not is_image(path):
                 continue
             if path.exists():
                 found.append(path)

@@ -2,10 +2,12 @@
 
 One row an image, `name: [y0, ..., y17]: [x0, ..., x17]`, y first, whole or fractional
 pixels, -1 for a keypoint that was not found, with or without spaces after the
-colons; the first row may be the heading `name:keypoints_y:keypoints_x`.
+colons; the first row may be the heading `name:keypoints_y:keypoints_x`. Numbers may
+also be as NumPy 2 prints them, `np.int64(15)`.
 """
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,8 @@ from preprocessing.system.errors import InputError
 
 HEADING = "name:keypoints_y:keypoints_x"
 _LONGEST_ROW = 10_000
+# A number as NumPy 2 prints it in a list: np.int64(15).
+_NUMPY_NUMBER = re.compile(r"\b(?:np|numpy)\.u?(?:int|float)\d+\(([^()]*)\)")
 
 
 def matches(path: Path) -> bool:
@@ -83,7 +87,7 @@ def _row(where: str, line: str) -> tuple[str, np.ndarray]:
 
 def _numbers(where: str, text: str) -> np.ndarray:
     try:
-        values = json.loads(text)
+        values = json.loads(_NUMPY_NUMBER.sub(r"\1", text))
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, list) or not all(map(kp.is_number, values)):

@@ -1,7 +1,8 @@
 """COCO's JSON: annotation files, and lists of results.
 
 An annotation file has `images` (`id`, `file_name`) and `annotations` (`image_id`,
-`keypoints` of x, y, v; 0 is not labelled, 1 hidden, 2 visible). A list of results has
+`keypoints` of x, y, v; 0 is not labelled, 1 hidden, 2 visible). If its images have
+`width` and `height`, the keypoints are in pixels of that size. A list of results has
 `image_id`, `keypoints` of x, y, confidence, and `score`, one entry a person; OpenPose's
 `--write_coco_json` and MMPose's and Detectron2's test programs write it. Its numbers
 are named by the `images` of another file, which may be without annotations.
@@ -50,21 +51,22 @@ def results(path: Path, value: list) -> Parsed:
         where = f"{path}: entry {index}"
         fields = content.as_object(where, entry)
         image = _key(where, fields, "image_id")
-        keypoints = people.triples(where, fields.get("keypoints"))
         score = people.score(where, fields, "score")
-        images.setdefault(image, []).append(Person(where, keypoints, score))
+        person = people.person(where, fields.get("keypoints"), score)
+        images.setdefault(image, []).append(person)
     return Parsed(images)
 
 
 def _annotated(path: Path, value: dict) -> Parsed:
     names = _names(path, value["images"])
     numbered = {key: name for key, name in names.items() if isinstance(key, int)}
+    sizes = _sizes(value["images"], names)
     annotations = value.get("annotations")
     if not isinstance(annotations, list):
         annotations = []
     # Captions and boxes of COCO say nothing of poses, not even that nobody is there.
     if not any(isinstance(a, dict) and "keypoints" in a for a in annotations):
-        return Parsed({}, numbered)
+        return Parsed({}, numbered, sizes)
     images: dict[str | int | None, list[Person]] = {n: [] for n in names.values()}
     for index, annotation in enumerate(annotations):
         where = f"{path}: annotation {index}"
@@ -74,11 +76,24 @@ def _annotated(path: Path, value: dict) -> Parsed:
         image = _key(where, fields, "image_id")
         if image not in names:
             raise InputError(f"{where}: no image has the id {content.shown(image)}")
-        keypoints = people.triples(where, fields["keypoints"])
-        keypoints[:, 2] = np.minimum(keypoints[:, 2], 1)
         score = people.score(where, fields, "score")
-        images[names[image]].append(Person(where, keypoints, score))
-    return Parsed(images, numbered)
+        person = people.person(where, fields["keypoints"], score)
+        person.keypoints[:, 2] = np.minimum(person.keypoints[:, 2], 1)
+        images[names[image]].append(person)
+    return Parsed(images, numbered, sizes)
+
+
+def _sizes(
+    images: list[dict], names: dict[str | int, str]
+) -> dict[str | int | None, tuple[int, int]]:
+    """Returns the declared sizes of images, by name and by number."""
+    sizes: dict[str | int | None, tuple[int, int]] = {}
+    for image in images:
+        if size := people.declared_size(image, "height", "width"):
+            sizes[names[image["id"]]] = size
+            if isinstance(image["id"], int):
+                sizes[image["id"]] = size
+    return sizes
 
 
 def _names(path: Path, images: list) -> dict[str | int, str]:

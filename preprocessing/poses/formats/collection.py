@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,11 +20,13 @@ class Entry(NamedTuple):
         name: of the image.
         path: of the file that they are in.
         found: what was found; None where the file is only read when asked for.
+        is_named: False if the name is that of the file, and its suffix made up.
     """
 
     name: str
     path: Path
     found: Detection | None
+    is_named: bool = True
 
 
 class Collection:
@@ -70,17 +73,20 @@ class Collection:
         Raises:
             InputError: a numbered image has no name, or several.
         """
-        names = self._names()
+        names, sizes = self._names()
         for path, below in self._files:
             own = finding.own_name(below)
             if path not in self._contents:
-                yield Entry(own, path, None)
+                yield Entry(own, path, None, is_named=False)
                 continue
             for image, found in self._contents[path].images.items():
                 if isinstance(image, int):
+                    found = replace(found, size=found.size or sizes.get(image))
                     yield Entry(_name(path, image, names[image]), path, found)
+                elif image is None:
+                    yield Entry(own, path, found, is_named=False)
                 else:
-                    yield Entry(own if image is None else image, path, found)
+                    yield Entry(image, path, found)
 
     def read_waiting(self, path: Path) -> Detection:
         """Reads the file of an entry that had not been read.
@@ -124,12 +130,16 @@ class Collection:
             self._contents[path] = table.read(path, self._options)
         return self._contents[path]
 
-    def _names(self) -> dict[int, set[str]]:
+    def _names(self) -> tuple[dict[int, set[str]], dict[int, tuple[int, int]]]:
+        """Returns the names and the declared sizes of numbered images."""
         names: dict[int, set[str]] = defaultdict(set)
+        sizes: dict[int, tuple[int, int]] = {}
         for contents in self._contents.values():
             for number, name in contents.names.items():
                 names[number].add(name)
-        return names
+                if number in contents.sizes:
+                    sizes[number] = contents.sizes[number]
+        return names, sizes
 
 
 def _name(path: Path, number: int, names: set[str]) -> str:

@@ -49,6 +49,27 @@ def _from_coco_17(title: str, count: int, *, neck: int | None = None) -> Order:
     return Order(title, count, tuple(index))
 
 
+_MEDIAPIPE = {
+    "nose": 0,
+    "left_eye": 2,
+    "right_eye": 5,
+    "left_ear": 7,
+    "right_ear": 8,
+    "left_shoulder": 11,
+    "right_shoulder": 12,
+    "left_elbow": 13,
+    "right_elbow": 14,
+    "left_wrist": 15,
+    "right_wrist": 16,
+    "left_hip": 23,
+    "right_hip": 24,
+    "left_knee": 25,
+    "right_knee": 26,
+    "left_ankle": 27,
+    "right_ankle": 28,
+}
+_MEDIAPIPE_33 = tuple(_MEDIAPIPE.get(name) for name in kp.NAMES)
+
 # An order is recognised by its count: the first that has so many.
 ORDERS = {
     "coco18": Order("COCO-18", kp.NUM_KEYPOINTS, tuple(range(kp.NUM_KEYPOINTS))),
@@ -58,6 +79,7 @@ ORDERS = {
     "halpe68": _from_coco_17("Halpe-68", 68, neck=18),
     "halpe136": _from_coco_17("Halpe-136", 136, neck=18),
     "wholebody133": _from_coco_17("COCO-WholeBody-133", 133),
+    "mediapipe33": Order("MediaPipe-33", 33, _MEDIAPIPE_33),
     # OpenPose's experimental models; their neck is higher up than ours.
     "body25b": _from_coco_17("BODY_25B", 25),
     "body135": _from_coco_17("BODY_135", 135),

@@ -18,6 +18,11 @@ _LARGEST_SHARE = 1.5
 _LARGEST_FORCED = 10.0
 
 
+def may_be_shares(places: np.ndarray) -> bool:
+    """True if no coordinate, float [N, 2], is too large for a share of an image."""
+    return float(np.abs(places).max(initial=0)) <= _LARGEST_FORCED
+
+
 def is_normalized(path: object, places: np.ndarray, scale: str = "auto") -> bool:
     """True if coordinates are shares of width and height, False if pixels.
 

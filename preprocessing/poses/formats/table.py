@@ -13,6 +13,7 @@ from preprocessing.poses.formats import (
     alphapose,
     annotation_csv,
     coco,
+    mediapipe,
     mmpose,
     openpose,
     orders,
@@ -48,6 +49,7 @@ JSON_FORMATS = {
     "mmpose": JsonFormat("MMPose JSON", mmpose.matches, mmpose.parse),
     "alphapose": JsonFormat("AlphaPose JSON", alphapose.matches, alphapose.parse),
     "coco": JsonFormat("COCO JSON", coco.matches, coco.parse),
+    "mediapipe": JsonFormat("MediaPipe JSON", mediapipe.matches, mediapipe.parse),
 }
 FORMATS = (AUTO, *JSON_FORMATS, CSV, PEAKS)
 
@@ -88,11 +90,13 @@ class Contents(NamedTuple):
         kind: format, order and scale, as a report names them.
         images: what was found in each image; the keys are as in `Parsed`.
         names: as in `Parsed`.
+        sizes: as in `Parsed`.
     """
 
     kind: str
     images: dict[str | int | None, Detection]
     names: dict[int, str]
+    sizes: dict[str | int | None, tuple[int, int]]
 
 
 def read(path: Path, options: PoseOptions) -> Contents:
@@ -127,25 +131,36 @@ def _recognise(path: Path, value: object, options: PoseOptions) -> JsonFormat:
 
 def _settle(path: Path, title: str, parsed: Parsed, options: PoseOptions) -> Contents:
     used: dict[str, None] = {}
+    confidence = True
     poses: dict[str | int | None, list[np.ndarray]] = {}
     for image, people in parsed.images.items():
         poses[image] = []
         for person in people:
             order = orders.recognise(person.where, len(person.keypoints), options.order)
             used[order.title] = None
+            confidence &= person.has_confidence
             poses[image].append(orders.to_coco_18(person.keypoints, order))
     everybody = np.array(
         [pose for people in poses.values() for pose in people], np.float32
     ).reshape(-1, kp.NUM_KEYPOINTS, 3)
     places = everybody[kp.found(everybody)][:, :2]
-    normalized = scales.is_normalized(path, places, options.scale)
+    usual = options.scale == AUTO and parsed.scale == scales.NORMALIZED
+    wanted = parsed.scale if usual and scales.may_be_shares(places) else options.scale
+    normalized = scales.is_normalized(path, places, wanted)
     scale = scales.NORMALIZED if normalized else scales.PIXELS
     kind = [title, " and ".join(used), scale] if len(places) else [title, "nobody"]
+    if not confidence:
+        kind.append("without confidence (0, 0 and negative: not found)")
     images = {
-        image: detection(people, _scores(parsed, image), normalized=normalized)
+        image: detection(
+            people,
+            _scores(parsed, image),
+            normalized=normalized,
+            size=parsed.sizes.get(image),
+        )
         for image, people in poses.items()
     }
-    return Contents(", ".join(kind), images, parsed.names)
+    return Contents(", ".join(kind), images, parsed.names, parsed.sizes)
 
 
 def _scores(parsed: Parsed, image: str | int | None) -> list[float] | None:
@@ -161,4 +176,4 @@ def _read_peaks(path: Path, options: PoseOptions) -> Contents:
             f"{path}: the released code's pickles are {order.title} in {scale}"
         )
     kind = f"released code's pickle, {order.title}, {scale}"
-    return Contents(kind, dict(pickles.read_peaks(path).items()), {})
+    return Contents(kind, dict(pickles.read_peaks(path).items()), {}, {})
