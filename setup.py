@@ -35,6 +35,7 @@ setup(
         "pandas>=2.2",
         "pillow>=11.3",
         "scikit-image>=0.25",
+        "scipy>=1.15",
         "scipy>=1.14",
         "tensorboard>=2.20,<2.22",
         "tensorflow>=2.20,<2.22",

@@ -22,6 +22,7 @@ from pg2_tf.evaluation.measures import ImagePairs, Measures, Sources
 from pg2_tf.evaluation.models import ModelImages
 from pg2_tf.evaluation.protocols import PROTOCOLS, Protocol
 from pg2_tf.evaluation.scoring import Inputs
+from pg2_tf.inference import shipped
 from pg2_tf.inference.loading import define_trust_model, load_model
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.runs.run_folder import describe_data
@@ -111,6 +112,7 @@ _FOR_MODELS = {
     for flag in (
         *(_DATA_DIR, _SPLIT, _PAIRS, _NUM_PAIRS, _SEED, _STAGE, _WEIGHTS, _MASK_OF),
         _TRUST_MODEL,
+        _TRUST_MODEL,
     )
 }
 _FOR_FOLDERS = {flag.name: flag for flag in (_TARGET, _MASK, _POSES)}
@@ -189,6 +191,9 @@ def _model_job(path: str, protocol: Protocol) -> _Job:
     else:
         positions = pairs.draw_pairs(split, _NUM_PAIRS.value, seed=_SEED.value)
         record["seed"] = _SEED.value
+    place = Path(path)
+    if not place.exists():
+        place = shipped.path_of(path)
     out = _OUT.value or (f"{path}/evaluation" if is_run else None)
     return _Job(
         ModelImages(
@@ -196,7 +201,7 @@ def _model_job(path: str, protocol: Protocol) -> _Job:
             split,
             positions,
             protocol=protocol,
-            checksum=models.model_checksum(model, Path(path)),
+            checksum=models.model_checksum(model, place),
         ),
         Path(command.required("out", out)),
         record,

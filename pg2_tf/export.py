@@ -10,6 +10,7 @@ from pathlib import Path
 from absl import flags
 
 from pg2_tf.inference.pose_transfer import PoseTransfer
+from pg2_tf.machine.precision import AUTO
 from pg2_tf.model.config import PRECISIONS
 from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.runs.weights_flag import define_weights
@@ -30,8 +31,9 @@ _WEIGHTS = define_weights()
 _PRECISION = flags.DEFINE_enum(
     "precision",
     "float32",
-    PRECISIONS,
-    "Precision of the layers; weights, inputs and outputs stay the same.",
+    [*PRECISIONS, AUTO],
+    "Precision of the layers; weights, inputs and outputs stay the same. auto: measure "
+    "both on this machine and use the faster one.",
 )
 _VERSION = flags.DEFINE_integer(
     "version", None, "Version number. Default: the next one.", lower_bound=1
@@ -66,10 +68,10 @@ def main() -> None:
 def _write_saved_model(
     model: PoseTransfer, folder: RunFolder, out: Path, version: int
 ) -> None:
-    card = describe(model, folder, weights=_WEIGHTS.value, precision=_PRECISION.value)
+    card = describe(model, folder, weights=_WEIGHTS.value, precision=model.precision)
     place = export_saved_model(model, out, version=version, card=card)
     print(
-        f"{place}: stage {model.stage}, step {model.step:,}, {_PRECISION.value}; "
+        f"{place}: stage {model.stage}, step {model.step:,}, {model.precision}; "
         "serving_default, encoded, raw"
     )
     if not warm_up.is_possible():

@@ -11,7 +11,7 @@ from absl import flags
 
 from pg2_tf.data import pairs
 from pg2_tf.data.dataset import Split, read_split
-from pg2_tf.paper.figures import columns, comparison, lambda_scores, layout
+from pg2_tf.paper.figures import columns, comparison, layout
 from pg2_tf.paper.figures.grid import Grid, draw_pages
 from pg2_tf.runs.weights_flag import define_weights
 from preprocessing.dataset import records
@@ -99,7 +99,7 @@ def main() -> None:
     runs = columns.parse_runs("runs", _RUNS.value)
     generated = columns.parse_labelled("generated", _GENERATED.value)
     scored = columns.parse_labelled("scores", _SCORES.value)
-    scores = lambda_scores.collect(runs, scored) if scored else None
+    scores = comparison.collect_scores(runs, scored) if scored else None
     size = tuple(records.read_manifest(data_dir)["image_size"])
     split = read_split(data_dir, _SPLIT.value, image_size=size)
     if figure == "3":
@@ -114,7 +114,7 @@ def main() -> None:
     )
     paths = layout.write(pages, out, stem=f"figure_{figure}")
     if scores:
-        plot = lambda_scores.draw(scores)
+        plot = comparison.plot_scores(scores)
         paths += layout.write([plot], out, stem="figure_lambda_scores")
     print(*paths, sep="\n")
 

@@ -19,13 +19,13 @@ from absl import flags
 
 from pg2_tf.evaluation import protocols
 from pg2_tf.evaluation.measures import Measures, Sources
-from pg2_tf.model import presets
-from pg2_tf.model.config import PRECISIONS, VARIANTS
+from pg2_tf.model.config import PRECISIONS, PROFILES, VARIANTS
 from pg2_tf.paper.figures import layout
 from pg2_tf.paper.table1 import plan as plans
 from pg2_tf.paper.table1 import report
 from pg2_tf.paper.table1.estimate import Cost, Estimator
-from pg2_tf.paper.table1.plan import SCALES, Plan
+from pg2_tf.paper.table1.plan import Plan
+from pg2_tf.paper.table1.rows import SCALES, lambda_rows, variant_rows
 from pg2_tf.paper.table1.steps import Step
 from pg2_tf.paper.user_study.page import PARTICIPANTS
 from preprocessing.dataset import records
@@ -44,7 +44,7 @@ _DATASET = flags.DEFINE_enum("dataset", None, ["market1501", "deepfashion"], "Pr
 _PROFILE = flags.DEFINE_enum(
     "profile",
     "paper",
-    presets.PROFILES,
+    PROFILES,
     "paper: as the paper says; authors: as the released code behaves.",
 )
 _DATA_DIR = flags.DEFINE_string(
@@ -92,7 +92,7 @@ def main() -> None:
         dataset,
         data_dir=data_dir,
         out=out,
-        rows=plans.lambda_rows(weights) if weights else plans.variant_rows(variants),
+        rows=lambda_rows(weights) if weights else variant_rows(variants),
         scale=scale,
         profile=_PROFILE.value,
         num_pairs=min(_NUM_PAIRS.value, max(1, test["pairs"])),

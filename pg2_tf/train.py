@@ -16,12 +16,13 @@ import tensorflow as tf
 from absl import flags
 
 from pg2_tf import train_flags
-from pg2_tf.machine import devices
-from pg2_tf.machine.devices import resolve_precision
+from pg2_tf.machine import devices, precision
 from pg2_tf.model import presets
 from pg2_tf.model.config import (
     DEFAULT_VARIANT,
     DISCRIMINATOR_NORMS,
+    PRECISIONS,
+    PROFILES,
     VARIANTS,
     RunConfig,
     TrainConfig,
@@ -58,7 +59,7 @@ _RUN_DIR = flags.DEFINE_string(
 _PROFILE = flags.DEFINE_enum(
     "profile",
     None,
-    presets.PROFILES,
+    list(PROFILES),
     "paper: as the paper says; authors: as the released code behaves. Default: the "
     "run folder's, else paper.",
 )
@@ -81,9 +82,10 @@ _DISCRIMINATOR_NORM = flags.DEFINE_enum(
 )
 _PRECISION = flags.DEFINE_enum(
     "precision",
-    "float32",
-    ["float32", "bfloat16", "auto"],
-    "What layers compute in. auto: bfloat16 where this machine is fast at it.",
+    None,
+    [*PRECISIONS, precision.AUTO],
+    "Precision of the layers. auto: measure both for about two seconds and use the "
+    "faster one; a resumed training keeps its precision. Default: the preset's.",
 )
 _TRAINING = train_flags.define_training()
 # Each by its name in `Schedule`.
@@ -139,7 +141,9 @@ def main() -> None:
     config = _run_config(dataset, folder)
     workers = from_environment() if _STRATEGY.value == "multi_worker" else ALONE
     names = devices.choose(_DEVICES.value)
-    trainings = [_train_config(config, stage, workers) for stage in _stages(config)]
+    trainings = [
+        _train_config(folder, config, stage, workers) for stage in _stages(config)
+    ]
     print(
         f"data {data_dir}, run {folder.path}, variant {config.variant}, profile "
         f"{config.profile}"
@@ -229,14 +233,36 @@ def _run_config(dataset: str, folder: RunFolder) -> RunConfig:
     return RunConfig(dataset, profile, model, variant)
 
 
-def _train_config(config: RunConfig, stage: int, workers: Workers) -> TrainConfig:
+def _train_config(
+    folder: RunFolder, config: RunConfig, stage: int, workers: Workers
+) -> TrainConfig:
     given = {key: flag.value for key, flag in _TRAINING.items()}
     given["shard_groups"] = (
         given["shard_groups"] if given["shard_groups"] is not None else workers.count
     )
-    given["precision"] = resolve_precision(_PRECISION.value)
+    if _PRECISION.value != precision.AUTO:
+        given["precision"] = _PRECISION.value
     chosen = {key: value for key, value in given.items() if value is not None}
-    return _replace(_preset(config).stage(stage), **chosen)
+    training = _replace(_preset(config).stage(stage), **chosen)
+    if _PRECISION.value != precision.AUTO:
+        return training
+    return _replace(training, precision=_auto(folder, config, training, workers))
+
+
+def _auto(
+    folder: RunFolder, config: RunConfig, training: TrainConfig, workers: Workers
+) -> str:
+    """Returns the precision that the stage was trained with, or the faster one."""
+    if workers.count > 1:
+        raise InputError(
+            "--precision=auto: workers may measure differently; use "
+            f"--precision={' or '.join(PRECISIONS)} with --strategy=multi_worker"
+        )
+    options = folder.stage(training.stage).options()
+    if options:
+        return options["training"].get("precision", PRECISIONS[0])
+    adversarial = training.stage in config.recipe.adversarial
+    return precision.training_precision(config.model, training, adversarial=adversarial)
 
 
 def _replace(config: Any, **changes: Any) -> Any:

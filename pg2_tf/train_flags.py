@@ -71,7 +71,14 @@ def define_training() -> dict[str, Any]:
             "In how many groups the shards are read, a batch in equal parts from each. "
             "Default: the number of workers, which must divide it.",
         ),
-        flags.DEFINE_boolean("flip", True, "Mirror half of the pairs."),
-        flags.DEFINE_integer("seed", 0, "Of weights, order and flips.", lower_bound=0),
+        flags.DEFINE_boolean(
+            "flip", None, "Mirror half of the pairs. Default: preset's, which is yes."
+        ),
+        flags.DEFINE_integer(
+            "seed",
+            None,
+            "Seed of weights, order and flips. Default: preset's, which is 0.",
+            lower_bound=0,
+        ),
     )
     return {flag.name: flag for flag in defined}

@@ -17,6 +17,7 @@ from pg2_tf.evaluation.measures import Measures, Sources
 from pg2_tf.evaluation.metrics import images as metrics
 from pg2_tf.evaluation.models import ModelImages, model_checksum
 from pg2_tf.evaluation.protocols import PROTOCOLS
+from pg2_tf.inference import shipped
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from preprocessing.images import image_files as images
 from preprocessing.images.masks import draw_mask
@@ -284,7 +285,9 @@ def test_saved_images_of_another_evaluation_are_replaced(
     assert {path.name for path in (tmp_path / "images/target").iterdir()} == names[2]
 
 
-def test_exported_model_scores_like_its_run(capsys, tmp_path, run, people_dir):
+def test_exported_model_scores_like_its_run(
+    capsys, tmp_path, run, people_dir, monkeypatch
+):
     given = (f"--data_dir={people_dir}", "--split=train", "--num_pairs=6")
     export = tmp_path / "exported"
     result = run_command(
@@ -307,6 +310,13 @@ def test_exported_model_scores_like_its_run(capsys, tmp_path, run, people_dir):
         found, expected = (scores[each]["means"]["refined"] for each in (name, "run"))
         assert found["ssim"] == pytest.approx(expected["ssim"], abs=2e-3)
         assert found["l1"] == pytest.approx(expected["l1"], abs=0.1)
+    monkeypatch.setattr(shipped, "_FOLDER", models["lite"].parent)
+    monkeypatch.setattr(shipped, "NAMES", (models["lite"].stem,))
+    by_name = (f"--model={models['lite'].stem}", *given, f"--out={tmp_path / 'name'}")
+    assert run_command(capsys, MODULE, *by_name).status == 0
+    named = json.loads((tmp_path / "name" / "scores.json").read_text())
+    assert named["fingerprint"] == scores["lite"]["fingerprint"]
+    assert named["means"] == scores["lite"]["means"]
     flags = (f"--model={export}", *given, f"--out={tmp_path / 'a'}")
     error = command_error(capsys, MODULE, *flags, "--protocol=authors")
     assert "this protocol truncates values, an exported model rounds them" in error

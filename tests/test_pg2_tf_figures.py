@@ -14,8 +14,8 @@ from pg2_tf.data import pairs
 from pg2_tf.data.dataset import read_split
 from pg2_tf.evaluation.folders import image_name
 from pg2_tf.inference.pose_transfer import PoseTransfer
-from pg2_tf.paper.figures import columns, comparison, lambda_scores, layout
-from pg2_tf.paper.figures.lambda_scores import Score
+from pg2_tf.paper.figures import columns, comparison, layout
+from pg2_tf.paper.figures.comparison import Score
 from preprocessing.images import image_files as images
 from preprocessing.images import masks
 from preprocessing.poses import keypoints as kp
@@ -236,7 +236,7 @@ def test_scores_are_drawn_against_lambda(weighted, people_dir, tmp_path, capsys)
     assert (out / "figure_lambda_scores.png").exists()
     parsed = columns.parse_runs("runs", runs.split(","))
     places = {f"r{weight:g}": tmp_path / f"{weight}.json" for weight in scores}
-    assert lambda_scores.collect(parsed, places) == {
+    assert comparison.collect_scores(parsed, places) == {
         2.5: {"ssim": Score(0.25)},
         50.0: {"ssim": Score(0.2, (0.1, 0.3)), "mask_ssim": Score(0.8)},
     }
@@ -244,7 +244,7 @@ def test_scores_are_drawn_against_lambda(weighted, people_dir, tmp_path, capsys)
 
 def test_panels_of_scores_hold_the_values():
     scores = {1: {"ssim": Score(0.3, (0.25, 0.4))}, 5: {"ssim": Score(0.2)}}
-    figure = lambda_scores.draw(scores)
+    figure = comparison.plot_scores(scores)
     (panel,) = figure.axes
     assert panel.get_xscale() == "linear"
     (line,) = panel.get_lines()
@@ -255,7 +255,7 @@ def test_panels_of_scores_hold_the_values():
         1: {"ssim": Score(0.3), "mask_ssim": Score(0.7)},
         10: {"mask_ssim": Score(0.8)},
     }
-    upper, lower = lambda_scores.draw(both).axes
+    upper, lower = comparison.plot_scores(both).axes
     assert (upper.get_ylabel(), lower.get_ylabel()) == ("SSIM", "mask-SSIM")
     assert lower.get_xscale() == "log"
     assert len(upper.get_lines()[0].get_xydata()) == 1
@@ -273,7 +273,7 @@ def test_panels_of_scores_hold_the_values():
 def test_files_without_scores_are_refused(tmp_path, content):
     (tmp_path / "scores.json").write_text(content)
     with pytest.raises(InputError, match=r"scores\.json: has no means of ssim or"):
-        lambda_scores.read_scores(tmp_path / "scores.json")
+        comparison.read_scores(tmp_path / "scores.json")
 
 
 # === Bad input ===

@@ -49,8 +49,8 @@ def operations(
 
     A generator that is trained goes forward once, and gives the gradients of its inputs
     (not the first layer's, which nobody needs) and kernels. A G1 that is not trained
-    goes forward. D judges target and generated images together; equation 3's gradient
-    goes back through it to the images, equation 2's to its kernels.
+    goes forward. D judges target and generated images together, once for each update:
+    equation 2's gradient goes back to its kernels, equation 3's to the images.
 
     Args:
         networks: of the stage.
@@ -72,6 +72,7 @@ def operations(
         judged = 2 * batch_size
         counted += _passes(networks.discriminator, judged, trained=True)
         for layer in _computing(networks.discriminator):
+            counted[_operation(layer, judged, "forward")] += 1
             counted[_operation(layer, judged, "input gradient")] += 1
     return counted
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+PROFILES = ("paper", "authors")
 POSE_EMBEDDINGS = ("concat", "heatmap", "coordinate")
 SKIPS = ("all", "inner")
 DISCRIMINATOR_INPUTS = ("pair", "image", "pair_and_pose")
@@ -111,6 +112,11 @@ class ModelConfig:
         return self.image_size[0].bit_length() - 3
 
     @property
+    def pose_input(self) -> str:
+        """The tensor that G1 takes the target pose as: `heatmaps` or `keypoints`."""
+        return "keypoints" if self.pose_embedding == "coordinate" else "heatmaps"
+
+    @property
     def discriminator_channels(self) -> int:
         """Channels of D's input: 3 for one image, 6 for a pair, 24 with the pose."""
         return {"image": 3, "pair": 6, "pair_and_pose": 24}[self.discriminator_input]
@@ -119,33 +125,6 @@ class ModelConfig:
     def num_discriminator_layers(self) -> int:
         """Strided convolutions of D: 4 at a height of 128, 5 at 256."""
         return self.num_blocks - 1
-
-
-@dataclass(frozen=True)
-class Term:
-    """One cross entropy: what D says of `image` against `label`, times `weight`."""
-
-    image: str
-    label: float
-    weight: float
-
-
-@dataclass(frozen=True)
-class AdversaryConfig:
-    """How a generator and D are set against each other.
-
-    Attributes:
-        scored: the images D scores in one batch, over which its batch statistics go:
-            of target, source, coarse, refined.
-        discriminator_terms: D's loss.
-        generator_terms: the adversarial part of the generator's loss.
-        own_batch: whether D's step takes a minibatch of its own.
-    """
-
-    scored: tuple[str, ...]
-    discriminator_terms: tuple[Term, ...]
-    generator_terms: tuple[Term, ...]
-    own_batch: bool
 
 
 @dataclass(frozen=True)
@@ -265,6 +244,7 @@ class RunConfig:
     variant: str = DEFAULT_VARIANT
 
     def __post_init__(self):
+        _one_of("profile", self.profile, PROFILES)
         _one_of("variant", self.variant, tuple(VARIANTS))
 
     @property

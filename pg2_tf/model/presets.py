@@ -7,14 +7,9 @@ from typing import Any
 from pg2_tf.model.config import (
     DEFAULT_VARIANT,
     VARIANTS,
-    AdversaryConfig,
     ModelConfig,
-    RunConfig,
-    Term,
     TrainConfig,
 )
-
-PROFILES = ("paper", "authors")
 
 
 @dataclass(frozen=True)
@@ -117,63 +112,4 @@ def _authors(paper: Preset, dataset: str) -> Preset:
         model=dataclasses.replace(paper.model, discriminator_input="image"),
         stage1=dataclasses.replace(paper.stage1, **_AUTHORS_STAGE1.get(dataset, {})),
         stage2=dataclasses.replace(paper.stage2, **_AUTHORS_STAGE2.get(dataset, {})),
-    )
-
-
-# Equations 2 and 3. One batch serves both steps; the released code's habit of taking
-# batch statistics over all images that are scored together is kept.
-_PAPER_ADVERSARY = AdversaryConfig(
-    scored=("target", "refined"),
-    discriminator_terms=(Term("target", 1, 1.0), Term("refined", 0, 1.0)),
-    generator_terms=(Term("refined", 1, 1.0),),
-    own_batch=False,
-)
-_AUTHORS_DISCRIMINATOR_TERMS = (
-    Term("target", 1, 0.5),
-    Term("source", 0, 0.25),
-    Term("refined", 0, 0.25),
-)
-# trainer.py:251-296: the coarse image is scored for the statistics alone.
-_AUTHORS_ADVERSARY = AdversaryConfig(
-    scored=("target", "source", "coarse", "refined"),
-    discriminator_terms=_AUTHORS_DISCRIMINATOR_TERMS,
-    generator_terms=(Term("refined", 1, 1.0),),
-    own_batch=True,
-)
-# trainer256.py:32-69: G2's loss averages over the refined and the source image.
-_AUTHORS_DEEPFASHION_ADVERSARY = AdversaryConfig(
-    scored=("target", "refined", "source"),
-    discriminator_terms=_AUTHORS_DISCRIMINATOR_TERMS,
-    generator_terms=(Term("refined", 1, 0.5), Term("source", 1, 0.5)),
-    own_batch=True,
-)
-
-
-def adversary(config: RunConfig) -> AdversaryConfig:
-    """Returns how the generator and D are set against each other in a run.
-
-    In an adversarial stage 1 the coarse image stands where stage 2 has the refined
-    one.
-    """
-    if config.profile == "paper":
-        chosen = _PAPER_ADVERSARY
-    elif config.dataset == "deepfashion":
-        chosen = _AUTHORS_DEEPFASHION_ADVERSARY
-    else:
-        chosen = _AUTHORS_ADVERSARY
-    return _of_coarse(chosen) if 1 in config.recipe.adversarial else chosen
-
-
-def _of_coarse(adversary: AdversaryConfig) -> AdversaryConfig:
-    def image(name: str) -> str:
-        return "coarse" if name == "refined" else name
-
-    def of_coarse(terms: tuple[Term, ...]) -> tuple[Term, ...]:
-        return tuple(dataclasses.replace(t, image=image(t.image)) for t in terms)
-
-    return dataclasses.replace(
-        adversary,
-        scored=tuple(dict.fromkeys(map(image, adversary.scored))),
-        discriminator_terms=of_coarse(adversary.discriminator_terms),
-        generator_terms=of_coarse(adversary.generator_terms),
     )

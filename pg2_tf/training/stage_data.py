@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from pg2_tf.data import dataset, pairs, pipeline
 from pg2_tf.model.config import TrainConfig
-from pg2_tf.model.pose_heatmaps import PoseHeatmaps
 from pg2_tf.training.validation import FixedPairs
 from pg2_tf.training.workers import Workers
 from preprocessing.dataset import records
@@ -73,13 +72,6 @@ class StageData:
         return strategy.distribute_datasets_from_function(
             lambda _: pipeline.shared_out(mine, replicas)
         )
-
-
-def prepare(batch: Any, *, draw: PoseHeatmaps) -> Any:
-    """Turns a batch, or a batch for each of G2 and D, into what trainers take."""
-    if isinstance(batch, tuple):
-        return tuple(pipeline.network_inputs(part, draw) for part in batch)
-    return pipeline.network_inputs(batch, draw)
 
 
 def _sources(

@@ -5,14 +5,12 @@ the images of two of them. A sweep has a row for each lambda of equation 4.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from pg2_tf.machine.devices import resolve_precision
-from pg2_tf.model import presets
-from pg2_tf.model.config import VARIANTS, RunConfig, TrainConfig
+from pg2_tf.model.config import RunConfig, TrainConfig
+from pg2_tf.paper.table1.rows import Row, Scale, configured
 from pg2_tf.paper.table1.steps import (
     Note,
     Scoring,
@@ -32,76 +30,6 @@ _FREE = ("l1_weight", "shard_groups")
 # Section 4.4: the methods of the user study, and the image of each.
 STUDIED = {"G1+D": "coarse", "G1+G2+D": "refined"}
 _STUDY_PAIRS = 400
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Changes to the presets.
-
-    Attributes:
-        width: width of the generators; None: the preset's.
-        precision: `float32`, `bfloat16` or `auto`.
-        reconstruction: training options of a stage without D.
-        one_stage: training options of G1 against D.
-        adversarial: training options of stage 2.
-    """
-
-    width: int | None = None
-    precision: str = "float32"
-    reconstruction: Mapping[str, Any] = field(default_factory=dict)
-    one_stage: Mapping[str, Any] = field(default_factory=dict)
-    adversarial: Mapping[str, Any] = field(default_factory=dict)
-
-    def options(self, variant: str, stage: int) -> Mapping[str, Any]:
-        """Returns the changed training options of a stage of a variant."""
-        if stage not in VARIANTS[variant].adversarial:
-            return self.reconstruction
-        return self.one_stage if stage == 1 else self.adversarial
-
-
-_FAST = {"learning_rate": 2e-4, "schedule": "cosine"}
-_AGAINST_D = {**_FAST, "l1_weight": 50.0}
-
-SCALES = {
-    # Section 4.1.
-    "paper": Scale(),
-    # A few hours on two CPU cores. So few steps need a higher learning rate; with a
-    # smaller lambda D would shift the colours.
-    "small": Scale(
-        width=16,
-        precision="auto",
-        reconstruction={**_FAST, "steps": 3000},
-        one_stage={**_AGAINST_D, "steps": 4000},
-        adversarial={**_AGAINST_D, "steps": 1000},
-    ),
-}
-
-
-class Row(NamedTuple):
-    """A row of a table: a model to train and score.
-
-    Attributes:
-        name: unique name; also the name of its folders.
-        variant: key in `VARIANTS`.
-        adversarial: training options of the stages with D, on top of the scale's.
-    """
-
-    name: str
-    variant: str
-    adversarial: Mapping[str, Any] = {}
-
-
-def variant_rows(variants: Sequence[str]) -> list[Row]:
-    """Returns a row for each variant."""
-    return [Row(variant, variant) for variant in variants]
-
-
-def lambda_rows(weights: Sequence[float]) -> list[Row]:
-    """Returns a row of G1+G2+D for each lambda of equation 4."""
-    return [
-        Row(f"lambda-{weight:g}", "G1+G2+D", {"l1_weight": weight})
-        for weight in weights
-    ]
 
 
 class Plan:
@@ -141,21 +69,9 @@ class Plan:
 
     def configured(self, row: Row) -> tuple[RunConfig, dict[int, TrainConfig]]:
         """Returns a row's networks, and its trainings by stage."""
-        preset = presets.preset(
-            self._dataset, profile=self._profile, variant=row.variant
+        return configured(
+            row, dataset=self._dataset, profile=self._profile, scale=self._scale
         )
-        recipe, scale = VARIANTS[row.variant], self._scale
-        model = preset.model.with_width(scale.width) if scale.width else preset.model
-        precision = resolve_precision(scale.precision)
-        trainings = {}
-        for stage in recipe.stages:
-            options = dict(scale.options(row.variant, stage))
-            if stage in recipe.adversarial:
-                options |= row.adversarial
-            trainings[stage] = dataclasses.replace(
-                preset.stage(stage), precision=precision, **options
-            )
-        return RunConfig(self._dataset, self._profile, model, row.variant), trainings
 
     def run_dir(self, name: str) -> Path:
         """Returns the run folder of a row."""
@@ -246,9 +162,7 @@ class Plan:
             f"--precision={self._scale.precision}",
         ]
         flags += [f"--width={self._scale.width}"] if self._scale.width else []
-        changes = dict(self._scale.options(row.variant, stage))
-        if stage in config.recipe.adversarial:
-            changes |= row.adversarial
+        changes = row.options(stage, self._scale)
         flags += [f"--{name}={value}" for name, value in changes.items()]
         return Step(
             f"train {row.name}, stage {stage}, {options.steps:,} steps",
