@@ -27,7 +27,9 @@ from preprocessing.system import command, host
 from preprocessing.system.errors import InputError
 
 _SOURCE = flags.DEFINE_enum("source", None, list(SOURCES), "What the images are.")
-_ROOT = flags.DEFINE_string("root", None, "Folder of the images.")
+_ROOT = flags.DEFINE_string(
+    "root", None, "Folder of the images; for video a folder of videos, or one video."
+)
 _OUT = flags.DEFINE_string("out", None, "Folder of the data set to make.")
 _OVERWRITE = command.define_overwrite()
 _WORKERS = flags.DEFINE_integer(
@@ -159,6 +161,18 @@ _OPTIONS: dict[str, flags.FlagHolder] = {
     "lists": flags.DEFINE_list(
         "lists", None, "deepfashion: paths of train.lst and test.lst."
     ),
+    "frames_per_video": flags.DEFINE_integer(
+        "frames_per_video",
+        None,
+        "video: the most images of each video. Default: 150.",
+        lower_bound=2,
+    ),
+    "pose_model": flags.DEFINE_string(
+        "pose_model",
+        None,
+        "video: a MoveNet SinglePose model (.tflite). Default: Lightning int8, "
+        "downloaded once.",
+    ),
     "identities": flags.DEFINE_integer(
         "identities", None, "synthetic: how many people. Default: 200.", lower_bound=1
     ),
@@ -231,7 +245,8 @@ def main() -> None:
         drawn = {"size": settings.image_size, "seed": settings.seed}
         builder.collect(source.samples(**drawn, **options))
     else:
-        builder.collect(source.samples(root, builder.notes, **options))
+        sized = {"size": settings.image_size} if source.cropped else {}
+        builder.collect(source.samples(root, builder.notes, **sized, **options))
         if _POSES.value or not source.own_poses:
             forced = (_POSE_FORMAT.value, _KEYPOINT_ORDER.value, _POSE_SCALE.value)
             builder.find_poses(_POSES.value or [root], PoseOptions(*forced))
@@ -257,6 +272,9 @@ def _options(name: str, source: Source) -> dict[str, Any]:
 
 def _root(name: str, source: Source) -> Path | None:
     if not source.drawn:
+        root = Path(command.required("root", _ROOT.value))
+        if name == "video" and root.is_file():
+            return root
         return command.existing_folder("root", _ROOT.value)
     if _ROOT.value or _POSES.value:
         raise InputError(f"--source={name} draws people: no --root, no --poses")
