@@ -8,15 +8,15 @@ The same command again goes on where it was interrupted, and does nothing where 
 has changed.
 """
 
+from __future__ import annotations
+
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from preprocessing.dataset.builder import Builder
-from preprocessing.dataset.pair_index import LISTED
 from preprocessing.dataset.settings import Settings
 from preprocessing.images import framing as fitting
 from preprocessing.poses import detections
@@ -25,6 +25,11 @@ from preprocessing.poses.pose_files import SCALES, PoseOptions
 from preprocessing.sources.table import SOURCES, Source
 from preprocessing.system import command, host
 from preprocessing.system.errors import InputError
+
+if TYPE_CHECKING or command.will_run():
+    host.import_tensorflow()
+    from preprocessing.dataset.builder import Builder
+    from preprocessing.dataset.pair_index import LISTED
 
 _SOURCE = flags.DEFINE_enum("source", None, list(SOURCES), "What the images are.")
 _ROOT = flags.DEFINE_string(
