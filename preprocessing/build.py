@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from preprocessing.dataset.settings import Settings
+from preprocessing.estimation import download
+from preprocessing.estimation.movenet import PoseEstimator
 from preprocessing.images import framing as fitting
 from preprocessing.poses import detections
 from preprocessing.poses.formats import orders, table
@@ -141,6 +143,13 @@ _SEED = flags.DEFINE_integer(
     "seed", 0, "Of the split, of drawing pairs and of synthetic people."
 )
 
+_POSE_MODEL = flags.DEFINE_string(
+    "pose_model",
+    None,
+    "video: a MoveNet SinglePose model (.tflite). Default: Lightning int8, downloaded "
+    "once.",
+)
+
 # Options of one source each; None leaves the source's own default.
 _OPTIONS: dict[str, flags.FlagHolder] = {
     "folders": flags.DEFINE_list(
@@ -171,12 +180,6 @@ _OPTIONS: dict[str, flags.FlagHolder] = {
         None,
         "video: the most images of each video. Default: 150.",
         lower_bound=2,
-    ),
-    "pose_model": flags.DEFINE_string(
-        "pose_model",
-        None,
-        "video: a MoveNet SinglePose model (.tflite). Default: Lightning int8, "
-        "downloaded once.",
     ),
     "identities": flags.DEFINE_integer(
         "identities", None, "synthetic: how many people. Default: 200.", lower_bound=1
@@ -233,7 +236,7 @@ def main() -> None:
         person=_PERSON.value,
         min_confidence=_MIN_CONFIDENCE.value,
         pose_size=pose_size,
-        options=options,
+        options=dict(options),
     )
     started = time.monotonic()
     listed: list[tuple[str, str]] = []
@@ -250,8 +253,10 @@ def main() -> None:
         drawn = {"size": settings.image_size, "seed": settings.seed}
         builder.collect(source.samples(**drawn, **options))
     else:
-        sized = {"size": settings.image_size} if source.cropped else {}
-        builder.collect(source.samples(root, builder.notes, **sized, **options))
+        if source.filmed:
+            path = download.given_or_fetched(_POSE_MODEL.value, flag="pose_model")
+            options |= {"size": settings.image_size, "estimator": PoseEstimator(path)}
+        builder.collect(source.samples(root, builder.notes, **options))
         if _POSES.value or not source.own_poses:
             forced = (_POSE_FORMAT.value, _KEYPOINT_ORDER.value, _POSE_SCALE.value)
             builder.find_poses(_POSES.value or [root], PoseOptions(*forced))
@@ -278,7 +283,7 @@ def _options(name: str, source: Source) -> dict[str, Any]:
 def _root(name: str, source: Source) -> Path | None:
     if not source.drawn:
         root = Path(command.required("root", _ROOT.value))
-        if name == "video" and root.is_file():
+        if source.filmed and root.is_file():
             return root
         return command.existing_folder("root", _ROOT.value)
     if _ROOT.value or _POSES.value:

@@ -30,7 +30,8 @@ class Source(NamedTuple):
             function that finds them from the folder.
         options: names of the keywords that `samples` takes besides.
         drawn: whether there is no folder, because the images are drawn.
-        cropped: whether `samples` crops the images, and takes their `size`.
+        filmed: whether the images are crops of frames; `samples` takes their `size`
+            and an `estimator` of poses.
         own_poses: whether the source itself knows the poses.
         listed_pairs: returns the pairs that lie with the images, from the folder.
         key: what the name of an image is looked up by in annotations and pairs.
@@ -43,7 +44,7 @@ class Source(NamedTuple):
     size: tuple[int, int] | Callable[[Path], tuple[int, int]]
     options: tuple[str, ...] = ()
     drawn: bool = False
-    cropped: bool = False
+    filmed: bool = False
     own_poses: bool = False
     listed_pairs: Callable[[Path], list[tuple[str, str]]] | None = None
     key: Callable[[str], str] = poses.default_key
@@ -78,8 +79,8 @@ SOURCES = {
     "video": Source(
         video.samples,
         (128, 64),
-        options=("frames_per_video", "pose_model"),
-        cropped=True,
+        options=("frames_per_video",),
+        filmed=True,
         own_poses=True,
     ),
     "authors": Source(

@@ -14,8 +14,6 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from preprocessing.estimation import download
-from preprocessing.estimation.movenet import PoseEstimator
 from preprocessing.images import framing, image_files, video
 from preprocessing.poses import keypoints as kp
 from preprocessing.sources.samples import Notes, Sample
@@ -60,9 +58,8 @@ def samples(
     notes: Notes,
     *,
     size: tuple[int, int],
+    estimator: Estimator,
     frames_per_video: int = 150,
-    pose_model: str | None = None,
-    estimator: Estimator | None = None,
 ) -> Iterator[Sample]:
     """Yields images of the people in videos.
 
@@ -70,18 +67,13 @@ def samples(
         root: a video of one person, or a folder of such videos.
         notes: receives the counts of frames that are left out.
         size: height and width of the images in pixels.
+        estimator: finds the poses.
         frames_per_video: the most images of each video.
-        pose_model: path of a MoveNet SinglePose model (`.tflite`); default: Lightning
-            int8, downloaded once.
-        estimator: finds the poses, instead of `pose_model`.
 
     Raises:
         InputError: no video, a damaged one, or one without a person.
     """
     paths = _videos(root)
-    if estimator is None:
-        path = download.given_or_fetched(pose_model, flag="pose_model")
-        estimator = PoseEstimator(path)
     for path in paths:
         frames = _sharp(list(_frames(path, size, estimator, notes)), notes, path)
         if not frames:
