@@ -5,20 +5,25 @@ python -m pg2_tf.export --run_dir=runs/market1501 --out=exported/market1501
 --tflite=float32,float16,dynamic,int8 writes TensorFlow Lite files as well.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from pg2_tf.inference.pose_transfer import PoseTransfer
-from pg2_tf.machine.precision import AUTO
 from pg2_tf.model.config import PRECISIONS
-from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.runs.weights_flag import define_weights
-from pg2_tf.serving import warm_up
 from pg2_tf.serving.lite_export import LiteFlags
-from pg2_tf.serving.saved_model import describe, export_saved_model, next_version
-from preprocessing.system import command
+from preprocessing.system import command, host
 from preprocessing.system.errors import InputError
+
+if TYPE_CHECKING or command.will_run():
+    host.import_tensorflow()
+    from pg2_tf.inference.pose_transfer import PoseTransfer
+    from pg2_tf.runs.run_folder import RunFolder
+    from pg2_tf.serving import warm_up
+    from pg2_tf.serving.saved_model import describe, export_saved_model, next_version
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Run folder of a trained model.")
 _OUT = flags.DEFINE_string(
@@ -31,7 +36,7 @@ _WEIGHTS = define_weights()
 _PRECISION = flags.DEFINE_enum(
     "precision",
     "float32",
-    [*PRECISIONS, AUTO],
+    [*PRECISIONS, "auto"],
     "Precision of the layers; weights, inputs and outputs stay the same. auto: measure "
     "both on this machine and use the faster one.",
 )

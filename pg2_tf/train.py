@@ -6,17 +6,17 @@ python -m pg2_tf.train --dataset=market1501 --variant=G1-CE-L1
 The same command again goes on where the training stopped.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import gc
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import tensorflow as tf
 from absl import flags
 
 from pg2_tf import train_flags
-from pg2_tf.machine import devices, precision
 from pg2_tf.model import presets
 from pg2_tf.model.config import (
     DEFAULT_VARIANT,
@@ -27,13 +27,24 @@ from pg2_tf.model.config import (
     RunConfig,
     TrainConfig,
 )
-from pg2_tf.runs.run_folder import RunFolder
-from pg2_tf.training import strategies
-from pg2_tf.training.duties import Schedule
-from pg2_tf.training.stages import train_stage
-from pg2_tf.training.workers import ALONE, WorkerLostError, Workers, from_environment
-from preprocessing.system import command
+from preprocessing.system import command, host
 from preprocessing.system.errors import InputError
+
+if TYPE_CHECKING or command.will_run():
+    host.import_tensorflow()
+    import tensorflow as tf
+
+    from pg2_tf.machine import devices, precision
+    from pg2_tf.runs.run_folder import RunFolder
+    from pg2_tf.training import strategies
+    from pg2_tf.training.duties import Schedule
+    from pg2_tf.training.stages import train_stage
+    from pg2_tf.training.workers import (
+        ALONE,
+        WorkerLostError,
+        Workers,
+        from_environment,
+    )
 
 _DATASET = flags.DEFINE_enum("dataset", None, presets.DATASETS, "Preset.")
 _VARIANT = flags.DEFINE_enum(
@@ -83,7 +94,7 @@ _DISCRIMINATOR_NORM = flags.DEFINE_enum(
 _PRECISION = flags.DEFINE_enum(
     "precision",
     None,
-    [*PRECISIONS, precision.AUTO],
+    [*PRECISIONS, "auto"],
     "Precision of the layers. auto: measure both for about two seconds and use the "
     "faster one; a resumed training keeps its precision. Default: the preset's.",
 )
@@ -121,7 +132,7 @@ _DETERMINISTIC = flags.DEFINE_boolean(
 _STRATEGY = flags.DEFINE_enum(
     "strategy",
     "mirrored",
-    strategies.STRATEGIES,
+    ["mirrored", "multi_worker"],
     "mirrored: this process alone, on all its devices. multi_worker: several processes "
     "that TF_CONFIG names, each with all its devices.",
 )

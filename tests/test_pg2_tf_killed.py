@@ -13,7 +13,7 @@ from pg2_tf_helpers import checkpoint, events_of, metrics, run_script, same, ste
 
 from pg2_tf.runs.run_folder import RunFolder
 
-_KILLS = 10
+_KILLS = int(os.environ.get("PG2_KILLS", "10"))
 _SCRIPT = """
 import sys; sys.path.insert(0, "tests")
 import pg2_tf_killing; pg2_tf_killing.main()
@@ -35,7 +35,7 @@ def place(whole, people_dir, tmp_path_factory):
         processes.append(run_script(_SCRIPT, *arguments, wait=False))
     try:
         for process in processes:
-            out, _ = process.communicate(timeout=900)
+            out, _ = process.communicate(timeout=90 * _KILLS)
             assert process.returncode == 0, out
             assert out.count("KILLED") == _KILLS
             print(out, file=sys.stderr)
