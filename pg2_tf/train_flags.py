@@ -71,6 +71,13 @@ def define_training() -> dict[str, Any]:
             "In how many groups the shards are read, a batch in equal parts from each. "
             "Default: the number of workers, which must divide it.",
         ),
+        flags.DEFINE_float(
+            "validation_fraction",
+            None,
+            "Fraction of the training identities that is held out for validation, such "
+            "as 0.02. Default: preset's; 0 trains on all of them, as the paper does, "
+            "without validation.",
+        ),
         flags.DEFINE_boolean(
             "flip", None, "Mirror half of the pairs. Default: preset's, which is yes."
         ),

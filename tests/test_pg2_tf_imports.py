@@ -8,7 +8,7 @@ ENTRY_POINTS = {
     f"pg2_tf.{name}"
     for name in (
         *("train", "evaluate", "generate", "export", "import_authors", "benchmark"),
-        *("client", "demo", "figures", "reproduce", "user_study"),
+        *("client", "demo", "one_person", "figures", "reproduce", "user_study"),
     )
 }
 # Networks, losses and metrics know nothing of files, training or serving.
