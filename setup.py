@@ -36,7 +36,6 @@ setup(
         "pillow>=11.3",
         "scikit-image>=0.25",
         "scipy>=1.15",
-        "scipy>=1.14",
         "tensorboard>=2.20,<2.22",
         "tensorflow>=2.20,<2.22",
         "tqdm>=4.66",

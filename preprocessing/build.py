@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from preprocessing.dataset.settings import Settings
+from preprocessing.estimation import download
+from preprocessing.estimation.movenet import PoseEstimator
 from preprocessing.images import framing as fitting
 from preprocessing.poses import detections
 from preprocessing.poses.formats import orders, table
@@ -32,7 +34,9 @@ if TYPE_CHECKING or command.will_run():
     from preprocessing.dataset.pair_index import LISTED
 
 _SOURCE = flags.DEFINE_enum("source", None, list(SOURCES), "What the images are.")
-_ROOT = flags.DEFINE_string("root", None, "Folder of the images.")
+_ROOT = flags.DEFINE_string(
+    "root", None, "Folder of the images; for video a folder of videos, or one video."
+)
 _OUT = flags.DEFINE_string("out", None, "Folder of the data set to make.")
 _OVERWRITE = command.define_overwrite()
 _WORKERS = flags.DEFINE_integer(
@@ -139,6 +143,13 @@ _SEED = flags.DEFINE_integer(
     "seed", 0, "Of the split, of drawing pairs and of synthetic people."
 )
 
+_POSE_MODEL = flags.DEFINE_string(
+    "pose_model",
+    None,
+    "video: a MoveNet SinglePose model (.tflite). Default: Lightning int8, downloaded "
+    "once.",
+)
+
 # Options of one source each; None leaves the source's own default.
 _OPTIONS: dict[str, flags.FlagHolder] = {
     "folders": flags.DEFINE_list(
@@ -163,6 +174,12 @@ _OPTIONS: dict[str, flags.FlagHolder] = {
     ),
     "lists": flags.DEFINE_list(
         "lists", None, "deepfashion: paths of train.lst and test.lst."
+    ),
+    "frames_per_video": flags.DEFINE_integer(
+        "frames_per_video",
+        None,
+        "video: the most images of each video. Default: 150.",
+        lower_bound=2,
     ),
     "identities": flags.DEFINE_integer(
         "identities", None, "synthetic: how many people. Default: 200.", lower_bound=1
@@ -219,7 +236,7 @@ def main() -> None:
         person=_PERSON.value,
         min_confidence=_MIN_CONFIDENCE.value,
         pose_size=pose_size,
-        options=options,
+        options=dict(options),
     )
     started = time.monotonic()
     listed: list[tuple[str, str]] = []
@@ -236,6 +253,9 @@ def main() -> None:
         drawn = {"size": settings.image_size, "seed": settings.seed}
         builder.collect(source.samples(**drawn, **options))
     else:
+        if source.filmed:
+            path = download.given_or_fetched(_POSE_MODEL.value, flag="pose_model")
+            options |= {"size": settings.image_size, "estimator": PoseEstimator(path)}
         builder.collect(source.samples(root, builder.notes, **options))
         if _POSES.value or not source.own_poses:
             forced = (_POSE_FORMAT.value, _KEYPOINT_ORDER.value, _POSE_SCALE.value)
@@ -262,6 +282,9 @@ def _options(name: str, source: Source) -> dict[str, Any]:
 
 def _root(name: str, source: Source) -> Path | None:
     if not source.drawn:
+        root = Path(command.required("root", _ROOT.value))
+        if source.filmed and root.is_file():
+            return root
         return command.existing_folder("root", _ROOT.value)
     if _ROOT.value or _POSES.value:
         raise InputError(f"--source={name} draws people: no --root, no --poses")

@@ -4,9 +4,12 @@ import hashlib
 import json
 import os
 import reprlib
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from preprocessing.system.errors import InputError
 
@@ -41,6 +44,23 @@ def read_json(path: Path) -> Any:
         return json.loads(read_bytes(path))
     except (ValueError, RecursionError) as error:
         raise UnknownFormatError(f"{path}: not JSON ({error})") from error
+
+
+def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
+    """Reads the arrays of an `.npz` file; its pickled objects are refused.
+
+    Raises:
+        InputError: the file cannot be read, or its arrays take more than 2 GiB.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > _MOST_BYTES:
+            raise InputError(f"{path}: its arrays take more than 2 GiB")
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a readable .npz of arrays ({error})") from error
 
 
 def first(values: object) -> dict:
