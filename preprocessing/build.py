@@ -49,8 +49,8 @@ _WORKERS = flags.DEFINE_integer(
 _POSES = command.define_paths(
     "poses",
     "Files of poses, or folders of them, separated by commas: annotation CSVs, JSON of "
-    "OpenPose, COCO, AlphaPose, MMPose or MediaPipe, the released code's all_peaks_dic_*.p. "
-    "Default: those found beside the images.",
+    "OpenPose, COCO, AlphaPose, MMPose or MediaPipe, the released code's "
+    "all_peaks_dic_*.p. Default: those found beside the images.",
 )
 _POSE_FORMAT = flags.DEFINE_enum(
     "pose_format", "auto", list(table.FORMATS), "Format of the files of poses."
