@@ -105,7 +105,12 @@ _SCHEDULE = {
     for flag in (
         flags.DEFINE_integer("log_every", 50, "Steps.", lower_bound=1),
         flags.DEFINE_integer("sample_every", 500, "Steps.", lower_bound=1),
-        flags.DEFINE_integer("validate_every", 1000, "Steps; 0: never.", lower_bound=0),
+        flags.DEFINE_integer(
+            "validate_every",
+            1000,
+            "Steps, with --validation_fraction; 0: never.",
+            lower_bound=0,
+        ),
         flags.DEFINE_integer("checkpoint_every", 500, "Steps.", lower_bound=1),
     )
 }
@@ -115,7 +120,7 @@ _KEEP = flags.DEFINE_integer(
 _NUM_VALIDATION_PAIRS = flags.DEFINE_integer(
     "num_validation_pairs",
     64,
-    "Pairs of the test split, always the same, that --validate_every scores.",
+    "Pairs of held-out training identities that validation scores.",
     lower_bound=1,
 )
 _DETERMINISTIC = flags.DEFINE_boolean(
