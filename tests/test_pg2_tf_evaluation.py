@@ -20,7 +20,7 @@ from pg2_tf.evaluation.protocols import PROTOCOLS
 from pg2_tf.inference import shipped
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from preprocessing.images import image_files as images
-from preprocessing.images.masks import draw_mask
+from preprocessing.images.heatmaps import draw_mask
 
 MODULE = "pg2_tf.evaluate"
 _METRICS = tuple(f"{m}{n}" for m in ("", "mask_") for n in ("ssim", "psnr", "l1", "l2"))
