@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from pg2_tf.posing import finding, named_poses
 from pg2_tf.posing.retargeting import smooth_sequence
-from preprocessing.images import framing, image_files, video
+from preprocessing.images import image_files, video
 from preprocessing.poses import detections, pose_files
 from preprocessing.poses import keypoints as kp
 from preprocessing.sources.samples import Notes
@@ -236,28 +236,6 @@ def find_pose_files(paths: Sequence[str | Path]) -> list[Path]:
             raise InputError(f"{path}: no JSON file in this folder")
         found += inside
     return found
-
-
-def read_fitted_pose(path: Path, pose_size: Size, size: Size) -> np.ndarray:
-    """Reads a pose and moves it with its image to the size of a model's images.
-
-    Args:
-        path: as in `find_pose`.
-        pose_size: height and width of the image of the pose.
-        size: height and width of the model's images.
-
-    Returns:
-        float32 [18, 3] in pixels of the model's images.
-
-    Raises:
-        InputError: not a pose file, nobody in it, or keypoints outside the image.
-    """
-    notes = Notes()
-    pose = read_pose(path, pose_size, notes=notes)
-    for line in notes.said:
-        print(line)
-    check_inside(path, pose, pose_size)
-    return framing.fit_pose(pose, framing.fit(pose_size, size))
 
 
 def name_of(path: Path) -> str:
