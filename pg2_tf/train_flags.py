@@ -50,6 +50,12 @@ def define_training() -> dict[str, Any]:
         flags.DEFINE_enum(
             "adversarial_loss", None, ADVERSARIAL_LOSSES, "Default: cross_entropy."
         ),
+        flags.DEFINE_float(
+            "feature_matching",
+            None,
+            "Weight of the difference between D's hidden activations of the target and "
+            "of the generated image. Default: preset's.",
+        ),
         flags.DEFINE_boolean(
             "finetune_generator1", None, "Train G1 on in stage 2. Default: no."
         ),

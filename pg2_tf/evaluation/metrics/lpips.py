@@ -6,7 +6,6 @@ normalised to length 1; their squared differences, weighted by channel, are aver
 over the positions and summed over the five layers. Equal images have distance 0.
 """
 
-import zipfile
 from pathlib import Path
 
 import keras
@@ -145,11 +144,7 @@ def _names(layer: str) -> list[str]:
 def _read(path: Path) -> dict[str, np.ndarray]:
     if path.suffix in (".pth", ".pt"):
         raise InputError(f"{path}: convert it to .npz, with PyTorch: {_CONVERSION}")
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a readable .npz of arrays ({error})") from error
+    return files.read_arrays(path)
 
 
 def _in_keras_order(
