@@ -25,7 +25,7 @@ import tensorflow as tf
 from pg2_tf.model.config import RunConfig, TrainConfig, from_plain
 from pg2_tf.runs import checkpoint_files
 from preprocessing.dataset import records
-from preprocessing.system import content, files
+from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
 CONFIG = "config.json"
@@ -255,8 +255,8 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        return content.as_object(f"{path}:", content.read_json(path))
-    except content.UnknownFormatError as error:
+        return files.as_object(f"{path}:", files.read_json(path))
+    except files.UnknownFormatError as error:
         raise InputError(f"{path}: damaged ({error})") from error
 
 
