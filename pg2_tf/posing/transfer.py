@@ -223,10 +223,10 @@ class _Warnings(Notes):
             warnings.warn(line, stacklevel=4)
         super().say(line)
 
-    def add(self, reason: str, name: str) -> None:
+    def add(self, reason: str, name: str, count: int = 1) -> None:
         """Warns of what befell one input; see `Notes.add`."""
         warnings.warn(f"{name}: {reason}", stacklevel=4)
-        super().add(reason, name)
+        super().add(reason, name, count)
 
 
 def load(
