@@ -87,10 +87,10 @@ class ModelConfig:
                 f"image_size {height}x{width}: needs a height of at least 32, and "
                 f"both multiples of {step}"
             )
-        _one_of("pose_embedding", self.pose_embedding, POSE_EMBEDDINGS)
-        _one_of("generator2_skips", self.generator2_skips, SKIPS)
-        _one_of("discriminator_input", self.discriminator_input, DISCRIMINATOR_INPUTS)
-        _one_of("discriminator_norm", self.discriminator_norm, DISCRIMINATOR_NORMS)
+        one_of("pose_embedding", self.pose_embedding, POSE_EMBEDDINGS)
+        one_of("generator2_skips", self.generator2_skips, SKIPS)
+        one_of("discriminator_input", self.discriminator_input, DISCRIMINATOR_INPUTS)
+        one_of("discriminator_norm", self.discriminator_norm, DISCRIMINATOR_NORMS)
         for name in ("width", "bottleneck", "discriminator_width"):
             _at_least(1, name, getattr(self, name))
 
@@ -211,9 +211,9 @@ class TrainConfig:
         return self.trained_generators if self.ema else ()
 
     def __post_init__(self):
-        _one_of("precision", self.precision, PRECISIONS)
-        _one_of("schedule", self.schedule, SCHEDULES)
-        _one_of("adversarial_loss", self.adversarial_loss, ADVERSARIAL_LOSSES)
+        one_of("precision", self.precision, PRECISIONS)
+        one_of("schedule", self.schedule, SCHEDULES)
+        one_of("adversarial_loss", self.adversarial_loss, ADVERSARIAL_LOSSES)
         for name in ("steps", "batch_size", "accumulate", "shard_groups"):
             _at_least(1, name, getattr(self, name))
         for name in ("halve_every", "warm_up", "clip_norm", "feature_matching"):
@@ -244,8 +244,8 @@ class RunConfig:
     variant: str = DEFAULT_VARIANT
 
     def __post_init__(self):
-        _one_of("profile", self.profile, PROFILES)
-        _one_of("variant", self.variant, tuple(VARIANTS))
+        one_of("profile", self.profile, PROFILES)
+        one_of("variant", self.variant, tuple(VARIANTS))
 
     @property
     def recipe(self) -> Variant:
@@ -270,7 +270,8 @@ class RunConfig:
         )
 
 
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raises a ValueError unless a value is one of those that are allowed."""
     if value not in allowed:
         raise ValueError(f"{name} {value!r}: allowed are {', '.join(allowed)}")
 

@@ -6,9 +6,11 @@ from typing import Any
 
 from pg2_tf.model.config import (
     DEFAULT_VARIANT,
+    PROFILES,
     VARIANTS,
     ModelConfig,
     TrainConfig,
+    one_of,
 )
 
 
@@ -95,6 +97,9 @@ def preset(
             are trained: the same as stage 1 of the default, and G1+D, with the
             settings of stage 2, as long as its two stages together.
     """
+    one_of("dataset", dataset, DATASETS)
+    one_of("profile", profile, PROFILES)
+    one_of("variant", variant, tuple(VARIANTS))
     chosen = (
         _PAPER[dataset] if profile == "paper" else _authors(_PAPER[dataset], dataset)
     )
