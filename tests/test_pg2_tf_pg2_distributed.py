@@ -48,7 +48,8 @@ for case in CASES:
 place = Path(tempfile.mkdtemp())
 data = batches(model)
 callbacks = [keras.callbacks.ModelCheckpoint(place / "{epoch}.keras"),
-             keras.callbacks.BackupAndRestore(place / "backup", delete_checkpoint=False),
+             keras.callbacks.BackupAndRestore(
+                 place / "backup", delete_checkpoint=False),
              keras.callbacks.TensorBoard(place / "events"),
              keras.callbacks.EarlyStopping(patience=3),
              keras.callbacks.CSVLogger(place / "log.csv")]
