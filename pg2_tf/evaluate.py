@@ -6,29 +6,34 @@ r"""Scores a model on pairs of a data set, or folders of images from any method.
 An interrupted evaluation resumes when the same command is given again.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from absl import flags
 
-from pg2_tf.data import pairs
-from pg2_tf.data.dataset import read_split
-from pg2_tf.evaluation import folders, measures, models, protocols, scoring, summary
-from pg2_tf.evaluation.folders import FolderImages
-from pg2_tf.evaluation.measures import ImagePairs, Measures, Sources
-from pg2_tf.evaluation.models import ModelImages
-from pg2_tf.evaluation.protocols import PROTOCOLS, Protocol
-from pg2_tf.evaluation.scoring import Inputs
-from pg2_tf.inference import shipped
 from pg2_tf.inference.loading import define_trust_model, load_model
-from pg2_tf.inference.pose_transfer import PoseTransfer
-from pg2_tf.runs.run_folder import describe_data
 from pg2_tf.runs.weights_flag import define_weights
-from preprocessing.system import command, files
+from preprocessing.system import command, files, host
 from preprocessing.system.errors import InputError
+
+if TYPE_CHECKING or command.will_run():
+    host.import_tensorflow()
+    from pg2_tf.data import pairs
+    from pg2_tf.data.dataset import read_split
+    from pg2_tf.evaluation import folders, measures, models, protocols, scoring, summary
+    from pg2_tf.evaluation.folders import FolderImages
+    from pg2_tf.evaluation.measures import ImagePairs, Measures, Sources
+    from pg2_tf.evaluation.models import ModelImages
+    from pg2_tf.evaluation.protocols import PROTOCOLS, Protocol
+    from pg2_tf.evaluation.scoring import Inputs
+    from pg2_tf.inference import shipped
+    from pg2_tf.inference.pose_transfer import PoseTransfer
+    from pg2_tf.runs.run_folder import describe_data
 
 _MODEL = flags.DEFINE_string(
     "model", None, "Run folder, SavedModel or .tflite file of a trained model."
@@ -61,7 +66,10 @@ _POSES = command.define_paths(
     "poses", "Pose files of the real images, in any format that build reads."
 )
 _PROTOCOL = flags.DEFINE_enum(
-    "protocol", protocols.DEFAULT, PROTOCOLS, "Definition of the scores."
+    "protocol",
+    "corrected",
+    ["authors", "corrected", "pose_gan", "patn", "gfla"],
+    "Definition of the scores.",
 )
 _MASK_OF = flags.DEFINE_enum(
     "mask_of",

@@ -4,19 +4,26 @@ r"""Draws the figures of the paper from your data and runs.
         --runs=G1-L1=runs/l1,G1+G2+D=runs/market1501 --out=figures
 """
 
+from __future__ import annotations
+
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from pg2_tf.data import pairs
-from pg2_tf.data.dataset import Split, read_split
-from pg2_tf.paper.figures import columns, comparison, layout
-from pg2_tf.paper.figures.grid import Grid, draw_pages
+from pg2_tf.paper.figures import layout
 from pg2_tf.runs.weights_flag import define_weights
-from preprocessing.dataset import records
-from preprocessing.system import command
+from preprocessing.system import command, host
 from preprocessing.system.errors import InputError
+
+if TYPE_CHECKING or command.will_run():
+    host.import_tensorflow()
+    from pg2_tf.data import pairs
+    from pg2_tf.data.dataset import Split, read_split
+    from pg2_tf.paper.figures import columns, comparison
+    from pg2_tf.paper.figures.grid import Grid, draw_pages
+    from preprocessing.dataset import records
 
 _FIGURE = flags.DEFINE_enum(
     "figure",

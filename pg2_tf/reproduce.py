@@ -11,26 +11,32 @@ equation 4, and draws images and scores by lambda. The same command resumes an
 interrupted one.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from pg2_tf.evaluation import protocols
-from pg2_tf.evaluation.measures import Measures, Sources
 from pg2_tf.model.config import PRECISIONS, PROFILES, VARIANTS
-from pg2_tf.paper.figures import layout
-from pg2_tf.paper.table1 import plan as plans
-from pg2_tf.paper.table1 import report
-from pg2_tf.paper.table1.estimate import Cost, Estimator
-from pg2_tf.paper.table1.plan import Plan
-from pg2_tf.paper.table1.rows import SCALES, lambda_rows, variant_rows
-from pg2_tf.paper.table1.steps import Step
 from pg2_tf.paper.user_study.page import PARTICIPANTS
-from preprocessing.dataset import records
-from preprocessing.system import command
+from preprocessing.system import command, host
 from preprocessing.system.errors import InputError
+
+if TYPE_CHECKING or command.will_run():
+    host.import_tensorflow()
+    from pg2_tf.evaluation import protocols
+    from pg2_tf.evaluation.measures import Measures, Sources
+    from pg2_tf.paper.figures import layout
+    from pg2_tf.paper.table1 import plan as plans
+    from pg2_tf.paper.table1 import report
+    from pg2_tf.paper.table1.estimate import Cost, Estimator
+    from pg2_tf.paper.table1.plan import Plan
+    from pg2_tf.paper.table1.rows import SCALES, lambda_rows, variant_rows
+    from pg2_tf.paper.table1.steps import Step
+    from preprocessing.dataset import records
 
 _TABLE = flags.DEFINE_enum(
     "table", None, ["1", "2"], "1: the scores; 2: the user study. Default: 1."
@@ -53,7 +59,7 @@ _DATA_DIR = flags.DEFINE_string(
 _SCALE = flags.DEFINE_enum(
     "scale",
     "paper",
-    SCALES,
+    ["paper", "small"],
     "paper: steps and width of section 4.1; small: narrow networks, few steps.",
 )
 _PRECISION = flags.DEFINE_enum(

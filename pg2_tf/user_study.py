@@ -7,12 +7,16 @@ r"""The paper's user study (section 4.4): writes its page, and scores the answer
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from pg2_tf.paper.user_study import answers, key, page, scores
+from pg2_tf.paper.user_study import answers, key, page
 from preprocessing.system import command
 from preprocessing.system.errors import InputError
+
+if TYPE_CHECKING or command.will_run():
+    from pg2_tf.paper.user_study import scores
 
 _REAL = flags.DEFINE_string("real", None, "make: folder of real images.")
 _METHOD = flags.DEFINE_multi_string(

@@ -5,15 +5,20 @@ python -m preprocessing.inspect --data_dir=data/market1501 --out=sheet.png
 python -m preprocessing.inspect --data_dir=data/market1501 --check
 """
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from preprocessing.dataset import checking, inspection, reading, showing
-from preprocessing.images import image_files as images
 from preprocessing.system import command, files, host
 from preprocessing.system.errors import InputError
+
+if TYPE_CHECKING or command.will_run():
+    host.import_tensorflow()
+    from preprocessing.dataset import checking, inspection, reading, showing
+    from preprocessing.images import image_files as images
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the data set.")
 _OUT = flags.DEFINE_string("out", None, "PNG to write the sheet of images to.")

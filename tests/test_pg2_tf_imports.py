@@ -8,7 +8,7 @@ ENTRY_POINTS = {
     f"pg2_tf.{name}"
     for name in (
         *("train", "evaluate", "generate", "export", "import_authors", "benchmark"),
-        *("client", "demo", "figures", "reproduce", "user_study"),
+        *("client", "demo", "one_person", "figures", "reproduce", "user_study"),
     )
 }
 # Networks, losses and metrics know nothing of files, training or serving.
@@ -121,7 +121,7 @@ def test_nobody_imports_an_entry_point():
 def test_steps_receive_networks_and_batches():
     """Neither the algorithm nor its updates know files, data or whole models."""
     known = {f"pg2_tf.model.{n}" for n in ("losses", "config", "discriminator")}
-    known |= {"pg2_tf.model.steps"}
+    known |= {"pg2_tf.model.steps", "pg2_tf.training.learning_rates"}
     for name in ("pg2_tf.model.steps", "pg2_tf.training.updates"):
         assert {n for n in IMPORTS[name] if within(n, PROJECT)} <= known
     assert not {n for n in IMPORTS["pg2_tf.training.remat"] if within(n, PROJECT)}

@@ -23,13 +23,8 @@ from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.model.config import TrainConfig
 from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.training.duties import Schedule
-from pg2_tf.training.updates import (
-    FusedAdam,
-    WarmUp,
-    adam,
-    clip_gradients,
-    learning_rate,
-)
+from pg2_tf.training.learning_rates import WarmUp, learning_rate
+from pg2_tf.training.updates import FusedAdam, adam, clip_gradients
 from preprocessing.system.errors import InputError
 
 QUIET = Schedule(log_every=1, sample_every=0, validate_every=0, checkpoint_every=2)

@@ -13,7 +13,7 @@ from pg2_tf_helpers import TINY, command_error, make_run, run_command, tiny_conf
 from pg2_tf.evaluation.measures import Measures, Sources
 from pg2_tf.evaluation.protocols import PROTOCOLS
 from pg2_tf.machine import arithmetic
-from pg2_tf.model import presets
+from pg2_tf.model import config, presets
 from pg2_tf.model.config import VARIANTS
 from pg2_tf.model.networks import build_networks
 from pg2_tf.paper.table1 import estimate, plan, report
@@ -95,7 +95,7 @@ def test_every_row_is_trained_and_scored_and_the_shared_stage_once(tmp_path):
     assert steps[0].text.startswith("python -m pg2_tf.train --dataset=tiny")
 
 
-@pytest.mark.parametrize("profile", presets.PROFILES)
+@pytest.mark.parametrize("profile", config.PROFILES)
 @pytest.mark.parametrize("scale", SCALES)
 def test_the_shared_stage_is_the_same_training(tmp_path, profile, scale):
     for dataset in ("market1501", "deepfashion"):
@@ -120,7 +120,7 @@ def test_the_shared_stage_is_the_same_training(tmp_path, profile, scale):
         assert all(f"--profile={profile}" in step.command for step in trainings)
 
 
-@pytest.mark.parametrize("profile", presets.PROFILES)
+@pytest.mark.parametrize("profile", config.PROFILES)
 def test_paper_scale_is_the_preset(tmp_path, profile):
     own = tiny_plan(tmp_path, tmp_path, scale=SCALES["paper"], profile=profile)
     for row in own.rows:

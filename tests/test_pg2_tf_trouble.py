@@ -38,6 +38,7 @@ def test_command_that_is_asked_to_end_says_how_it_goes_on(
     run = tmp_path / "run"
     flags = ("--dataset=tiny", f"--data_dir={people_dir}", f"--run_dir={run}")
     flags += ("--keep=1", "--validate_every=2", "--num_validation_pairs=3")
+    flags += ("--validation_fraction=0.3",)
     for step in (1, 2):
         told = run_command(capsys, "pg2_tf.train", *flags)
         assert told.status == 143

@@ -14,6 +14,7 @@ from pg2_tf.inference.inputs import (
     check_poses,
     generate_in_batches,
 )
+from pg2_tf.machine.precision import AUTO, generation_precision
 from pg2_tf.model.config import RunConfig
 from pg2_tf.model.networks import Networks, build_networks, generate
 from pg2_tf.model.pose_heatmaps import PoseHeatmaps
@@ -32,11 +33,20 @@ class PoseTransfer:
         step: the training step of the networks.
     """
 
-    def __init__(self, networks: Networks, config: RunConfig, *, stage: int, step: int):
+    def __init__(
+        self,
+        networks: Networks,
+        config: RunConfig,
+        *,
+        stage: int,
+        step: int,
+        precision: str = "float32",
+    ):
         self.networks = networks
         self.config = config
         self.stage = stage
         self.step = step
+        self.precision = precision
         self._draw = PoseHeatmaps(config.model.image_size)
         self._run, self._run_stage1, self._run_stage2 = (
             tf.function(function, reduce_retracing=True, autograph=False)
@@ -57,7 +67,7 @@ class PoseTransfer:
         Args:
             run_dir: the run folder.
             stage: 1 or 2; default the last that was trained.
-            precision: `float32` or `bfloat16`.
+            precision: `float32`, `bfloat16`, or `auto` to measure the faster one.
             weights: one of `weights_flag.WEIGHTS`. `auto`: the moving averages if
                 the stage was trained with them, otherwise the last weights.
 
@@ -67,11 +77,19 @@ class PoseTransfer:
         folder = RunFolder(run_dir)
         config = folder.require_config()
         place = folder.stage(stage) if stage else folder.latest_stage()
+        if precision == AUTO:
+            precision = generation_precision(config.model, stage=place.number)
         networks = build_networks(
             config.model, stage=place.number, precision=precision
         )._replace(discriminator=None)
         path = load_weights(networks, place, weights=weights)
-        return cls(networks, config, stage=place.number, step=step_of(path))
+        return cls(
+            networks,
+            config,
+            stage=place.number,
+            step=step_of(path),
+            precision=precision,
+        )
 
     @property
     def image_size(self) -> tuple[int, int]:

@@ -168,6 +168,9 @@ class TrainConfig:
         shard_groups: in how many groups the shards are read; a batch holds as many
             pairs of each. Several workers read groups of their own, so that their
             number must divide it.
+        validation_fraction: fraction of the training identities that is held out for
+            validation, 0 to less than 1. 0 (the default, as in the paper): training
+            uses all of them and there is no validation.
         seed: of weights, order and flips.
     """
 
@@ -191,6 +194,7 @@ class TrainConfig:
     accumulate: int = 1
     remat: bool = False
     shard_groups: int = 1
+    validation_fraction: float = 0.0
     seed: int = 0
 
     @property
@@ -218,8 +222,10 @@ class TrainConfig:
             _at_least(1, name, getattr(self, name))
         for name in ("halve_every", "warm_up", "clip_norm", "feature_matching"):
             _at_least(0, name, getattr(self, name))
-        if not 0 <= self.ema < 1:
-            raise ValueError(f"ema {self.ema}: must be at least 0 and less than 1")
+        for name in ("ema", "validation_fraction"):
+            value = getattr(self, name)
+            if not 0 <= value < 1:
+                raise ValueError(f"{name} {value}: must be at least 0 and less than 1")
         if (self.schedule == "step") != (self.halve_every > 0):
             raise ValueError(
                 f"halve_every {self.halve_every}: the schedule step, and no other, "

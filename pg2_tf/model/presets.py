@@ -60,6 +60,21 @@ _PAPER = {
             l1_weight=40,
         ),
     ),
+    # One person, from a video: what `pg2_tf.one_person` trains.
+    "one_person": Preset(
+        model=ModelConfig(image_size=(128, 64), width=32, discriminator_width=32),
+        stage1=TrainConfig(
+            stage=1, steps=3000, batch_size=8, learning_rate=8e-4, schedule="cosine"
+        ),
+        stage2=TrainConfig(
+            stage=2,
+            steps=300,
+            batch_size=8,
+            learning_rate=2e-4,
+            schedule="cosine",
+            l1_weight=40,
+        ),
+    ),
     # The smallest networks there are, for tests.
     "tiny": Preset(
         model=ModelConfig(

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy.signal import savgol_filter
 from tqdm import tqdm
 
 from pg2_tf.posing import finding, named_poses
@@ -232,6 +231,9 @@ def _smooth_path(
     path: np.ndarray, found: np.ndarray, frames: np.ndarray, rate: float
 ) -> np.ndarray:
     """Returns [len(frames), 3] from a keypoint [len(found), 3] in frames `found`."""
+    # Here because it takes half a second, and most poses are no sequences.
+    from scipy.signal import savgol_filter
+
     whole = np.stack([np.interp(frames, found, column) for column in path.T], axis=1)
     window = 2 * round(_SMOOTHED_SECONDS * rate / 2) + 1
     window = min(window, len(frames) - (len(frames) + 1) % 2)

@@ -4,7 +4,7 @@ config.json             data set, profile, networks
 stage1/, stage2/
     options.json        training options, package versions, data set checksum
     metrics.jsonl       losses, one line every so many steps
-    validation.jsonl    scores of pairs of the test split, likewise
+    validation.jsonl    scores of pairs of held-out training identities
     warnings.jsonl      what looked wrong, and when
     checkpoints/        weights, optimizer state, step: the last few
     best/               weights of the best score so far, which best.json holds

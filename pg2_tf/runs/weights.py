@@ -62,4 +62,7 @@ def load_weights(
         path = checkpoint_files.path_of(stage.best_dir, scores["step"])
         if checkpoint_files.read(checkpoint, path, partial=True):
             return path
-    raise InputError(f"{stage.best_dir}: has no readable checkpoint")
+    raise InputError(
+        f"{stage.best_dir}: has no readable checkpoint; only stages without D, "
+        "trained with --validation_fraction, have best weights"
+    )

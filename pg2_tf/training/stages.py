@@ -54,7 +54,8 @@ def train_stage(
         strategy: over the devices.
         workers: that train together; the first writes the run folder, all read it.
         keep: how many of the last checkpoints are kept.
-        num_validation_pairs: of the test split, drawn once and for all.
+        num_validation_pairs: Number of pairs of held-out training identities that
+            validation scores.
 
     Returns:
         The step reached, less than `training.steps` where it was asked to end.
@@ -97,6 +98,7 @@ def train_stage(
             pg2.training_state(),
             stepper.window,
             generating=generating,
+            selects_best=training.stage not in config.recipe.adversarial,
             keep=keep,
             writes=workers.writes,
         )

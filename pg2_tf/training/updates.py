@@ -1,16 +1,14 @@
 """From losses to weights: parts of a batch, gradients, clipping, Adam, averages."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import keras
 import tensorflow as tf
-from keras import ops
 
 from pg2_tf.model.config import TrainConfig
 from pg2_tf.model.steps import Batch, Images, Losses
-
-LearningRate: TypeAlias = float | keras.optimizers.schedules.LearningRateSchedule
+from pg2_tf.training.learning_rates import learning_rate
 
 # === Updates ===
 
@@ -185,37 +183,6 @@ def update_ema(average: keras.Model, network: keras.Model, *, momentum: Any) -> 
 
 
 @keras.saving.register_keras_serializable("pg2_tf")
-class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
-    """Grows linearly to another learning rate.
-
-    Args:
-        rate: a number or a schedule.
-        steps: the number of steps after which the rate is `rate`.
-    """
-
-    def __init__(self, rate: LearningRate, steps: int):
-        super().__init__()
-        self.rate = rate
-        self.steps = steps
-
-    def __call__(self, step):
-        rate = self.rate(step) if callable(self.rate) else self.rate
-        share = (ops.cast(step, "float32") + 1.0) / self.steps
-        return rate * ops.minimum(1.0, share)
-
-    def get_config(self):
-        return {
-            "rate": keras.saving.serialize_keras_object(self.rate),
-            "steps": self.steps,
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        rate = keras.saving.deserialize_keras_object(config["rate"])
-        return cls(rate, config["steps"])
-
-
-@keras.saving.register_keras_serializable("pg2_tf")
 class FusedAdam(keras.optimizers.Adam):
     """Adam that updates a weight in one operation.
 
@@ -260,18 +227,3 @@ def adam(training: TrainConfig, network: keras.Model) -> keras.optimizers.Optimi
     )
     optimizer.build(network.trainable_variables)
     return optimizer
-
-
-def learning_rate(training: TrainConfig) -> LearningRate:
-    """Returns a training's learning rate: a number or a schedule."""
-    schedules = keras.optimizers.schedules
-    rate, steps = training.learning_rate, training.steps
-    chosen = {
-        "constant": lambda: rate,
-        "cosine": lambda: schedules.CosineDecay(rate, steps),
-        "linear": lambda: schedules.PolynomialDecay(rate, steps, end_learning_rate=0.0),
-        "step": lambda: schedules.ExponentialDecay(
-            rate, training.halve_every, decay_rate=0.5, staircase=True
-        ),
-    }[training.schedule]()
-    return WarmUp(chosen, training.warm_up) if training.warm_up else chosen

@@ -12,6 +12,7 @@ from preprocessing.sources import (
     folder,
     market1501,
     synthetic,
+    video,
 )
 from preprocessing.sources import (
     original as authors,
@@ -29,6 +30,8 @@ class Source(NamedTuple):
             function that finds them from the folder.
         options: names of the keywords that `samples` takes besides.
         drawn: whether there is no folder, because the images are drawn.
+        filmed: whether the images are crops of frames; `samples` takes their `size`
+            and an `estimator` of poses.
         own_poses: whether the source itself knows the poses.
         listed_pairs: returns the pairs that lie with the images, from the folder.
         key: what the name of an image is looked up by in annotations and pairs.
@@ -41,6 +44,7 @@ class Source(NamedTuple):
     size: tuple[int, int] | Callable[[Path], tuple[int, int]]
     options: tuple[str, ...] = ()
     drawn: bool = False
+    filmed: bool = False
     own_poses: bool = False
     listed_pairs: Callable[[Path], list[tuple[str, str]]] | None = None
     key: Callable[[str], str] = poses.default_key
@@ -72,6 +76,13 @@ SOURCES = {
         pose_size=deepfashion.pose_size,
     ),
     "folder": Source(folder.samples, (256, 256)),
+    "video": Source(
+        video.samples,
+        (128, 64),
+        options=("frames_per_video",),
+        filmed=True,
+        own_poses=True,
+    ),
     "authors": Source(
         authors.samples,
         authors.image_size,

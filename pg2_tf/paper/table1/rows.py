@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from pg2_tf.machine.devices import resolve_precision
+from pg2_tf.machine.precision import AUTO, training_precision
 from pg2_tf.model import presets
 from pg2_tf.model.config import VARIANTS, RunConfig, TrainConfig
 
@@ -94,11 +94,12 @@ def configured(
     """
     preset = presets.preset(dataset, profile=profile, variant=row.variant)
     model = preset.model.with_width(scale.width) if scale.width else preset.model
-    precision = resolve_precision(scale.precision)
-    trainings = {
-        stage: dataclasses.replace(
-            preset.stage(stage), precision=precision, **row.options(stage, scale)
-        )
-        for stage in VARIANTS[row.variant].stages
-    }
+    trainings = {}
+    for stage in VARIANTS[row.variant].stages:
+        training = dataclasses.replace(preset.stage(stage), **row.options(stage, scale))
+        precision = scale.precision
+        if precision == AUTO:
+            adversarial = stage in VARIANTS[row.variant].adversarial
+            precision = training_precision(model, training, adversarial=adversarial)
+        trainings[stage] = dataclasses.replace(training, precision=precision)
     return RunConfig(dataset, profile, model, row.variant), trainings

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
 from pg2_tf.paper.table1 import report
@@ -123,6 +122,8 @@ def write(folder: str | Path, key: Key, scores: Sequence[Score], *, seed: int) -
     Returns:
         The table as Markdown.
     """
+    import pandas as pd
+
     folder = Path(folder)
     text = markdown(scores)
     files.write_text(folder / "table2.md", text)
