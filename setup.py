@@ -29,6 +29,7 @@ setup(
     install_requires=[
         "absl-py>=2.1",
         "ai-edge-litert>=2.1.6,<3",
+        "filelock>=3.16",
         "keras>=3.12,<4",
         "numpy>=2.0,<3",
         "opencv-python-headless>=4.13,<6",

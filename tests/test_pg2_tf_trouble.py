@@ -105,7 +105,7 @@ def test_two_trainings_do_not_write_to_one_stage(whole, people_dir, tmp_path):
     left.write_text("{")
     with (
         locked(run / "stage1"),
-        pytest.raises(InputError, match="another training is at work here"),
+        pytest.raises(InputError, match="another training is running in this folder"),
     ):
         train(run, people_dir, 1, 9)
     assert not left.exists()

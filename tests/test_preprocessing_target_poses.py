@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pg2_tf.posing import named_poses as named
-from pg2_tf.posing.target_poses import TargetReader, smooth_sequence
+from pg2_tf.posing.retargeting import smooth_sequence
+from pg2_tf.posing.target_poses import TargetReader
 from preprocessing.images import image_files as images
 from preprocessing.images import video
 from preprocessing.poses import keypoints as kp

@@ -54,9 +54,15 @@ class Notes:
         if line not in self.said:
             self.said.append(line)
 
-    def add(self, reason: str, name: str) -> None:
-        """Notes that `reason` befell `name`; a few names are kept for each reason."""
-        self.counts[reason] += 1
+    def add(self, reason: str, name: str, count: int = 1) -> None:
+        """Counts a reason, and keeps a few names as examples.
+
+        Args:
+            reason: The reason, such as `unreadable images left out`.
+            name: Name of the image.
+            count: Number to add to the count.
+        """
+        self.counts[reason] += count
         if len(self.examples[reason]) < _EXAMPLES:
             self.examples[reason].append(name)
 
