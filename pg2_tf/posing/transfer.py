@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -16,79 +16,10 @@ from pg2_tf.inference.inputs import check_poses
 from pg2_tf.inference.loading import Model, load_model
 from pg2_tf.posing import finding, photo, retargeting
 from pg2_tf.posing.photo import Person
+from pg2_tf.posing.results import Clip, Result
 from pg2_tf.posing.target_poses import Size, Target, TargetReader, read_pose
-from preprocessing.images import video
 from preprocessing.poses import keypoints as kp
 from preprocessing.sources.samples import Notes
-from preprocessing.system import files
-from preprocessing.system.errors import InputError
-
-
-class Result(NamedTuple):
-    """A person in other poses.
-
-    Attributes:
-        person: the person in the photo.
-        target: the poses that were asked for.
-        poses: the same in pixels of the images, float32 [N, 18, 3].
-        images: `coarse`, and of a model of stage 2 `refined`, uint8 [N, H, W, 3].
-        factor: the factor by which the poses were scaled down to fit: 1 or less.
-    """
-
-    person: Person
-    target: Target
-    poses: np.ndarray
-    images: dict[str, np.ndarray]
-    factor: float = 1.0
-
-    @property
-    def generated(self) -> np.ndarray:
-        """The images of the last stage, uint8 [N, H, W, 3]."""
-        return self.images.get("refined", self.images["coarse"])
-
-    def intermediate(self, frame: int) -> dict[str, np.ndarray]:
-        """Returns the images before the refined one, uint8 [H, W, 3].
-
-        `coarse`, and `difference`: half of refined minus coarse, plus 128. Empty for a
-        model of stage 1.
-        """
-        if "refined" not in self.images:
-            return {}
-        coarse = self.images["coarse"][frame]
-        change = (self.images["refined"][frame].astype(int) - coarse) // 2
-        return {"coarse": coarse, "difference": (128 + change).astype(np.uint8)}
-
-    def shown(self, frame: int, *, paste_back: bool = False) -> np.ndarray:
-        """Returns the generated image, or with `paste_back` the photo that holds it."""
-        image = self.generated[frame]
-        return photo.paste_back(self.person, image) if paste_back else image
-
-
-class Clip(list):
-    """The frames of a sequence, PIL images.
-
-    Args:
-        frames: PIL images of one size.
-        frames_per_second: speed of the clip.
-    """
-
-    def __init__(self, frames: Sequence[Any], *, frames_per_second: float):
-        super().__init__(frames)
-        self.frames_per_second = frames_per_second
-
-    def save(self, path: str | Path) -> None:
-        """Writes the clip as an animated GIF (`.gif`) or a VP9 video (`.mp4`).
-
-        Raises:
-            InputError: another suffix, or OpenCV cannot write videos here.
-        """
-        writers = {".gif": video.write_gif, ".mp4": video.write_mp4}
-        write = writers.get(Path(path).suffix.lower())
-        if write is None:
-            raise InputError(f"{path}: a clip is saved as .gif or .mp4")
-        frames = [np.asarray(frame) for frame in self]
-        content = write(frames, frames_per_second=self.frames_per_second)
-        files.write_bytes(Path(path), content)
 
 
 class Transfer:
