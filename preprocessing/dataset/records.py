@@ -204,7 +204,7 @@ def _require(entry: Any, kinds: dict[str, type], place: str) -> None:
     """Checks the names and types of the fields of a manifest's entry."""
     values = files.as_object(place, entry)
     for name, kind in kinds.items():
-        value = values.get(name)
+        value: Any = values.get(name)
         good = isinstance(value, kind) and (kind is not int or _is_count(value))
         if kind is float:
             good = type(value) in (int, float) and math.isfinite(value)
