@@ -35,8 +35,8 @@ _IMAGE = command.define_paths(
 _POSE = command.define_paths(
     "pose",
     "Target poses, separated by commas: pose files (OpenPose, COCO, AlphaPose, "
-    "MMPose), folders of them, photos, videos, folders of video frames, and names of "
-    "--list_poses.",
+    "MMPose, MediaPipe), folders of them, photos, videos, folders of frames, and names "
+    "of --list_poses.",
 )
 _LIST_POSES = flags.DEFINE_boolean(
     "list_poses", False, "Print the names of poses and motions."

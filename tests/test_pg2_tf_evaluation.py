@@ -22,7 +22,7 @@ from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.paper.figures import layout
 from pg2_tf.paper.table1.rows import SCALES
 from preprocessing.images import image_files as images
-from preprocessing.images.masks import draw_mask
+from preprocessing.images.heatmaps import draw_mask
 
 MODULE = "pg2_tf.evaluate"
 _METRICS = tuple(f"{m}{n}" for m in ("", "mask_") for n in ("ssim", "psnr", "l1", "l2"))

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from preprocessing.dataset import reading, records
-from preprocessing.images import heatmaps, masks
+from preprocessing.images import heatmaps
 from preprocessing.system.errors import InputError
 
 SIZE = (32, 32)
@@ -49,7 +49,7 @@ def test_images_are_read_with_what_was_drawn_and_their_place(people_dir):
         assert image.pose.dtype == np.float32
         drawn = heatmaps.draw_heatmaps(image.pose, size=SIZE)
         np.testing.assert_array_equal(image.unpack_heatmaps(), drawn.transpose(2, 0, 1))
-        mask = masks.draw_mask(image.pose, size=SIZE)
+        mask = heatmaps.draw_mask(image.pose, size=SIZE)
         np.testing.assert_array_equal(image.unpack_mask(), mask)
         assert mask.any()
 

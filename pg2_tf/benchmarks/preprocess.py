@@ -21,7 +21,6 @@ from preprocessing.images import (
 )
 from preprocessing.images import (
     heatmaps,
-    masks,
 )
 from preprocessing.images import (
     image_files as images,
@@ -38,7 +37,7 @@ _STEPS = (
     ("fit the image", fitting, "fit_jpeg"),
     ("choose and fit the pose", preparing, "prepare"),
     ("draw heatmaps", heatmaps, "draw_heatmaps"),
-    ("draw mask", masks, "draw_mask"),
+    ("draw mask", heatmaps, "draw_mask"),
     ("pack to bits", records, "pack_bits"),
     ("serialize", records, "serialize"),
     ("write and checksum", records, "write_shard"),

@@ -11,8 +11,7 @@ from tqdm import tqdm
 from preprocessing.dataset import reading, records
 from preprocessing.dataset.reading import StoredImage
 from preprocessing.images import image_files as images
-from preprocessing.images.heatmaps import draw_heatmaps
-from preprocessing.images.masks import draw_mask
+from preprocessing.images.heatmaps import draw_heatmaps, draw_mask
 from preprocessing.poses import keypoints as kp
 from preprocessing.system import files
 from preprocessing.system.errors import InputError

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from preprocessing.images import heatmaps, masks
+from preprocessing.images import heatmaps
 from preprocessing.system import files, host
 from preprocessing.system.errors import InputError
 
@@ -59,7 +59,7 @@ def encode(
 ) -> Record:
     """Returns the record of an image of `size`, its heatmaps and mask drawn."""
     drawn = np.moveaxis(heatmaps.draw_heatmaps(pose, size=size), -1, 0)
-    mask = masks.draw_mask(pose, size=size)
+    mask = heatmaps.draw_mask(pose, size=size)
     return Record(name, identity, image, pose, pack_bits(drawn), pack_bits(mask))
 
 
