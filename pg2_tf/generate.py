@@ -70,6 +70,9 @@ _RETARGET = flags.DEFINE_enum(
     "scale: poses get the person's place and size; limbs: also the person's limb "
     "lengths; none: they stay where they are in their image.",
 )
+_SHRINK = flags.DEFINE_boolean(
+    "shrink", True, "Scale down poses that do not fit in the image."
+)
 _CROP = flags.DEFINE_enum(
     "crop", "auto", CROPS, "auto: crop to the person; none: the whole photo."
 )
@@ -194,7 +197,10 @@ def _generate(
                 progress.update(each)
                 continue
             for target in targets:
-                writer.add(transfer.generate(person, target, retarget=_RETARGET.value))
+                result = transfer.generate(
+                    person, target, retarget=_RETARGET.value, shrink=_SHRINK.value
+                )
+                writer.add(result)
                 progress.update(len(target.poses))
     if len(refused) == len(photos):
         raise refused[0]

@@ -89,7 +89,8 @@ def main() -> None:
         _run(
             "pg2_tf.generate",
             *(f"--model={run}", f"--image={photo}", f"--photo_pose={_pose_of(photo)}"),
-            "--crop=none",
+            # The model knows one size of the person.
+            *("--crop=none", "--noshrink"),
             *(f"--pose={motion}", f"--retarget={_RETARGET.value}"),
             *(f"--{'' if _SMOOTH.value else 'no'}smooth", *model),
             f"--out={out / Path(motion).stem}.mp4",
