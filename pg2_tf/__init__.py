@@ -12,14 +12,20 @@ from preprocessing import __version__
 
 if TYPE_CHECKING:
     # The same names for type checkers and editors.
-    pass
+    from pg2_tf.posing.transfer import load
+    from pg2_tf.training.pg2 import PG2
+    from preprocessing.system.errors import InputError
 
 # Must be set before TensorFlow is imported; errors still show.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-__all__ = ["__version__"]
+__all__ = ["PG2", "InputError", "__version__", "load"]
 # The module that defines each public name.
-_PUBLIC: dict[str, str] = {}
+_PUBLIC: dict[str, str] = {
+    "PG2": "pg2_tf.training.pg2",
+    "InputError": "preprocessing.system.errors",
+    "load": "pg2_tf.posing.transfer",
+}
 
 
 def __getattr__(name: str) -> Any:

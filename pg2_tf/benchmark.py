@@ -17,23 +17,31 @@ and the time of an image, by run folder, SavedModel and TensorFlow Lite, with
     python -m pg2_tf.benchmark --what=infer --preset=market1501
 """
 
+from __future__ import annotations
+
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from pg2_tf.benchmarks import data, report
 from pg2_tf.benchmarks.measurement import Options
-from pg2_tf.benchmarks.table import BENCHMARKS
-from pg2_tf.machine import description as machine
 from pg2_tf.model import presets
 from pg2_tf.model.config import PRECISIONS
-from preprocessing.system import command, files
+from preprocessing.system import command, files, host
 from preprocessing.system.errors import InputError
 
+if TYPE_CHECKING or command.will_run():
+    host.import_tensorflow()
+    from pg2_tf.benchmarks import report
+    from pg2_tf.benchmarks.table import BENCHMARKS
+    from pg2_tf.machine import description as machine
+
+# The names in `benchmarks.table`.
+_BENCHMARKS = ("preprocess", "input", "train", "infer")
 _WHAT = flags.DEFINE_list(
-    "what", list(BENCHMARKS), f"What is measured: {', '.join(BENCHMARKS)}."
+    "what", list(_BENCHMARKS), f"What is measured: {', '.join(_BENCHMARKS)}."
 )
 _OUT = flags.DEFINE_string("out", "benchmark", "Folder of the results.")
 _CORES = flags.DEFINE_integer(
@@ -57,7 +65,7 @@ _QUICK = flags.DEFINE_boolean(
     "quick", False, "Few images and a moment: shows that it runs, no more."
 )
 _SOURCE = flags.DEFINE_enum(
-    "source", None, data.MEASURED_SOURCES, "What the images in --root are."
+    "source", None, ["market1501", "deepfashion"], "What the images in --root are."
 )
 _ROOT = flags.DEFINE_string(
     "root", None, "Folder of images. Default: people are drawn."

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from absl import flags
 
-from pg2_tf.posing import pose_files
+from pg2_tf.posing import target_poses
 from pg2_tf.serving import requests
 from pg2_tf.serving.remote import MOST_RETRIES, Endpoint
 from pg2_tf.serving.requests import connect
@@ -86,7 +86,7 @@ def main() -> None:
     out = Path(command.required("out", _OUT.value))
     for name, values in (("image", _IMAGE.value), ("pose", _POSE.value)):
         command.required(name, ",".join(values))
-    wanted = requests.plan(_photos(), pose_files.find(_POSE.value), out)
+    wanted = requests.plan(_photos(), target_poses.find_pose_files(_POSE.value), out)
     size = (
         command.parse_size("pose_size", _POSE_SIZE.value) if _POSE_SIZE.value else None
     )

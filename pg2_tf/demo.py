@@ -1,33 +1,40 @@
-r"""Opens a web page, on this computer alone, that puts people of photos into poses.
+r"""Opens a web page, for this computer only, that puts people of photos into poses.
 
+python -m pg2_tf.demo
 python -m pg2_tf.demo --model=runs/market1501
 """
 
-from functools import cache
-
 from absl import flags
 
-from pg2_tf.inference.loading import load_model
+from pg2_tf.inference import shipped
+from pg2_tf.inference.loading import define_trust_model, load_model
+from pg2_tf.posing.transfer import pose_estimator
 from pg2_tf.webpage.handlers import Handlers
 from pg2_tf.webpage.server import check_free, serve
-from preprocessing.estimation import download
-from preprocessing.estimation.movenet import PoseEstimator
 from preprocessing.system import command
 
 _MODEL = flags.DEFINE_string(
-    "model", None, "Run folder, SavedModel or .tflite file of a trained model."
+    "model",
+    shipped.DEFAULT,
+    "Run folder, SavedModel, .tflite file or the name of a shipped model.",
 )
+_TRUST_MODEL = define_trust_model()
 _PORT = flags.DEFINE_integer(
-    "port", 7860, "To listen at.", lower_bound=1, upper_bound=65535
+    "port", 7860, "Port of the page.", lower_bound=1, upper_bound=65535
 )
 _HOST = flags.DEFINE_string(
-    "host", "127.0.0.1", "Address to listen at. Default: for this computer alone."
+    "host", "127.0.0.1", "Address of the page. Default: this computer only."
 )
 _MAX_MEGABYTES = flags.DEFINE_float(
-    "max_megabytes", 15, "Larger files are refused.", lower_bound=0.1
+    "max_megabytes", 15, "Largest file that is accepted.", lower_bound=0.1
 )
 _MAX_SECONDS = flags.DEFINE_float(
-    "max_seconds", 60, "What takes longer is broken off.", lower_bound=1
+    "max_seconds", 60, "Longest time for one request.", lower_bound=1
+)
+_API = flags.DEFINE_boolean(
+    "api",
+    False,
+    "Let other sites embed the page, and programs call it (gradio_client, /generate).",
 )
 _POSE_MODEL = flags.DEFINE_string(
     "pose_model",
@@ -38,25 +45,18 @@ _POSE_MODEL = flags.DEFINE_string(
 
 def main() -> None:
     """Checks the flags, loads the model and serves the page."""
-    place = command.required("model", _MODEL.value)
     check_free(_HOST.value, _PORT.value)
+    estimator = pose_estimator(_POSE_MODEL.value)
     if _POSE_MODEL.value:
-        _estimator()
-    handlers = Handlers(
-        load_model(place), estimator=_estimator, seconds=_MAX_SECONDS.value
-    )
+        # A missing file is reported at the start, not at the first photo.
+        estimator()
+    model = load_model(_MODEL.value, trust_model=_TRUST_MODEL.value)
     serve(
-        handlers,
+        Handlers(model, estimator=estimator, seconds=_MAX_SECONDS.value),
         host=_HOST.value,
         port=_PORT.value,
         megabytes=_MAX_MEGABYTES.value,
-    )
-
-
-@cache
-def _estimator() -> PoseEstimator:
-    return PoseEstimator(
-        download.given_or_fetched(_POSE_MODEL.value, flag="pose_model")
+        api=_API.value,
     )
 
 

@@ -6,28 +6,34 @@ r"""Scores a model on pairs of a data set, or folders of images from any method.
 An interrupted evaluation resumes when the same command is given again.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from absl import flags
 
-from pg2_tf.data import pairs
-from pg2_tf.data.dataset import read_split
-from pg2_tf.evaluation import folders, measures, models, protocols, scoring, summary
-from pg2_tf.evaluation.folders import FolderImages
-from pg2_tf.evaluation.measures import ImagePairs, Measures, Sources
-from pg2_tf.evaluation.models import ModelImages
-from pg2_tf.evaluation.protocols import PROTOCOLS, Protocol
-from pg2_tf.evaluation.scoring import Inputs
-from pg2_tf.inference.loading import load_model
-from pg2_tf.inference.pose_transfer import PoseTransfer
-from pg2_tf.runs.run_folder import describe_data
+from pg2_tf.inference.loading import define_trust_model, load_model
 from pg2_tf.runs.weights_flag import define_weights
-from preprocessing.system import command, files
+from preprocessing.system import command, files, host
 from preprocessing.system.errors import InputError
+
+if TYPE_CHECKING or command.will_run():
+    host.import_tensorflow()
+    from pg2_tf.data import pairs
+    from pg2_tf.data.dataset import read_split
+    from pg2_tf.evaluation import folders, measures, models, protocols, scoring, summary
+    from pg2_tf.evaluation.folders import FolderImages
+    from pg2_tf.evaluation.measures import ImagePairs, Measures, Sources
+    from pg2_tf.evaluation.models import ModelImages
+    from pg2_tf.evaluation.protocols import PROTOCOLS, Protocol
+    from pg2_tf.evaluation.scoring import Inputs
+    from pg2_tf.inference import shipped
+    from pg2_tf.inference.pose_transfer import PoseTransfer
+    from pg2_tf.runs.run_folder import describe_data
 
 _MODEL = flags.DEFINE_string(
     "model", None, "Run folder, SavedModel or .tflite file of a trained model."
@@ -48,6 +54,7 @@ _STAGE = flags.DEFINE_enum(
     "stage", None, ["1", "2"], "Stage of a run. Default: the last one trained."
 )
 _WEIGHTS = define_weights()
+_TRUST_MODEL = define_trust_model()
 _GENERATED = flags.DEFINE_string(
     "generated", None, "Folder of images of any method, instead of --model."
 )
@@ -59,7 +66,10 @@ _POSES = command.define_paths(
     "poses", "Pose files of the real images, in any format that build reads."
 )
 _PROTOCOL = flags.DEFINE_enum(
-    "protocol", protocols.DEFAULT, PROTOCOLS, "Definition of the scores."
+    "protocol",
+    "corrected",
+    ["authors", "corrected", "pose_gan", "patn", "gfla"],
+    "Definition of the scores.",
 )
 _MASK_OF = flags.DEFINE_enum(
     "mask_of",
@@ -109,6 +119,8 @@ _FOR_MODELS = {
     flag.name: flag
     for flag in (
         *(_DATA_DIR, _SPLIT, _PAIRS, _NUM_PAIRS, _SEED, _STAGE, _WEIGHTS, _MASK_OF),
+        _TRUST_MODEL,
+        _TRUST_MODEL,
     )
 }
 _FOR_FOLDERS = {flag.name: flag for flag in (_TARGET, _MASK, _POSES)}
@@ -165,7 +177,9 @@ def _refuse_others(others: Mapping[str, flags.FlagHolder[Any]]) -> None:
 
 def _model_job(path: str, protocol: Protocol) -> _Job:
     stage = int(_STAGE.value) if _STAGE.value else None
-    model = load_model(path, stage=stage, weights=_WEIGHTS.value)
+    model = load_model(
+        path, stage=stage, weights=_WEIGHTS.value, trust_model=_TRUST_MODEL.value
+    )
     is_run = isinstance(model, PoseTransfer)
     data_dir = _DATA_DIR.value
     if not data_dir and isinstance(model, PoseTransfer):
@@ -185,6 +199,9 @@ def _model_job(path: str, protocol: Protocol) -> _Job:
     else:
         positions = pairs.draw_pairs(split, _NUM_PAIRS.value, seed=_SEED.value)
         record["seed"] = _SEED.value
+    place = Path(path)
+    if not place.exists():
+        place = shipped.path_of(path)
     out = _OUT.value or (f"{path}/evaluation" if is_run else None)
     return _Job(
         ModelImages(
@@ -192,7 +209,7 @@ def _model_job(path: str, protocol: Protocol) -> _Job:
             split,
             positions,
             protocol=protocol,
-            checksum=models.model_checksum(model, Path(path)),
+            checksum=models.model_checksum(model, place),
         ),
         Path(command.required("out", out)),
         record,

@@ -5,19 +5,25 @@ python -m pg2_tf.export --run_dir=runs/market1501 --out=exported/market1501
 --tflite=float32,float16,dynamic,int8 writes TensorFlow Lite files as well.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.model.config import PRECISIONS
-from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.runs.weights_flag import define_weights
-from pg2_tf.serving import warm_up
 from pg2_tf.serving.lite_export import LiteFlags
-from pg2_tf.serving.saved_model import describe, export_saved_model, next_version
-from preprocessing.system import command
+from preprocessing.system import command, host
 from preprocessing.system.errors import InputError
+
+if TYPE_CHECKING or command.will_run():
+    host.import_tensorflow()
+    from pg2_tf.inference.pose_transfer import PoseTransfer
+    from pg2_tf.runs.run_folder import RunFolder
+    from pg2_tf.serving import warm_up
+    from pg2_tf.serving.saved_model import describe, export_saved_model, next_version
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Run folder of a trained model.")
 _OUT = flags.DEFINE_string(
@@ -30,8 +36,9 @@ _WEIGHTS = define_weights()
 _PRECISION = flags.DEFINE_enum(
     "precision",
     "float32",
-    PRECISIONS,
-    "Precision of the layers; weights, inputs and outputs stay the same.",
+    [*PRECISIONS, "auto"],
+    "Precision of the layers; weights, inputs and outputs stay the same. auto: measure "
+    "both on this machine and use the faster one.",
 )
 _VERSION = flags.DEFINE_integer(
     "version", None, "Version number. Default: the next one.", lower_bound=1
@@ -66,10 +73,10 @@ def main() -> None:
 def _write_saved_model(
     model: PoseTransfer, folder: RunFolder, out: Path, version: int
 ) -> None:
-    card = describe(model, folder, weights=_WEIGHTS.value, precision=_PRECISION.value)
+    card = describe(model, folder, weights=_WEIGHTS.value, precision=model.precision)
     place = export_saved_model(model, out, version=version, card=card)
     print(
-        f"{place}: stage {model.stage}, step {model.step:,}, {_PRECISION.value}; "
+        f"{place}: stage {model.stage}, step {model.step:,}, {model.precision}; "
         "serving_default, encoded, raw"
     )
     if not warm_up.is_possible():

@@ -4,17 +4,25 @@ r"""Turns a checkpoint of the authors' released code into a run folder.
         --out=runs/authors
 """
 
-import tensorflow as tf
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from absl import flags
 
 from pg2_tf.model import presets
 from pg2_tf.model.config import RunConfig
-from pg2_tf.model.networks import Networks, build_networks
-from pg2_tf.runs import original as authors
-from pg2_tf.runs.run_folder import RunFolder
-from pg2_tf.runs.weights import weights_of
-from preprocessing.system import command
+from preprocessing.system import command, host
 from preprocessing.system.errors import InputError
+
+if TYPE_CHECKING or command.will_run():
+    host.import_tensorflow()
+    import tensorflow as tf
+
+    from pg2_tf.model.networks import Networks, build_networks
+    from pg2_tf.runs import original as authors
+    from pg2_tf.runs.run_folder import RunFolder
+    from pg2_tf.runs.weights import weights_of
 
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint", None, "TensorFlow 1 checkpoint, without .index; or its folder."

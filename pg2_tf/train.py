@@ -6,33 +6,46 @@ python -m pg2_tf.train --dataset=market1501 --variant=G1-CE-L1
 The same command again goes on where the training stopped.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import gc
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import tensorflow as tf
 from absl import flags
 
 from pg2_tf import train_flags
-from pg2_tf.machine import devices
-from pg2_tf.machine.devices import resolve_precision
 from pg2_tf.model import presets
 from pg2_tf.model.config import (
     DEFAULT_VARIANT,
+    DISCRIMINATOR_INPUTS,
     DISCRIMINATOR_NORMS,
+    PRECISIONS,
+    PROFILES,
     VARIANTS,
     RunConfig,
     TrainConfig,
 )
-from pg2_tf.runs.run_folder import RunFolder
-from pg2_tf.training import strategies
-from pg2_tf.training.duties import Schedule
-from pg2_tf.training.stages import train_stage
-from pg2_tf.training.workers import ALONE, WorkerLostError, Workers, from_environment
-from preprocessing.system import command
+from preprocessing.system import command, host
 from preprocessing.system.errors import InputError
+
+if TYPE_CHECKING or command.will_run():
+    host.import_tensorflow()
+    import tensorflow as tf
+
+    from pg2_tf.machine import devices, precision
+    from pg2_tf.runs.run_folder import RunFolder
+    from pg2_tf.training import strategies
+    from pg2_tf.training.duties import Schedule
+    from pg2_tf.training.stages import train_stage
+    from pg2_tf.training.workers import (
+        ALONE,
+        WorkerLostError,
+        Workers,
+        from_environment,
+    )
 
 _DATASET = flags.DEFINE_enum("dataset", None, presets.DATASETS, "Preset.")
 _VARIANT = flags.DEFINE_enum(
@@ -58,7 +71,7 @@ _RUN_DIR = flags.DEFINE_string(
 _PROFILE = flags.DEFINE_enum(
     "profile",
     None,
-    presets.PROFILES,
+    list(PROFILES),
     "paper: as the paper says; authors: as the released code behaves. Default: the "
     "run folder's, else paper.",
 )
@@ -73,6 +86,13 @@ _DISCRIMINATOR_WIDTH = flags.DEFINE_integer(
     "Filters of D's first layer. Default: the run folder's, or in the preset's "
     "proportion to --width.",
 )
+_DISCRIMINATOR_INPUT = flags.DEFINE_enum(
+    "discriminator_input",
+    None,
+    DISCRIMINATOR_INPUTS,
+    "What D sees; pair_and_pose: the target's heatmaps as well. Default: the run "
+    "folder's, else the profile's.",
+)
 _DISCRIMINATOR_NORM = flags.DEFINE_enum(
     "discriminator_norm",
     None,
@@ -81,9 +101,10 @@ _DISCRIMINATOR_NORM = flags.DEFINE_enum(
 )
 _PRECISION = flags.DEFINE_enum(
     "precision",
-    "float32",
-    ["float32", "bfloat16", "auto"],
-    "What layers compute in. auto: bfloat16 where this machine is fast at it.",
+    None,
+    [*PRECISIONS, "auto"],
+    "Precision of the layers. auto: measure both for about two seconds and use the "
+    "faster one; a resumed training keeps its precision. Default: the preset's.",
 )
 _TRAINING = train_flags.define_training()
 # Each by its name in `Schedule`.
@@ -92,7 +113,12 @@ _SCHEDULE = {
     for flag in (
         flags.DEFINE_integer("log_every", 50, "Steps.", lower_bound=1),
         flags.DEFINE_integer("sample_every", 500, "Steps.", lower_bound=1),
-        flags.DEFINE_integer("validate_every", 1000, "Steps; 0: never.", lower_bound=0),
+        flags.DEFINE_integer(
+            "validate_every",
+            1000,
+            "Steps, with --validation_fraction; 0: never.",
+            lower_bound=0,
+        ),
         flags.DEFINE_integer("checkpoint_every", 500, "Steps.", lower_bound=1),
     )
 }
@@ -102,7 +128,7 @@ _KEEP = flags.DEFINE_integer(
 _NUM_VALIDATION_PAIRS = flags.DEFINE_integer(
     "num_validation_pairs",
     64,
-    "Pairs of the test split, always the same, that --validate_every scores.",
+    "Pairs of held-out training identities that validation scores.",
     lower_bound=1,
 )
 _DETERMINISTIC = flags.DEFINE_boolean(
@@ -114,7 +140,7 @@ _DETERMINISTIC = flags.DEFINE_boolean(
 _STRATEGY = flags.DEFINE_enum(
     "strategy",
     "mirrored",
-    strategies.STRATEGIES,
+    ["mirrored", "multi_worker"],
     "mirrored: this process alone, on all its devices. multi_worker: several processes "
     "that TF_CONFIG names, each with all its devices.",
 )
@@ -139,7 +165,9 @@ def main() -> None:
     config = _run_config(dataset, folder)
     workers = from_environment() if _STRATEGY.value == "multi_worker" else ALONE
     names = devices.choose(_DEVICES.value)
-    trainings = [_train_config(config, stage, workers) for stage in _stages(config)]
+    trainings = [
+        _train_config(folder, config, stage, workers) for stage in _stages(config)
+    ]
     print(
         f"data {data_dir}, run {folder.path}, variant {config.variant}, profile "
         f"{config.profile}"
@@ -212,9 +240,10 @@ def _run_config(dataset: str, folder: RunFolder) -> RunConfig:
     variant = _VARIANT.value or (there.variant if there else DEFAULT_VARIANT)
     model = presets.preset(dataset, profile=profile, variant=variant).model
     if there and there.dataset == dataset:
+        same = there.profile == profile
         model = dataclasses.replace(
             there.model,
-            discriminator_input=model.discriminator_input,
+            discriminator_input=(there.model if same else model).discriminator_input,
             pose_embedding=model.pose_embedding,
         )
     if _WIDTH.value not in (None, model.width):
@@ -224,19 +253,43 @@ def _run_config(dataset: str, folder: RunFolder) -> RunConfig:
             raise InputError(f"--{error}") from error
     if _DISCRIMINATOR_WIDTH.value is not None:
         model = _replace(model, discriminator_width=_DISCRIMINATOR_WIDTH.value)
+    if _DISCRIMINATOR_INPUT.value is not None:
+        model = _replace(model, discriminator_input=_DISCRIMINATOR_INPUT.value)
     if _DISCRIMINATOR_NORM.value is not None:
         model = _replace(model, discriminator_norm=_DISCRIMINATOR_NORM.value)
     return RunConfig(dataset, profile, model, variant)
 
 
-def _train_config(config: RunConfig, stage: int, workers: Workers) -> TrainConfig:
+def _train_config(
+    folder: RunFolder, config: RunConfig, stage: int, workers: Workers
+) -> TrainConfig:
     given = {key: flag.value for key, flag in _TRAINING.items()}
     given["shard_groups"] = (
         given["shard_groups"] if given["shard_groups"] is not None else workers.count
     )
-    given["precision"] = resolve_precision(_PRECISION.value)
+    if _PRECISION.value != precision.AUTO:
+        given["precision"] = _PRECISION.value
     chosen = {key: value for key, value in given.items() if value is not None}
-    return _replace(_preset(config).stage(stage), **chosen)
+    training = _replace(_preset(config).stage(stage), **chosen)
+    if _PRECISION.value != precision.AUTO:
+        return training
+    return _replace(training, precision=_auto(folder, config, training, workers))
+
+
+def _auto(
+    folder: RunFolder, config: RunConfig, training: TrainConfig, workers: Workers
+) -> str:
+    """Returns the precision that the stage was trained with, or the faster one."""
+    if workers.count > 1:
+        raise InputError(
+            "--precision=auto: workers may measure differently; use "
+            f"--precision={' or '.join(PRECISIONS)} with --strategy=multi_worker"
+        )
+    options = folder.stage(training.stage).options()
+    if options:
+        return options["training"].get("precision", PRECISIONS[0])
+    adversarial = training.stage in config.recipe.adversarial
+    return precision.training_precision(config.model, training, adversarial=adversarial)
 
 
 def _replace(config: Any, **changes: Any) -> Any:

@@ -50,6 +50,12 @@ def define_training() -> dict[str, Any]:
         flags.DEFINE_enum(
             "adversarial_loss", None, ADVERSARIAL_LOSSES, "Default: cross_entropy."
         ),
+        flags.DEFINE_float(
+            "feature_matching",
+            None,
+            "Weight of the difference between D's hidden activations of the target and "
+            "of the generated image. Default: preset's.",
+        ),
         flags.DEFINE_boolean(
             "finetune_generator1", None, "Train G1 on in stage 2. Default: no."
         ),
@@ -71,7 +77,21 @@ def define_training() -> dict[str, Any]:
             "In how many groups the shards are read, a batch in equal parts from each. "
             "Default: the number of workers, which must divide it.",
         ),
-        flags.DEFINE_boolean("flip", True, "Mirror half of the pairs."),
-        flags.DEFINE_integer("seed", 0, "Of weights, order and flips.", lower_bound=0),
+        flags.DEFINE_float(
+            "validation_fraction",
+            None,
+            "Fraction of the training identities that is held out for validation, such "
+            "as 0.02. Default: preset's; 0 trains on all of them, as the paper does, "
+            "without validation.",
+        ),
+        flags.DEFINE_boolean(
+            "flip", None, "Mirror half of the pairs. Default: preset's, which is yes."
+        ),
+        flags.DEFINE_integer(
+            "seed",
+            None,
+            "Seed of weights, order and flips. Default: preset's, which is 0.",
+            lower_bound=0,
+        ),
     )
     return {flag.name: flag for flag in defined}

@@ -1,4 +1,4 @@
-r"""The paper's user study: writes its page, and scores the answers to it.
+r"""The paper's user study (section 4.4): writes its page, and scores the answers.
 
     python -m pg2_tf.user_study make --real=images/real --method=G1+D=images/g1_d \
         --out=study.html
@@ -7,12 +7,16 @@ r"""The paper's user study: writes its page, and scores the answers to it.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from pg2_tf.paper.user_study import answers, drawing, key, page, report, scoring
+from pg2_tf.paper.user_study import answers, key, page
 from preprocessing.system import command
 from preprocessing.system.errors import InputError
+
+if TYPE_CHECKING or command.will_run():
+    from pg2_tf.paper.user_study import scores
 
 _REAL = flags.DEFINE_string("real", None, "make: folder of real images.")
 _METHOD = flags.DEFINE_multi_string(
@@ -23,32 +27,32 @@ _OUT = flags.DEFINE_string(
 )
 _IMAGES = flags.DEFINE_integer(
     "images",
-    drawing.IMAGES,
-    "make: how many real and how many generated images of each method are drawn.",
+    page.IMAGES,
+    "make: number of real images, and of generated images of each method.",
     lower_bound=1,
 )
 _PRACTICE = flags.DEFINE_integer(
     "practice",
-    drawing.PRACTICE,
-    "make: how many images at the start do not count; half of them are real.",
+    page.PRACTICE,
+    "make: number of images at the start that do not count; half of them are real.",
     lower_bound=0,
 )
 _SECONDS = flags.DEFINE_float(
     "seconds",
-    drawing.SECONDS,
-    "make: how long each image is shown.",
+    page.SECONDS,
+    "make: time that each image is shown, in seconds.",
     lower_bound=0.05,
     upper_bound=60,
 )
 _TITLE = flags.DEFINE_string("title", page.TITLE, "make: heading of the page.")
 _SEED = flags.DEFINE_integer(
-    "seed", 0, "make: of the drawing. score: of the bootstrap."
+    "seed", 0, "make: seed of the drawing. score: seed of the bootstrap."
 )
 _OVERWRITE = command.define_overwrite()
-_KEY = flags.DEFINE_string("key", None, "score: the key that make wrote.")
+_KEY = flags.DEFINE_string("key", None, "score: key that make wrote.")
 _ANSWERS = command.define_paths(
     "answers",
-    "score: files of answers, JSON or CSV, or folders of them, separated by commas.",
+    "score: answer files, JSON or CSV, or folders of them, separated by commas.",
 )
 
 
@@ -59,15 +63,13 @@ def make() -> None:
     methods = _methods()
     out = Path(command.required("out", _OUT.value))
     if out.suffix.lower() != ".html":
-        raise InputError(f"--out={out}: the page is a .html file")
+        raise InputError(f"--out={out}: the page needs the suffix .html")
     key_path = key.path_of(out)
     for path in (out, key_path):
         if path.exists() and not _OVERWRITE.value:
-            raise InputError(f"{path}: is there; give another --out, or --overwrite")
+            raise InputError(f"{path}: exists; give another --out, or --overwrite")
     practice, seed = _PRACTICE.value, _SEED.value
-    parts = drawing.draw(
-        real, methods, images=_IMAGES.value, practice=practice, seed=seed
-    )
+    parts = page.draw(real, methods, images=_IMAGES.value, practice=practice, seed=seed)
     study = page.write(
         out,
         parts,
@@ -79,7 +81,8 @@ def make() -> None:
     print(f"{out}: study {study.study}, {out.stat().st_size / 1e6:.1f} MB")
     for part in study.parts:
         print(f"  part {part.part}: {part.method}, {len(part.images)} images")
-    print(f"{key_path}: the key; keep it from the participants")
+    print(f"{key_path}: the key; do not show it to the participants")
+    print(f"the paper asked {page.PARTICIPANTS} participants for each data set")
 
 
 def score() -> None:
@@ -92,8 +95,8 @@ def score() -> None:
         raise InputError("--answers is needed; see --help")
     study = key.read(key_path)
     paths = answers.find(_ANSWERS.value, key_path=key_path)
-    scores = scoring.score(study, answers.read_all(paths, study), seed=_SEED.value)
-    print(report.write(out, study, scores, seed=_SEED.value))
+    found = scores.score(study, answers.read_all(paths, study), seed=_SEED.value)
+    print(scores.write(out, study, found, seed=_SEED.value))
     print(f"{out}: table2.md, table2.csv, table2.json")
 
 
@@ -104,7 +107,7 @@ def _methods() -> dict[str, Path]:
         if not name.strip() or not folder:
             raise InputError(f"--method={text}: expected NAME=FOLDER")
         if name in methods:
-            raise InputError(f"--method={text}: {name} is there twice")
+            raise InputError(f"--method={text}: {name} appears twice")
         if not Path(folder).is_dir():
             raise InputError(f"--method={text}: no such folder")
         methods[name] = Path(folder)
@@ -114,10 +117,10 @@ def _methods() -> dict[str, Path]:
 
 
 def _refuse(action: str, *others: flags.FlagHolder) -> None:
-    """Raises `InputError` where a flag was given that `action` does not have."""
+    """Raises `InputError` if a flag was given that `action` does not have."""
     for flag in others:
         if flag.present:
-            raise InputError(f"--{flag.name}: {action} has no such flag; see --help")
+            raise InputError(f"--{flag.name} is not a flag of {action}; see --help")
 
 
 if __name__ == "__main__":

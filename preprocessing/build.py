@@ -8,26 +8,34 @@ The same command again goes on where it was interrupted, and does nothing where 
 has changed.
 """
 
+from __future__ import annotations
+
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from preprocessing.dataset.builder import Builder
-from preprocessing.dataset.pair_index import LISTED
 from preprocessing.dataset.settings import Settings
+from preprocessing.estimation.movenet import PoseEstimator, model_path
 from preprocessing.images import framing as fitting
 from preprocessing.poses import detections
-from preprocessing.poses.formats import orders, table
+from preprocessing.poses.formats import people, table
 from preprocessing.poses.pose_files import SCALES, PoseOptions
 from preprocessing.sources.table import SOURCES, Source
 from preprocessing.system import command, host
 from preprocessing.system.errors import InputError
 
+if TYPE_CHECKING or command.will_run():
+    host.import_tensorflow()
+    from preprocessing.dataset.builder import Builder
+    from preprocessing.dataset.pair_index import LISTED
+
 _SOURCE = flags.DEFINE_enum("source", None, list(SOURCES), "What the images are.")
-_ROOT = flags.DEFINE_string("root", None, "Folder of the images.")
+_ROOT = flags.DEFINE_string(
+    "root", None, "Folder of the images; for video a folder of videos, or one video."
+)
 _OUT = flags.DEFINE_string("out", None, "Folder of the data set to make.")
 _OVERWRITE = command.define_overwrite()
 _WORKERS = flags.DEFINE_integer(
@@ -41,14 +49,14 @@ _WORKERS = flags.DEFINE_integer(
 _POSES = command.define_paths(
     "poses",
     "Files of poses, or folders of them, separated by commas: annotation CSVs, JSON of "
-    "OpenPose, COCO, AlphaPose or MMPose, the released code's all_peaks_dic_*.p. "
-    "Default: those found beside the images.",
+    "OpenPose, COCO, AlphaPose, MMPose or MediaPipe, the released code's "
+    "all_peaks_dic_*.p. Default: those found beside the images.",
 )
 _POSE_FORMAT = flags.DEFINE_enum(
     "pose_format", "auto", list(table.FORMATS), "Format of the files of poses."
 )
 _KEYPOINT_ORDER = flags.DEFINE_enum(
-    "keypoint_order", "auto", ["auto", *orders.ORDERS], "Order of the keypoints."
+    "keypoint_order", "auto", ["auto", *people.ORDERS], "Order of the keypoints."
 )
 _POSE_SCALE = flags.DEFINE_enum(
     "pose_scale",
@@ -134,6 +142,13 @@ _SEED = flags.DEFINE_integer(
     "seed", 0, "Of the split, of drawing pairs and of synthetic people."
 )
 
+_POSE_MODEL = flags.DEFINE_string(
+    "pose_model",
+    None,
+    "video: a MoveNet SinglePose model (.tflite). Default: Lightning int8, downloaded "
+    "once.",
+)
+
 # Options of one source each; None leaves the source's own default.
 _OPTIONS: dict[str, flags.FlagHolder] = {
     "folders": flags.DEFINE_list(
@@ -145,9 +160,9 @@ _OPTIONS: dict[str, flags.FlagHolder] = {
     "identity": flags.DEFINE_enum(
         "identity",
         None,
-        ["item", "item_colour"],
-        "deepfashion: whether an identity is an item of clothing (the default), or an "
-        "item in one colour.",
+        ["item_colour", "item"],
+        "deepfashion: pair images of an item in one colour (item_colour, the default), "
+        "or of an item in any colours. A drawn split holds out whole items.",
     ),
     "split": flags.DEFINE_enum(
         "split",
@@ -158,6 +173,12 @@ _OPTIONS: dict[str, flags.FlagHolder] = {
     ),
     "lists": flags.DEFINE_list(
         "lists", None, "deepfashion: paths of train.lst and test.lst."
+    ),
+    "frames_per_video": flags.DEFINE_integer(
+        "frames_per_video",
+        None,
+        "video: the most images of each video. Default: 150.",
+        lower_bound=2,
     ),
     "identities": flags.DEFINE_integer(
         "identities", None, "synthetic: how many people. Default: 200.", lower_bound=1
@@ -214,7 +235,7 @@ def main() -> None:
         person=_PERSON.value,
         min_confidence=_MIN_CONFIDENCE.value,
         pose_size=pose_size,
-        options=options,
+        options=dict(options),
     )
     started = time.monotonic()
     listed: list[tuple[str, str]] = []
@@ -231,6 +252,9 @@ def main() -> None:
         drawn = {"size": settings.image_size, "seed": settings.seed}
         builder.collect(source.samples(**drawn, **options))
     else:
+        if source.filmed:
+            path = model_path(_POSE_MODEL.value, flag="pose_model")
+            options |= {"size": settings.image_size, "estimator": PoseEstimator(path)}
         builder.collect(source.samples(root, builder.notes, **options))
         if _POSES.value or not source.own_poses:
             forced = (_POSE_FORMAT.value, _KEYPOINT_ORDER.value, _POSE_SCALE.value)
@@ -257,6 +281,9 @@ def _options(name: str, source: Source) -> dict[str, Any]:
 
 def _root(name: str, source: Source) -> Path | None:
     if not source.drawn:
+        root = Path(command.required("root", _ROOT.value))
+        if source.filmed and root.is_file():
+            return root
         return command.existing_folder("root", _ROOT.value)
     if _ROOT.value or _POSES.value:
         raise InputError(f"--source={name} draws people: no --root, no --poses")

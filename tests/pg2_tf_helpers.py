@@ -21,6 +21,7 @@ from pg2_tf.runs import original as authors
 from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.runs.weights import weights_of
 from pg2_tf.training.loop import Schedule
+from pg2_tf.training.pg2 import PG2
 from pg2_tf.training.stages import train_stage
 
 ROOT = Path(__file__).parents[1]
@@ -44,12 +45,17 @@ def tiny_config(profile="paper", variant=DEFAULT_VARIANT) -> RunConfig:
 def random_networks(model, *, stage=2, adversarial=False, seed=0) -> Networks:
     """Builds networks in which no bias and no offset is zero."""
     networks = build_networks(model, stage=stage, adversarial=adversarial, seed=seed)
+    randomise(networks, seed=seed)
+    return networks
+
+
+def randomise(networks, *, seed=0) -> None:
+    """Moves biases and offsets away from zero."""
     rng = np.random.default_rng(seed)
     for network in filter(None, networks):
         for weight in network.weights:
             if len(weight.shape) == 1:
                 weight.assign(weight + 0.1 * rng.uniform(-1, 1, weight.shape))
-    return networks
 
 
 def make_run(path, *, config=None, stages=(1, 2), step=7, seed=0) -> Path:
@@ -142,7 +148,7 @@ def run_script(text, *arguments, wait=True, **environment):
     )
     if not wait:
         return process
-    out, _ = process.communicate(timeout=180)
+    out, _ = process.communicate(timeout=600)
     assert process.returncode == 0, out
     return out
 
@@ -232,7 +238,8 @@ class GoldenModel(NamedTuple):
     """The authors' model: its weights by their names, and their batch and numbers."""
 
     config: ModelConfig
-    networks: Networks
+    stage1: PG2
+    stage2: PG2
     weights: dict[str, Any]
     batch: dict[str, tf.Tensor]
     forward: Any
@@ -245,8 +252,15 @@ def golden_model(shared) -> GoldenModel:
     base = presets.preset("market1501", profile="authors").model
     path = str(place / "model.ckpt-0")
     config = authors.model_config(base, authors.read_checkpoint(path))
-    networks = build_networks(config, stage=2)
+    preset, run = (
+        presets.preset("market1501", profile="authors"),
+        RunConfig("market1501", "authors", config),
+    )
+    stage2 = PG2(run, preset.stage2)
+    networks = stage2.networks()
     authors.assign(networks, config, path)
+    # Both stages train the same G1, as the released code does.
+    stage1 = PG2(run, preset.stage1, networks=Networks(networks.generator1))
     weights = {
         name: weight
         for layer, names in authors.origins(networks, config)
@@ -259,4 +273,4 @@ def golden_model(shared) -> GoldenModel:
         "mask": "mask_target",
     }
     batch = {ours: tf.constant(forward[theirs]) for ours, theirs in names.items()}
-    return GoldenModel(config, networks, weights, batch, forward)
+    return GoldenModel(config, stage1, stage2, weights, batch, forward)

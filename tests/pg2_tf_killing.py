@@ -28,7 +28,13 @@ from pg2_tf.training.stepper import Stepper
 
 _EVERY = Schedule(log_every=2, sample_every=5, validate_every=4, checkpoint_every=3)
 _STEPS = 2000
-_OPTIONS = {"schedule": "cosine", "warm_up": 5, "ema": 0.9, "clip_norm": 1.0}
+_OPTIONS = {
+    "schedule": "cosine",
+    "warm_up": 5,
+    "ema": 0.9,
+    "clip_norm": 1.0,
+    "validation_fraction": 0.3,
+}
 _PATIENCE = 600
 
 

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 
-from pg2_tf.paper.user_study import drawing, page
+from pg2_tf.paper.user_study import page
 from preprocessing.images import image_files as images
 
 
@@ -26,7 +26,7 @@ def make_study(folder, *, methods=("A",), count=3, practice=2, seconds=0.05, see
         name: write_images(folder / f"method{number}", 5, seed=number)
         for number, name in enumerate(methods, start=2)
     }
-    parts = drawing.draw(real, places, images=count, practice=practice, seed=seed)
+    parts = page.draw(real, places, images=count, practice=practice, seed=seed)
     return page.write(
         folder / "study.html", parts, practice=practice, seed=seed, seconds=seconds
     )

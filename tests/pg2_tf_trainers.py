@@ -1,65 +1,73 @@
-"""What tests of trainers share: tiny compiled trainers. No tests."""
+"""What tests of training share: tiny models with optimizers. No tests."""
 
 import dataclasses
 
 import keras
 import numpy as np
-from pg2_tf_helpers import copies, random_networks, tiny_config
+from pg2_tf_helpers import copies, randomise, tiny_config
 
 from pg2_tf.model import presets
-from pg2_tf.training.adversarial import OneStageTrainer
-from pg2_tf.training.stage1 import Stage1Trainer
-from pg2_tf.training.stage2 import Stage2Trainer
+from pg2_tf.training.pg2 import PG2
 
 
-def gentle_adam():
+def gentle_adam(epsilon=1e-3):
     """Returns an Adam that does not blow a gradient's noise up to a whole step."""
-    return keras.optimizers.Adam(1e-3, 0.5, 0.999, epsilon=1e-3)
+    return keras.optimizers.Adam(1e-3, 0.5, 0.999, epsilon=epsilon)
 
 
-def stage1(variant="G1+G2+D", **options) -> Stage1Trainer:
-    """Returns the trainer of a variant's G1 without D."""
-    model = tiny_config(variant=variant).model
-    trainer = Stage1Trainer(random_networks(model, stage=1).generator1, **options)
-    trainer.compile(optimizer=gentle_adam())
-    return trainer
+def pg2(
+    stage=2,
+    profile="paper",
+    variant="G1+G2+D",
+    *,
+    model=None,
+    optimizer=gentle_adam,
+    seed=0,
+    dataset="tiny",
+    **training,
+) -> PG2:
+    """Returns a compiled tiny model, lambda 7, without a bias or offset of zero.
+
+    Args:
+        stage, profile, variant: the stage of the run.
+        model: changes of the networks' configuration.
+        optimizer: makes an optimizer; None: the model's own.
+        seed: seed of biases and offsets.
+        dataset: the name of the data set.
+        training: changes of the stage's configuration.
+    """
+    config = tiny_config(profile, variant)
+    networks = dataclasses.replace(config.model, **(model or {}))
+    config = dataclasses.replace(config, dataset=dataset, model=networks)
+    options = presets.preset("tiny", profile=profile, variant=variant).stage(stage)
+    options = dataclasses.replace(options, **{"l1_weight": 7.0, **training})
+    made = PG2(config, options)
+    randomise(made.networks(), seed=seed)
+    made.reset_averages()
+    if optimizer is None:
+        made.compile()
+    else:
+        made.compile(optimizer(), optimizer(), generator1_optimizer=optimizer())
+    return made
 
 
-def one_stage(profile="paper", **options) -> OneStageTrainer:
-    """Returns the trainer of G1+D, lambda 7."""
-    config = tiny_config(profile, "G1+D")
-    first, _, judge = random_networks(config.model, stage=1, adversarial=True)
-    trainer = OneStageTrainer(
-        first, judge, adversary=presets.adversary(config), l1_weight=7.0, **options
-    )
-    trainer.compile(
-        generator_optimizer=gentle_adam(), discriminator_optimizer=gentle_adam()
-    )
-    return trainer
+def update_generators(model, batch):
+    """Updates the generators alone; returns their losses before."""
+    updates, step = model._updates, model._step
+    return step._update_generators(updates.passes(step.generate, batch), updates)
 
 
-def stage2(norm="batch", **options) -> Stage2Trainer:
-    """Returns the trainer of stage II, lambda 7, with D normalised in some way."""
-    config = tiny_config()
-    model = dataclasses.replace(config.model, discriminator_norm=norm)
-    trainer = Stage2Trainer(
-        *random_networks(model),
-        adversary=presets.adversary(config),
-        l1_weight=7.0,
-        **options,
-    )
-    trainer.compile(
-        generator_optimizer=gentle_adam(),
-        discriminator_optimizer=gentle_adam(),
-        generator1_optimizer=gentle_adam(),
-    )
-    return trainer
+def update_discriminator(model, batch):
+    """Updates D alone; returns its loss before."""
+    updates, step = model._updates, model._step
+    return step._update_discriminator(updates.passes(step.generate, batch), updates)
 
 
-def weights_after(trainer, batch, *, steps=1):
-    """Returns a trainer's weights after some steps, and the last step's losses."""
-    values = [trainer.train_step(batch) for _ in range(steps)][-1]
-    return copies(trainer.weights), values
+def weights_after(model, batch, *, steps=1):
+    """Returns a model's weights after some steps, and the last step's losses."""
+    values = [model.update(batch) for _ in range(steps)][-1]
+    networks = [network for network in model.networks() if network is not None]
+    return copies([w for network in networks for w in network.weights]), values
 
 
 def assert_close(one, other, tolerance):

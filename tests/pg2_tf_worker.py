@@ -10,9 +10,9 @@ import os
 import runpy
 import signal
 
-from pg2_tf.training import building
-from pg2_tf.training.optimizers import FusedAdam
+from pg2_tf.training import pg2
 from pg2_tf.training.stepper import Stepper
+from pg2_tf.training.updates import FusedAdam
 
 
 def gentle(training, network):
@@ -42,6 +42,6 @@ def signals_itself():
 
 
 if __name__ == "__main__":
-    building.adam = gentle
+    pg2.adam = gentle
     signals_itself()
     runpy.run_module("pg2_tf.train", run_name="__main__")

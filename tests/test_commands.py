@@ -46,10 +46,37 @@ def test_help_prints_docstring_and_flags(flag):
     assert "--[no]overwrite:" in shown.stdout
 
 
+# Runs a command, then prints the slow packages that it has imported.
+WATCH = """
+import runpy, sys
+module = sys.argv.pop(1)
+try:
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+finally:
+    slow = {"tensorflow", "keras", "pandas", "matplotlib", "gradio"}
+    print("imported", *sorted(slow & set(sys.modules)))
+"""
+
+
 @pytest.mark.parametrize("module", COMMANDS)
-def test_version(module):
-    shown = run("-m", module, "--version")
-    assert (shown.returncode, shown.stdout) == (0, f"pg2-tf {__version__}\n")
+@pytest.mark.parametrize("flag", ["-h", "--version"])
+def test_help_and_version_import_no_slow_package(module, flag):
+    shown = run("-c", WATCH, module, flag)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    *text, imported = shown.stdout.splitlines()
+    assert imported == "imported"
+    if flag == "--version":
+        assert text == [f"pg2-tf {__version__}"]
+    else:
+        assert len(text) > 5
+
+
+def test_the_list_of_poses_imports_no_slow_package():
+    shown = run("-c", WATCH, "pg2_tf.generate", "--list_poses")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    *poses, imported = shown.stdout.splitlines()
+    assert "walking" in poses
+    assert imported == "imported"
 
 
 @pytest.mark.parametrize("arguments", [["--nonsense"], ["--workers=many"], ["--out"]])
@@ -137,3 +164,27 @@ def test_an_existing_path_with_commas_is_taken_whole(tmp_path, monkeypatch):
         (str(tmp_path / "me, 2024.png"), [str(tmp_path / "me, 2024.png")]),
     ):
         assert command.split_paths(text) == pieces
+
+
+def test_the_choices_of_flags_are_those_of_the_tables():
+    """Entry points name them, because the tables' modules are slow to import."""
+    from pg2_tf.benchmarks.data import MEASURED_SOURCES
+    from pg2_tf.benchmarks.table import BENCHMARKS
+    from pg2_tf.evaluation.protocols import DEFAULT, PROTOCOLS
+    from pg2_tf.paper.table1.rows import SCALES
+    from pg2_tf.training.strategies import STRATEGIES
+
+    for module, flag, choices in (
+        ("benchmark", "source", MEASURED_SOURCES),
+        ("evaluate", "protocol", PROTOCOLS),
+        ("reproduce", "scale", SCALES),
+        ("train", "strategy", STRATEGIES),
+    ):
+        text = (ROOT / "pg2_tf" / f"{module}.py").read_text("utf-8")
+        names = ", ".join(f'"{name}"' for name in choices)
+        assert f"[{names}]" in text.partition(f'"{flag}",')[2][:200], module
+    names = ", ".join(f'"{name}"' for name in BENCHMARKS)
+    assert f"({names})" in (ROOT / "pg2_tf" / "benchmark.py").read_text("utf-8")
+    assert f'"protocol",\n    "{DEFAULT}",' in (
+        ROOT / "pg2_tf" / "evaluate.py"
+    ).read_text("utf-8")

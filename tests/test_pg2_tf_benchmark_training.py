@@ -10,14 +10,12 @@ import pytest
 import tensorflow as tf
 from pg2_tf_helpers import TINY, command_error, make_run, run_command, tiny_config
 
-from pg2_tf.data.pipeline import network_inputs
 from pg2_tf.machine import arithmetic, ceiling, isolated
 from pg2_tf.machine.arithmetic import DIRECTIONS, Operation
 from pg2_tf.model.config import RunConfig
 from pg2_tf.model.networks import build_networks
-from pg2_tf.model.pose_heatmaps import PoseHeatmaps
 from pg2_tf.runs.run_folder import RunFolder
-from pg2_tf.training import building
+from pg2_tf.training import pg2
 
 MODULE = "pg2_tf.benchmark"
 BATCH = 4
@@ -38,7 +36,7 @@ def build(kind, place):
     )
     training = dataclasses.replace(training, **options)
     folder = RunFolder(make_run(place / "run", config=config, stages=(1,)))
-    return config, training, building.build(config, training, folder=folder)
+    return config, training, pg2.build(config, training, folder=folder)
 
 
 def raw_batch(config: RunConfig):
@@ -52,15 +50,10 @@ def raw_batch(config: RunConfig):
     }
 
 
-def traced(config, trainer):
+def traced(config, model):
     """Returns the floating point operations in the graph of a step, by kind of node."""
-    draw = PoseHeatmaps(config.model.image_size)
     batch = raw_batch(config)
-    graph = (
-        tf.function(lambda: trainer.train_step(network_inputs(batch, draw)))
-        .get_concrete_function()
-        .graph
-    )
+    graph = tf.function(lambda: model.update(batch)).get_concrete_function().graph
     flops = Counter()
     for node in executed(graph):
         shapes = [tensor.shape for tensor in (*node.inputs, *node.outputs)]
@@ -96,7 +89,7 @@ def executed(graph):
 @pytest.mark.parametrize("kind", TRAININGS)
 def test_counted_operations_are_those_of_the_step_itself(kind, tmp_path):
     config, training, built = build(kind, tmp_path)
-    counted = arithmetic.operations(built.networks, training, batch_size=BATCH)
+    counted = arithmetic.operations(built.networks(), training, batch_size=BATCH)
     nodes = {
         "forward": "Conv2D",
         "input gradient": "Conv2DBackpropInput",
@@ -106,7 +99,7 @@ def test_counted_operations_are_those_of_the_step_itself(kind, tmp_path):
     for each, times in counted.items():
         product = len(each.kernel) == 2
         flops["MatMul" if product else nodes[each.direction]] += each.flops * times
-    assert flops == traced(config, built.trainer)
+    assert flops == traced(config, built)
     assert arithmetic.total_flops(counted) == sum(flops.values())
     assert {each.dtype for each in counted} <= {"float32", training.precision}
 
@@ -123,7 +116,7 @@ def test_flops_of_a_convolution_and_a_product():
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_every_operation_of_a_step_can_be_done_alone(direction, tmp_path):
     _, training, built = build("stage 2", tmp_path)
-    counted = arithmetic.operations(built.networks, training, batch_size=BATCH)
+    counted = arithmetic.operations(built.networks(), training, batch_size=BATCH)
     those = Counter({k: n for k, n in counted.items() if k.direction == direction})
     assert those
     assert ceiling.seconds_alone(those, seconds=0.01) > 0
@@ -133,12 +126,12 @@ def test_every_operation_of_a_step_can_be_done_alone(direction, tmp_path):
 
 def test_predicted_memory_of_weights_is_that_of_the_variables(tmp_path):
     _, training, built = build("stage 2", tmp_path)
-    predicted = arithmetic.predicted_bytes(built.networks, training, batch_size=BATCH)
-    networks = built.networks
+    predicted = arithmetic.predicted_bytes(built.networks(), training, batch_size=BATCH)
+    networks = built.networks()
     assert predicted["weights"] == 4 * sum(n.count_params() for n in networks)
     moments = [
         variable
-        for name, optimizer in built.state.items()
+        for name, optimizer in built.training_state().items()
         for variable in optimizer.variables
         if variable.shape.rank
     ]

@@ -215,14 +215,14 @@ def test_unusable_input_is_one_line(run, files, tmp_path, capsys):
         ({"image": tmp_path / "zero.jpg"}, "zero.jpg: the image file is empty"),
         ({"image": tmp_path / "none.png"}, "none.png: cannot be read"),
         ({"image": tmp_path / "empty"}, "empty: no image there"),
-        ({"image": tmp_path / "dark.png"}, "dark.png: no person found in it"),
+        ({"image": tmp_path / "dark.png"}, "dark.png: no person found; crop"),
         ({"image": tmp_path / "cut.gif"}, "cut.gif: cannot be decoded"),
         ({"person": 2}, "box.png: no person 2"),
         ({"pose": tmp_path / "nobody.json"}, "nobody.json: no person in it"),
         ({"pose": tmp_path / "cut.gif"}, "cut.gif: the GIF is cut off"),
         (
             {"pose": "handstand"},
-            "--pose=handstand: no such file or folder, and no pose",
+            "pose handstand: no such file or folder, and no pose",
         ),
         ({"photo_pose": tmp_path / "nobody.json"}, "nobody.json: no person in it"),
         ({"pose_size": "64"}, "--pose_size=64: expected HEIGHTxWIDTH"),
@@ -255,4 +255,4 @@ def test_a_photo_of_40_megapixels_is_read_smaller(run, files, tmp_path, capsys):
 def test_the_poses_with_a_name_are_listed(capsys):
     result = run_command(capsys, MODULE, "--list_poses")
     assert result.status == 0
-    assert result.out.split() == list(named.NAMES)
+    assert result.out.split() == [*named.NAMES, *named.MOTIONS]

@@ -16,9 +16,9 @@ import numpy as np
 from pg2_tf_helpers import TINY, make_run, network_batch, tiny_config
 from pg2_tf.model.config import RunConfig
 from pg2_tf.runs.run_folder import RunFolder
-from pg2_tf.training import building
-from pg2_tf.training.optimizers import FusedAdam
+from pg2_tf.training import pg2
 from pg2_tf.training.stepper import Stepper
+from pg2_tf.training.updates import FusedAdam
 
 def gentle(training, network):
     # Adam that does not blow the noise of a gradient up to a whole step.
@@ -26,7 +26,7 @@ def gentle(training, network):
     optimizer.build(network.trainable_variables)
     return optimizer
 
-building.adam = gentle
+pg2.adam = gentle
 folder = RunFolder(make_run(Path(tempfile.mkdtemp()) / "run", stages=(1,)))
 KINDS = {
     "one_stage": ("G1+D", TINY.stage1, {},
@@ -42,9 +42,8 @@ def steps(kind, strategy):
     config = RunConfig("tiny", "paper", model, variant)
     training = dataclasses.replace(training, **options)
     with strategy.scope():
-        built = building.build(config, training, folder=folder)
-        stepper = Stepper(
-            built.trainer, lambda batch: batch, names=built.trainer.loss_names)
+        built = pg2.build(config, training, folder=folder)
+        stepper = Stepper(built)
         data = tf.data.Dataset.from_tensors(network_batch(4, seed=1)).repeat(2)
         start = weights(built)
         for part in strategy.experimental_distribute_dataset(data):
@@ -52,8 +51,8 @@ def steps(kind, strategy):
         return start, weights(built), stepper.take_means()
 
 def weights(built):
-    networks = {**built.networks._asdict(),
-                **{f"{n.name}_average": n for n in built.trainer.averages.values()}}
+    networks = {**built.networks()._asdict(),
+                **{f"{n.name}_average": n for n in built.averages.values()}}
     return {f"{name}/{w.path}": w.numpy()
             for name, n in networks.items() if n for w in n.weights}
 

@@ -17,9 +17,12 @@ from pg2_tf.evaluation.measures import Measures, Sources
 from pg2_tf.evaluation.metrics import images as metrics
 from pg2_tf.evaluation.models import ModelImages, model_checksum
 from pg2_tf.evaluation.protocols import PROTOCOLS
+from pg2_tf.inference import shipped
 from pg2_tf.inference.pose_transfer import PoseTransfer
+from pg2_tf.paper.figures import layout
+from pg2_tf.paper.table1.rows import SCALES
 from preprocessing.images import image_files as images
-from preprocessing.images.masks import draw_mask
+from preprocessing.images.heatmaps import draw_mask
 
 MODULE = "pg2_tf.evaluate"
 _METRICS = tuple(f"{m}{n}" for m in ("", "mask_") for n in ("ssim", "psnr", "l1", "l2"))
@@ -54,6 +57,18 @@ def evaluate(out, model, split, positions, *, chosen=_METRICS, protocol="correct
 def decoded(split, position):
     start, end = split.pairs[position]
     return [images.decode(split.images[i].numpy(), name="") for i in (start, end)]
+
+
+def test_flags_offer_every_protocol_and_scale():
+    """The lists are written out, so that --help imports no slow package."""
+    for module, flag, names in (
+        (MODULE, "--protocol", PROTOCOLS),
+        ("pg2_tf.reproduce", "--scale", SCALES),
+        ("pg2_tf.figures", "--columns_width", layout.COLUMNS_WIDTHS),
+    ):
+        script = f"import runpy, sys; sys.argv = ['{module}', '--help']\n"
+        script += f"runpy.run_module('{module}', run_name='__main__')"
+        assert f"{flag}: <{'|'.join(names)}>" in run_script(script)
 
 
 def test_drawn_pairs_follow_from_their_names_alone(split):
@@ -284,7 +299,9 @@ def test_saved_images_of_another_evaluation_are_replaced(
     assert {path.name for path in (tmp_path / "images/target").iterdir()} == names[2]
 
 
-def test_exported_model_scores_like_its_run(capsys, tmp_path, run, people_dir):
+def test_exported_model_scores_like_its_run(
+    capsys, tmp_path, run, people_dir, monkeypatch
+):
     given = (f"--data_dir={people_dir}", "--split=train", "--num_pairs=6")
     export = tmp_path / "exported"
     result = run_command(
@@ -307,6 +324,13 @@ def test_exported_model_scores_like_its_run(capsys, tmp_path, run, people_dir):
         found, expected = (scores[each]["means"]["refined"] for each in (name, "run"))
         assert found["ssim"] == pytest.approx(expected["ssim"], abs=2e-3)
         assert found["l1"] == pytest.approx(expected["l1"], abs=0.1)
+    monkeypatch.setattr(shipped, "_FOLDER", models["lite"].parent)
+    monkeypatch.setattr(shipped, "NAMES", (models["lite"].stem,))
+    by_name = (f"--model={models['lite'].stem}", *given, f"--out={tmp_path / 'name'}")
+    assert run_command(capsys, MODULE, *by_name).status == 0
+    named = json.loads((tmp_path / "name" / "scores.json").read_text())
+    assert named["fingerprint"] == scores["lite"]["fingerprint"]
+    assert named["means"] == scores["lite"]["means"]
     flags = (f"--model={export}", *given, f"--out={tmp_path / 'a'}")
     error = command_error(capsys, MODULE, *flags, "--protocol=authors")
     assert "this protocol truncates values, an exported model rounds them" in error

@@ -1,6 +1,7 @@
 """Scores of the command that look through networks, against the metrics themselves."""
 
 import json
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -21,11 +22,20 @@ from pg2_tf.evaluation.metrics.inception import Inception
 from pg2_tf.evaluation.metrics.lpips import Lpips
 from pg2_tf.evaluation.metrics.pose_accuracy import PoseAccuracy
 from preprocessing.images import image_files as images
-from preprocessing.images.masks import draw_mask
+from preprocessing.images.heatmaps import draw_mask
 from preprocessing.system import files
 
 MODULE = "pg2_tf.evaluate"
 _PAIRS = 12
+# Changes of statistics, the metric, and part of the error.
+STATISTICS = [
+    ({"features": None}, "kid", "has no array features"),
+    ({"mu": None}, "fid", "has no array mu; needed: mu, sigma"),
+    ({"sigma": np.ones(16)}, "fid", "needed are mu [C] and sigma [C, C], found"),
+    ({"mu": np.full(16, np.nan)}, "fid", "not finite numbers"),
+    ({"inception": np.array("abc")}, "fid", "statistics of another Inception"),
+    ({"mu": np.array([print] * 16)}, "fid", "not a readable .npz of arrays"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -143,17 +153,29 @@ def test_precomputed_statistics_give_the_same_distances(
     assert fid == pytest.approx(images["means"]["refined"]["fid"], rel=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("change", "metrics", "expected"),
-    [
-        ({"features": None}, "kid", "has no array features"),
-        ({"mu": None}, "fid", "has no array mu; needed: mu, sigma"),
-        ({"sigma": np.ones(16)}, "fid", "needed are mu [C] and sigma [C, C], found"),
-        ({"mu": np.full(16, np.nan)}, "fid", "not finite numbers"),
-        ({"inception": np.array("abc")}, "fid", "statistics of another Inception"),
-        ({"mu": np.array([print] * 16)}, "fid", "not a readable .npz file"),
-    ],
-)
+def test_statistics_that_would_fill_the_memory_are_refused(
+    capsys, tmp_path, run, people_dir, networks, monkeypatch
+):
+    path = tmp_path / "real.npz"
+    np.savez_compressed(path, mu=np.zeros(16), sigma=np.zeros((1000, 1000)))
+    assert path.stat().st_size < 20_000
+    monkeypatch.setattr(files, "_MOST_BYTES", 10**6)
+    given = {"metrics": "fid", "inception_graph": networks["inception_graph"]}
+    flags = flags_of(run, people_dir, tmp_path / "out", **given)
+    error = command_error(capsys, MODULE, *flags, f"--fid_reference={path}")
+    assert f"{path}: its arrays take more than 2 GiB" in error
+    # An array that declares more numbers than the file has.
+    whole = path.read_bytes()
+    with zipfile.ZipFile(path, "w") as archive:
+        header = b"\x93NUMPY\x01\x00v\x00"
+        fields = "{'descr': '<f8', 'fortran_order': False, 'shape': (10**15,), }"
+        archive.writestr("mu.npy", header + fields.ljust(117).encode() + b"\n")
+    assert path.read_bytes() != whole
+    error = command_error(capsys, MODULE, *flags, f"--fid_reference={path}")
+    assert f"{path}: not a readable .npz of arrays" in error
+
+
+@pytest.mark.parametrize(("change", "metrics", "expected"), STATISTICS)
 def test_statistics_that_do_not_fit_are_refused(
     capsys, tmp_path, run, people_dir, networks, change, metrics, expected
 ):

@@ -14,10 +14,10 @@ from pg2_tf.data import pairs
 from pg2_tf.data.dataset import read_split
 from pg2_tf.evaluation.folders import image_name
 from pg2_tf.inference.pose_transfer import PoseTransfer
-from pg2_tf.paper.figures import columns, lambda_scores, layout, mask_process
-from pg2_tf.paper.figures.lambda_scores import Score
+from pg2_tf.paper.figures import columns, comparison, layout
+from pg2_tf.paper.figures.comparison import Score
+from preprocessing.images import heatmaps
 from preprocessing.images import image_files as images
-from preprocessing.images import masks
 from preprocessing.poses import keypoints as kp
 from preprocessing.system import files
 from preprocessing.system.errors import InputError
@@ -93,7 +93,7 @@ def test_mask_process_shows_the_steps_of_the_training_masks(
     stored, text = figures(capsys, 3, people_dir, tmp_path, f"--name={name}")
     assert text == "Image Keypoints Limbs connected Dilation Pose mask"
     image = image_of(split, name)
-    steps = masks.mask_steps(split.keypoints[3], size=(32, 32))
+    steps = heatmaps.mask_steps(split.keypoints[3], size=(32, 32))
     packed = np.packbits(steps.mask)
     np.testing.assert_array_equal(packed, split.masks[3].numpy())
     assert len(stored) == 5
@@ -101,7 +101,7 @@ def test_mask_process_shows_the_steps_of_the_training_masks(
     # As the PNG has them: pypdf misreads some pictures of one bit a pixel.
     page = images.read(tmp_path / "figure_3.png")
     planned = layout.plan(
-        mask_process.HEADINGS, image_size=(32, 32), width=6.875, arrows=True
+        comparison.MASK_HEADINGS, image_size=(32, 32), width=6.875, arrows=True
     )
     (height, width), top = planned.cell, planned.top
     scale = height // 32
@@ -115,8 +115,8 @@ def test_mask_process_shows_the_steps_of_the_training_masks(
 def test_steps_of_the_mask_grow_and_shrink():
     pose = np.zeros((18, 3), np.float32)
     pose[2], pose[3] = (10, 12, 1), (20, 40, 1)
-    limbs, dilated, mask = masks.mask_steps(pose, size=(64, 32))
-    np.testing.assert_array_equal(mask, masks.draw_mask(pose, size=(64, 32)))
+    limbs, dilated, mask = heatmaps.mask_steps(pose, size=(64, 32))
+    np.testing.assert_array_equal(mask, heatmaps.draw_mask(pose, size=(64, 32)))
     assert (limbs <= mask).all()
     assert (mask <= dilated).all()
     assert limbs.sum() < mask.sum() < dilated.sum()
@@ -236,7 +236,7 @@ def test_scores_are_drawn_against_lambda(weighted, people_dir, tmp_path, capsys)
     assert (out / "figure_lambda_scores.png").exists()
     parsed = columns.parse_runs("runs", runs.split(","))
     places = {f"r{weight:g}": tmp_path / f"{weight}.json" for weight in scores}
-    assert lambda_scores.collect(parsed, places) == {
+    assert comparison.collect_scores(parsed, places) == {
         2.5: {"ssim": Score(0.25)},
         50.0: {"ssim": Score(0.2, (0.1, 0.3)), "mask_ssim": Score(0.8)},
     }
@@ -244,7 +244,7 @@ def test_scores_are_drawn_against_lambda(weighted, people_dir, tmp_path, capsys)
 
 def test_panels_of_scores_hold_the_values():
     scores = {1: {"ssim": Score(0.3, (0.25, 0.4))}, 5: {"ssim": Score(0.2)}}
-    figure = lambda_scores.draw(scores)
+    figure = comparison.plot_scores(scores)
     (panel,) = figure.axes
     assert panel.get_xscale() == "linear"
     (line,) = panel.get_lines()
@@ -255,7 +255,7 @@ def test_panels_of_scores_hold_the_values():
         1: {"ssim": Score(0.3), "mask_ssim": Score(0.7)},
         10: {"mask_ssim": Score(0.8)},
     }
-    upper, lower = lambda_scores.draw(both).axes
+    upper, lower = comparison.plot_scores(both).axes
     assert (upper.get_ylabel(), lower.get_ylabel()) == ("SSIM", "mask-SSIM")
     assert lower.get_xscale() == "log"
     assert len(upper.get_lines()[0].get_xydata()) == 1
@@ -273,7 +273,7 @@ def test_panels_of_scores_hold_the_values():
 def test_files_without_scores_are_refused(tmp_path, content):
     (tmp_path / "scores.json").write_text(content)
     with pytest.raises(InputError, match=r"scores\.json: has no means of ssim or"):
-        lambda_scores.read_scores(tmp_path / "scores.json")
+        comparison.read_scores(tmp_path / "scores.json")
 
 
 # === Bad input ===
@@ -309,12 +309,12 @@ def test_unusable_flags_are_one_line(run, people_dir, bad, capsys):
         ({}, "--runs is needed"),
         ({"figure": "lambda"}, "--runs is needed"),
         ({"figure": 5, "runs": run}, "--generated is needed"),
-        ({"figure": 3, "runs": run}, "--runs: only for --figure=4 or 5 or lambda"),
-        ({"runs": run, "name": "a"}, "--name: only for --figure=3"),
-        ({"runs": run, "generated": "a=b"}, "--generated: only for --figure=5"),
-        ({"runs": run, "scores": "a=b"}, "--scores: only for --figure=lambda"),
-        ({"runs": run, "pairs": "p", "num_pairs": 3}, "--num_pairs: not with --pairs"),
-        ({"runs": f"{run},{run}"}, "--runs: whole is there twice"),
+        ({"figure": 3, "runs": run}, "--runs requires --figure=4 or 5 or lambda"),
+        ({"runs": run, "name": "a"}, "--name requires --figure=3"),
+        ({"runs": run, "generated": "a=b"}, "--generated requires --figure=5"),
+        ({"runs": run, "scores": "a=b"}, "--scores requires --figure=lambda"),
+        ({"runs": run, "pairs": "p", "num_pairs": 3}, "--num_pairs excludes --pairs"),
+        ({"runs": f"{run},{run}"}, "--runs: the label whole appears twice"),
         ({"runs": f"={run}"}, f"--runs={'='}{run}: expected LABEL=PATH"),
         ({"runs": "label="}, "--runs=label=: expected LABEL=PATH"),
         ({"figure": 3, "name": "me.jpg"}, "--name=me.jpg: no image of this split"),
@@ -352,8 +352,8 @@ def test_unusable_runs_of_lambda_are_one_line(
     for changes, message in (
         ({"runs": run}, "stage2: has no options.json"),
         ({"runs": f"{ten},{tmp_path / 'copy'}"}, "both were trained with lambda 10"),
-        ({"runs": f"{ten}@1"}, "stage 1 of G1+G2+D was not trained against D"),
-        ({"runs": ten, "scores": "b=c"}, "--scores=b=...: no run is called so"),
+        ({"runs": f"{ten}@1"}, "stage 1 of G1+G2+D was not trained with D"),
+        ({"runs": ten, "scores": "b=c"}, "--scores=b=...: no run has this label"),
         ({"runs": f"a={ten}", "scores": "a=c.json"}, "c.json: cannot be read"),
         ({"runs": f"a={ten}", "scores": f"a={bad}/text.json"}, "text.json: not JSON"),
     ):
@@ -366,7 +366,7 @@ def test_run_of_another_size_is_refused(people_dir, tmp_path, capsys):
     model = dataclasses.replace(config.model, image_size=(64, 32))
     run = make_run(tmp_path / "run", config=dataclasses.replace(config, model=model))
     line = error_of(capsys, people_dir, tmp_path / "out", runs=run)
-    assert "run: makes images of 64x32, those of the data set are 32x32" in line
+    assert "run: generates images of 64x32, the data set has 32x32" in line
 
 
 def test_missing_matplotlib_is_one_line(people_dir, run, tmp_path, capsys, monkeypatch):

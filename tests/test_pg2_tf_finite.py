@@ -11,7 +11,7 @@ from pg2_tf_helpers import checkpoint, command_error, metrics, same, steps_kept,
 from pg2_tf.data.dataset import read_split
 from pg2_tf.data.pipeline import PairSource, pairs_of_step, training_batches
 from pg2_tf.runs.run_folder import RunFolder
-from pg2_tf.training import building
+from pg2_tf.training import stages
 from pg2_tf.training.duties import Schedule
 from pg2_tf.training.stepper import Stepper
 from preprocessing.system.errors import InputError
@@ -20,15 +20,21 @@ NAN = float("nan")
 
 
 class Echo:
-    """A trainer whose losses are what it is given."""
+    """A model whose losses are its batches."""
+
+    loss_names = ("a", "b")
 
     @staticmethod
-    def train_step(batch):
+    def update(batch):
         return {"a": batch[0], "b": batch[1]}
+
+    @staticmethod
+    def trained_networks():
+        return {}
 
 
 def steps_of(losses):
-    stepper = Stepper(Echo, lambda batch: batch, names=("a", "b"))
+    stepper = Stepper(Echo)
     for a, b in losses:
         stepper.step((tf.constant(a), tf.constant(b)))
     return stepper
@@ -77,14 +83,14 @@ def test_pairs_of_a_step_are_those_that_it_takes(people_dir, own_batch):
 def spoil(monkeypatch, layer, *, step, start=0, before):
     """Puts NaN into a weight of G1 before or after a step."""
     built, done = [], [start]
-    build, take = building.build, Stepper.step
+    build, take = stages.build, Stepper.step
 
     def watched(*arguments, **options):
         built.append(build(*arguments, **options))
         return built[-1]
 
     def poison():
-        kernel = built[-1].networks.generator1.get_layer(layer).kernel
+        kernel = built[-1].generator1.get_layer(layer).kernel
         kernel.assign(tf.fill(kernel.shape, NAN))
 
     def spoilt(self, batch):
@@ -95,7 +101,7 @@ def spoil(monkeypatch, layer, *, step, start=0, before):
         if not before and done[0] == step:
             poison()
 
-    monkeypatch.setattr(building, "build", watched)
+    monkeypatch.setattr(stages, "build", watched)
     monkeypatch.setattr(Stepper, "step", spoilt)
 
 

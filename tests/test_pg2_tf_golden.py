@@ -8,12 +8,10 @@ import tensorflow as tf
 from pg2_tf_helpers import golden_model
 
 from pg2_tf.model import presets
-from pg2_tf.model.config import RunConfig
 from pg2_tf.model.losses import cross_entropy
 from pg2_tf.model.networks import Networks, build_networks, generate
 from pg2_tf.model.pose_heatmaps import PoseHeatmaps
-from pg2_tf.training.stage1 import Stage1Trainer
-from pg2_tf.training.stage2 import Stage2Trainer
+from pg2_tf.training.pg2 import PG2
 
 # Their true gradient is 0: batch normalisation follows.
 _NO_GRADIENT = {f"Discriminator.{i}/Discriminator.{i}.Biases" for i in (2, 3, 4)}
@@ -25,23 +23,15 @@ class Golden(NamedTuple):
     forward: Any
     networks: Networks
     weights: dict[str, Any]
-    stage1: Stage1Trainer
-    stage2: Stage2Trainer
+    stage1: PG2
+    stage2: PG2
     batch: dict[str, tf.Tensor]
 
 
 @pytest.fixture(scope="module")
 def golden(shared) -> Golden:
-    config, networks, weights, batch, forward = golden_model(shared)
-    adversary = presets.adversary(RunConfig("market1501", "authors", config))
-    return Golden(
-        forward,
-        networks,
-        weights,
-        Stage1Trainer(networks.generator1),
-        Stage2Trainer(*networks, adversary=adversary, l1_weight=10),
-        batch,
-    )
+    _, stage1, stage2, weights, batch, forward = golden_model(shared)
+    return Golden(forward, stage2.networks(), weights, stage1, stage2, batch)
 
 
 @pytest.fixture(scope="module")

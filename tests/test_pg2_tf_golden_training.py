@@ -1,5 +1,6 @@
 """Training steps against the authors' optimizers, on their batch and weights."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -7,11 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from pg2_tf_helpers import golden_model
+from pg2_tf_trainers import update_discriminator, update_generators
 
-from pg2_tf.model import presets
-from pg2_tf.model.config import RunConfig
-from pg2_tf.training.stage1 import Stage1Trainer
-from pg2_tf.training.stage2 import Stage2Trainer
+from pg2_tf.training.pg2 import PG2
 
 _STAGE1 = {"masked_l1": "g_loss1"}
 _STAGE2 = {
@@ -29,22 +28,19 @@ class Session(NamedTuple):
 
     weights: dict[str, Any]
     batch: dict[str, tf.Tensor]
-    stage1: Stage1Trainer
-    stage2: Stage2Trainer
+    stage1: PG2
+    stage2: PG2
 
 
 @pytest.fixture
 def session(shared) -> Session:
-    config, networks, weights, batch, _ = golden_model(shared)
+    _, stage1, stage2, weights, batch, _ = golden_model(shared)
 
     def adam():
         return keras.optimizers.Adam(2e-5, 0.5, 0.999, epsilon=1e-8)
 
-    stage1 = Stage1Trainer(networks.generator1)
-    stage1.compile(optimizer=adam())
-    adversary = presets.adversary(RunConfig("market1501", "authors", config))
-    stage2 = Stage2Trainer(*networks, adversary=adversary, l1_weight=10)
-    stage2.compile(generator_optimizer=adam(), discriminator_optimizer=adam())
+    stage1.compile(adam())
+    stage2.compile(adam(), adam())
     return Session(weights, batch, stage1, stage2)
 
 
@@ -56,7 +52,7 @@ def theirs(shared):
 def train_stage1(session, theirs):
     """Takes five steps and compares the loss around each."""
     table = _table(theirs, "stage1_losses")
-    step = tf.function(session.stage1.train_step)
+    step = tf.function(session.stage1.update)
     for number in range(6):
         losses = session.stage1.losses_of(session.batch)
         _assert_close(losses, table, number, _STAGE1, tolerance=6e-5)
@@ -72,8 +68,8 @@ def train_stage2(session, theirs, losses_name, *, tags):
     table = _table(theirs, losses_name)
     losses_of = tf.function(session.stage2.losses_of)
     steps = [
-        tf.function(session.stage2.train_generator),
-        tf.function(session.stage2.train_discriminator),
+        tf.function(partial(update_generators, session.stage2)),
+        tf.function(partial(update_discriminator, session.stage2)),
     ]
     for number, tolerance in enumerate(_TOLERANCES):
         losses = losses_of(session.batch)

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from pg2_tf.model import losses, presets
-from pg2_tf.model.config import RunConfig, Term
+from pg2_tf.model.config import PROFILES, RunConfig
+from pg2_tf.model.steps import make_step
 
 
 def images(seed):
@@ -61,13 +62,6 @@ def test_cross_entropy_is_stable_far_out(logit, label, expected, slope):
     assert float(tape.gradient(loss, logits)[0]) == pytest.approx(slope, abs=1e-6)
 
 
-def test_adversarial_loss_is_the_weighted_sum_of_its_terms():
-    logits = {"a": tf.constant([0.5, -2.0]), "b": tf.constant([1.0])}
-    loss = float(losses.adversarial(logits, [Term("a", 1, 0.5), Term("b", 0, 3.0)]))
-    a = np.mean(np.log1p(np.exp([-0.5, 2.0])))
-    assert loss == pytest.approx(0.5 * a + 3 * np.log1p(np.e))
-
-
 def loss_by_hand(logits, terms):
     """Sums -w log p over terms (image, label, weight)."""
     total = 0.0
@@ -117,25 +111,39 @@ def loss_by_hand(logits, terms):
 def test_adversary_is_the_papers_or_the_released_codes(
     dataset, profile, scored, own_batch, discriminator, generator
 ):
-    model = presets.preset(dataset, profile=profile).model
-    adversary = presets.adversary(RunConfig(dataset, profile, model))
-    assert sorted(adversary.scored) == sorted(scored)
-    assert adversary.own_batch is own_batch
-    assert model.discriminator_input == ("pair" if profile == "paper" else "image")
+    preset = presets.preset(dataset, profile=profile)
+    run = RunConfig(dataset, profile, preset.model)
+    step = make_step({}, run, preset.stage2)
+    assert list(step.judged) == scored
+    assert step.takes_two_batches is own_batch
+    assert preset.model.discriminator_input == (
+        "pair" if profile == "paper" else "image"
+    )
     rng = np.random.default_rng(4)
     logits = {name: rng.normal(size=5) for name in scored}
-    for terms, expected in (
-        (adversary.discriminator_terms, discriminator),
-        (adversary.generator_terms, generator),
-    ):
-        loss = float(losses.adversarial(logits, terms))
-        assert loss == pytest.approx(loss_by_hand(logits, expected))
+    loss = float(step.discriminator_loss(logits))
+    assert loss == pytest.approx(loss_by_hand(logits, discriminator))
+    loss = float(step.adversarial_loss(logits))
+    assert loss == pytest.approx(loss_by_hand(logits, generator))
+
+
+def test_feature_matching_is_the_mean_over_layers_of_mean_differences():
+    rng = np.random.default_rng(1)
+    real, fake = ([rng.normal(size=(2, n)) for n in (3, 5)] for _ in range(2))
+    variables = [tf.Variable(each, dtype=tf.float32) for each in (*real, *fake)]
+    with tf.GradientTape() as tape:
+        loss = losses.feature_matching(variables[:2], variables[2:])
+    expected = np.mean([np.abs(r - f).mean() for r, f in zip(real, fake, strict=True)])
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+    gradients = tape.gradient(loss, variables)
+    assert gradients[:2] == [None, None]
+    assert all(np.abs(each).min() > 0 for each in gradients[2:])
 
 
 def test_presets_hold_the_numbers_of_paper_and_released_code():
     numbers = {}
     for dataset in ("market1501", "deepfashion"):
-        for profile in presets.PROFILES:
+        for profile in PROFILES:
             preset = presets.preset(dataset, profile=profile)
             for stage in (preset.stage1, preset.stage2):
                 assert stage.learning_rate == 2e-5
@@ -151,7 +159,7 @@ def test_presets_hold_the_numbers_of_paper_and_released_code():
                 preset.model.num_blocks,
             )
     assert numbers == {
-        ("market1501", "paper"): (22000, 14000, 16, 16, 10, (128, 64), "inner", 5),
+        ("market1501", "paper"): (22000, 14000, 16, 16, 10, (128, 64), "all", 5),
         ("market1501", "authors"): (22000, 38000, 16, 16, 10, (128, 64), "inner", 5),
         ("deepfashion", "paper"): (30000, 20000, 8, 8, 50, (256, 256), "all", 6),
         ("deepfashion", "authors"): (22000, 58000, 1, 1, 50, (256, 256), "all", 6),

@@ -17,15 +17,14 @@ from pg2_tf_helpers import (
     same,
     train,
 )
-from pg2_tf_trainers import assert_close, gentle_adam, stage1, stage2, weights_after
+from pg2_tf_trainers import assert_close, pg2, weights_after
 
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.model.config import TrainConfig
 from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.training.duties import Schedule
-from pg2_tf.training.optimizers import FusedAdam, WarmUp, adam, learning_rate
-from pg2_tf.training.stage1 import Stage1Trainer
-from pg2_tf.training.trainer import clipped
+from pg2_tf.training.learning_rates import WarmUp, learning_rate
+from pg2_tf.training.updates import FusedAdam, adam, clip_gradients
 from preprocessing.system.errors import InputError
 
 QUIET = Schedule(log_every=1, sample_every=0, validate_every=0, checkpoint_every=2)
@@ -37,26 +36,26 @@ QUIET = Schedule(log_every=1, sample_every=0, validate_every=0, checkpoint_every
 def test_gradient_longer_than_its_limit_is_scaled_down():
     gradients = [tf.constant([3.0, 0.0]), tf.constant([[4.0]])]
     for norm, share in ((10.0, 1.0), (5.0, 1.0), (1.0, 0.2)):
-        for old, new in zip(gradients, clipped(gradients, norm), strict=True):
+        for old, new in zip(gradients, clip_gradients(gradients, norm), strict=True):
             np.testing.assert_allclose(new, share * old, rtol=1e-6)
 
 
 def test_each_network_is_clipped_by_its_own_norm():
     batch, seen = network_batch(2), {}
-    trainer = stage2(clip_norm=0.01)
+    model = pg2(2, clip_norm=0.01)
     for name, optimizer in (
-        ("generator2", trainer.optimizer),
-        ("discriminator", trainer.discriminator_optimizer),
+        ("generator2", model.generator2_optimizer),
+        ("discriminator", model.discriminator_optimizer),
     ):
 
         def apply(gradients, variables, name=name):
             seen[name] = float(tf.linalg.global_norm(gradients))
 
         optimizer.apply = apply
-    trainer.train_step(batch)
+    model.update(batch)
     assert seen == pytest.approx({"generator2": 0.01, "discriminator": 0.01}, rel=1e-4)
-    plain, _ = weights_after(stage1(), batch)
-    loose, _ = weights_after(stage1(clip_norm=1e6), batch)
+    plain, _ = weights_after(pg2(1), batch)
+    loose, _ = weights_after(pg2(1, clip_norm=1e6), batch)
     assert same(plain, loose)
 
 
@@ -64,15 +63,11 @@ def test_each_network_is_clipped_by_its_own_norm():
 
 
 def test_average_follows_the_weights_with_a_growing_momentum():
-    network = random_networks(TINY.model, stage=1).generator1
-    average = keras.models.clone_model(network)
-    trainer = Stage1Trainer(
-        network, averages={"generator1": average}, momentum=0.15, accumulate=1
-    )
-    trainer.compile(optimizer=gentle_adam())
+    model = pg2(1, ema=0.15)
+    network, average = model.generator1, model.averages["generator1"]
     expected = None
     for step in range(4):
-        trainer.train_step(network_batch(2))
+        model.update(network_batch(2))
         momentum = min(0.15, step / (step + 9))  # 0, 0.1, 0.15, 0.15
         now = copies(network.trainable_weights)
         expected = [

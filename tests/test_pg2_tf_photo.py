@@ -7,6 +7,7 @@ from pg2_tf_helpers import random_poses
 from pg2_tf.posing import named_poses as named
 from pg2_tf.posing import photo as photos
 from pg2_tf.posing.target_poses import Target
+from pg2_tf.posing.transfer import Transfer
 from preprocessing.estimation.movenet import PoseEstimator
 from preprocessing.images import framing as fitting
 from preprocessing.poses import keypoints as kp
@@ -66,7 +67,7 @@ def test_the_largest_of_several_people_is_taken_and_the_others_are_told(photo):
     np.testing.assert_array_equal(person.pose, PEOPLE[1])
     line = photos.describe(person)
     assert "us.jpg: 3 people" in line
-    assert "--person" in line
+    assert "person=N" in line
     alone = photos.find_person(photo, SIZE, estimator=Known(PEOPLE[0]))
     assert photos.describe(alone) is None
 
@@ -81,26 +82,26 @@ def test_people_are_counted_from_the_left(photo, number):
 def test_nobody_and_too_high_a_number_are_refused(photo):
     with pytest.raises(InputError, match=r"me\.jpg: no person found"):
         photos.find_person(photo, SIZE, estimator=Known(), name="me.jpg")
-    with pytest.raises(InputError, match=r"me\.jpg: no person 4.*found were 3"):
+    with pytest.raises(InputError, match=r"me\.jpg: no person 4 from.*3 were"):
         photos.find_person(
             photo, SIZE, estimator=Known(*PEOPLE), number=4, name="me.jpg"
         )
-    with pytest.raises(InputError, match="nobody"):
+    with pytest.raises(InputError, match="no person to crop"):
         photos.find_person(photo, SIZE)
 
 
 def test_the_crop_is_the_fitted_part_and_the_pose_is_moved_with_it(photo):
     person = photos.find_person(photo, SIZE, pose=PEOPLE[1])
-    np.testing.assert_array_equal(person.crop, fitting.fit_image(photo, person.fitted))
+    np.testing.assert_array_equal(person.crop, fitting.fit_image(photo, person.fit))
     np.testing.assert_array_equal(
-        person.pose_in_crop, fitting.fit_pose(PEOPLE[1], person.fitted)
+        person.pose_in_crop, fitting.fit_pose(PEOPLE[1], person.fit)
     )
     assert kp.found(person.pose_in_crop).all()
 
 
 def test_without_cropping_the_whole_photo_is_padded(photo):
     person = photos.find_person(photo, SIZE, crop="none")
-    assert person.fitted == fitting.fit(PHOTO_SIZE, SIZE)
+    assert person.fit == fitting.fit(PHOTO_SIZE, SIZE)
     assert not kp.found(person.pose).any()
 
 
@@ -112,6 +113,18 @@ def test_a_whole_persons_poses_are_inside_the_image(photo, name, retarget):
     np.testing.assert_array_equal(kp.found(poses[0]), kp.found(target(name).poses[0]))
     assert kp.within(poses, SIZE)[..., 2].sum() == kp.found(poses).sum()
     assert 0.5 < shrunk <= 1
+
+
+def test_without_shrinking_a_pose_keeps_its_scale_and_loses_what_is_outside(photo):
+    person = photos.find_person(photo, SIZE, pose=PEOPLE[1])
+    wide = target("arms-out")
+    poses, factor = photos.place(person, wide, shrink=False)
+    assert factor == 1
+    shrunk, smaller = photos.place(person, wide)
+    assert smaller < 0.9
+    wrists = [kp.INDEX["right_wrist"], kp.INDEX["left_wrist"]]
+    assert not kp.found(poses[0])[wrists].any()
+    assert kp.found(shrunk[0])[wrists].all()
 
 
 def test_the_legs_of_a_half_length_photo_stay_outside(photo):
@@ -157,19 +170,17 @@ def test_poses_outside_or_of_nothing_in_common_are_refused(photo):
     outside = target()
     outside.poses[..., 0] += 5000  # Far to the right.
     person = photos.find_person(photo, SIZE, pose=PEOPLE[1], name="me.jpg")
-    with pytest.raises(
-        InputError, match=r"hands-up: its keypoints reach from.*--pose_size"
-    ):
+    with pytest.raises(InputError, match=r"hands-up: keypoints from x .*pose_size"):
         photos.place(person, outside, retarget="none")
     nobody = photos.find_person(photo, SIZE, crop="none", name="me.jpg")
-    with pytest.raises(InputError, match="--retarget=none"):
+    with pytest.raises(InputError, match="retarget=none"):
         photos.place(nobody, target())
 
 
 def test_transfer_gives_what_the_model_makes_of_the_crop(photo):
     person = photos.find_person(photo, SIZE, pose=PEOPLE[1])
     many = Target("many", random_poses(5, size=SIZE), SIZE, 12.0)
-    made = photos.transfer(Echo(), person, many)
+    made = Transfer(Echo(), estimator=Known).generate(person, many)
     assert made.generated.shape == (5, *SIZE, 3)
     np.testing.assert_array_equal(made.images["coarse"][3], person.crop)
     before = made.intermediate(3)
@@ -191,7 +202,7 @@ def test_only_the_crop_changes_and_its_middle_is_the_image(photo):
     person, after = pasted(photo, PEOPLE[1])
     np.testing.assert_array_equal(photo, before)
     assert after.shape == photo.shape
-    (rows, columns), fitted = person.fitted.framed, person.fitted
+    (rows, columns), fitted = person.fit.framed, person.fit
     outside = np.ones(PHOTO_SIZE, bool)
     outside[-fitted.top : rows - fitted.top, -fitted.left : columns - fitted.left] = 0
     np.testing.assert_array_equal(after[outside], photo[outside])
@@ -201,10 +212,10 @@ def test_only_the_crop_changes_and_its_middle_is_the_image(photo):
 def test_the_border_is_soft_where_the_photo_goes_on():
     photo = np.zeros((*PHOTO_SIZE, 3), np.uint8)
     person, after = pasted(photo, PEOPLE[1])
-    line = after[-person.fitted.top + person.fitted.framed[0] // 2, :, 0].astype(int)
+    line = after[-person.fit.top + person.fit.framed[0] // 2, :, 0].astype(int)
     changes = np.diff(line)
     assert changes.max() < 100
-    rising = line[-person.fitted.left : 200]
+    rising = line[-person.fit.left : 200]
     assert (np.diff(rising) >= 0).all()
     assert rising[0] > 0
 
@@ -246,5 +257,5 @@ def test_the_astronaut_is_found_by_movenet(shared):
     face = person.pose[[kp.INDEX["right_eye"], kp.INDEX["left_eye"]]]
     assert kp.found(face).all()
     assert ((face[:, :2] > (170, 70)) & (face[:, :2] < (280, 140))).all()
-    made = photos.transfer(Echo(), person, target("standing"))
+    made = Transfer(Echo(), estimator=Known).generate(person, target("standing"))
     assert kp.found(made.poses[0]).sum() >= 4

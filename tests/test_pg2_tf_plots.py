@@ -5,7 +5,7 @@ import pypdf
 import pytest
 from pg2_tf_helpers import random_poses
 
-from pg2_tf.paper.figures import layout, style
+from pg2_tf.paper.figures import layout
 from pg2_tf.paper.figures.grid import Cell, Grid, draw_pages
 from preprocessing.images import drawing as pictures
 from preprocessing.images import image_files as images
@@ -30,7 +30,7 @@ def make_grid(size=(64, 32), *, rows=2, headings=HEADINGS, **more):
 
 def write(tmp_path, grid, *, width=6.875, rows_per_page=None):
     pages = draw_pages(grid, width=width, rows_per_page=rows_per_page)
-    return style.write(pages, tmp_path, stem="grid")
+    return layout.write(pages, tmp_path, stem="grid")
 
 
 def places(grid, *, width):
@@ -93,7 +93,7 @@ def test_page_is_as_wide_as_asked_and_at_least_300_dpi(tmp_path, width):
     (page,) = draw_pages(grid, width=width)
     assert page.get_figwidth() == pytest.approx(width, abs=1e-4)
     assert page.dpi >= 300
-    path, png = style.write([page], tmp_path, stem="grid")
+    path, png = layout.write([page], tmp_path, stem="grid")
     box = pypdf.PdfReader(path).pages[0].mediabox
     assert float(box.width) == pytest.approx(72 * width, abs=0.01)
     assert images.read(png).shape[1] == pytest.approx(page.dpi * width, abs=1)
@@ -129,11 +129,11 @@ def test_pages_are_about_equally_long_and_fit_a_paper():
     pages = draw_pages(make_grid((128, 64), rows=14, headings="abcdefgh"), width=6.875)
     heights = [page.get_figheight() for page in pages]
     assert len(pages) == 3
-    assert max(heights) <= style.PAGE_HEIGHT
+    assert max(heights) <= layout.PAGE_HEIGHT
     assert heights[0] == heights[1]
     assert heights[2] == pytest.approx(heights[0] * 4 / 5, rel=0.1)
     (page,) = draw_pages(make_grid((128, 64), rows=6), width=6.875)
-    assert page.get_figheight() <= style.PAGE_HEIGHT
+    assert page.get_figheight() <= layout.PAGE_HEIGHT
 
 
 def test_files_are_the_same_every_time(tmp_path):
@@ -214,7 +214,7 @@ def test_headings_are_broken_before_they_become_small():
     )
     assert len(narrow.headings[0]) > 1
     assert "".join(narrow.headings[0]) == "G1-poseMaskLoss"
-    assert style.SMALLEST_TEXT <= narrow.points < broken.points
+    assert layout.SMALLEST_TEXT <= narrow.points < broken.points
 
 
 @pytest.mark.parametrize(
@@ -239,4 +239,4 @@ def test_long_labels_keep_their_ends():
     cut = layout.shorten("ID WOMEN-Tees-id_00006655", length=0.5, points=7)
     assert cut.startswith("…")
     assert cut.endswith("6655")
-    assert style.text_width(cut, points=7) <= 0.5
+    assert layout.text_width(cut, points=7) <= 0.5

@@ -10,8 +10,8 @@ import pytest
 from pg2_tf_helpers import command_error, run_command
 from pg2_tf_study_helpers import make_study, write_images
 
-from pg2_tf.paper.user_study import drawing
 from pg2_tf.paper.user_study import key as keys
+from pg2_tf.paper.user_study import page
 from preprocessing.images import image_files as images
 from preprocessing.system.errors import InputError
 
@@ -45,7 +45,7 @@ def study_in(page):
 
 
 def test_the_papers_study_has_50_and_50_images_that_count(folders, methods):
-    parts = drawing.draw(folders["real"], methods)
+    parts = page.draw(folders["real"], methods)
     assert [part.method for part in parts] == ["G1+D", "G1+G2+D"]
     for part in parts:
         assert len({shown.file for shown in part.images}) == 110
@@ -56,7 +56,7 @@ def test_the_papers_study_has_50_and_50_images_that_count(folders, methods):
 
 
 def test_parts_share_real_images_and_names_but_not_the_order(folders, methods):
-    first, second = drawing.draw(folders["real"], methods)
+    first, second = page.draw(folders["real"], methods)
     for real in (True, False):
         assert sorted(names(first, real=real)) == sorted(names(second, real=real))
     assert [s.real for s in first.images] != [s.real for s in second.images]
@@ -64,7 +64,7 @@ def test_parts_share_real_images_and_names_but_not_the_order(folders, methods):
 
 
 def test_the_seed_decides(folders, methods):
-    again = [drawing.draw(folders["real"], methods, seed=seed) for seed in (3, 3, 4)]
+    again = [page.draw(folders["real"], methods, seed=seed) for seed in (3, 3, 4)]
     assert again[0] == again[1]
     assert again[0] != again[2]
     drawn = [sorted(names(parts[0], real=True)) for parts in again]
@@ -72,8 +72,8 @@ def test_the_seed_decides(folders, methods):
 
 
 def test_a_method_is_drawn_alike_whatever_the_others_are(folders, methods):
-    alone = drawing.draw(folders["real"], {"G1+D": folders["a"]})
-    assert alone[0] == drawing.draw(folders["real"], methods)[0]
+    alone = page.draw(folders["real"], {"G1+D": folders["a"]})
+    assert alone[0] == page.draw(folders["real"], methods)[0]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_method_is_drawn_alike_whatever_the_others_are(folders, methods):
 def test_practice_takes_half_of_its_images_from_the_real_ones(
     folders, practice, counted
 ):
-    (part,) = drawing.draw(
+    (part,) = page.draw(
         folders["real"], {"A": folders["a"]}, images=3, practice=practice
     )
     truths = [shown.real for shown in part.images[practice:]]
@@ -91,7 +91,7 @@ def test_practice_takes_half_of_its_images_from_the_real_ones(
 
 def test_practice_must_leave_something_to_judge(folders):
     with pytest.raises(InputError, match=r"--practice=5: leaves none .* at most 4"):
-        drawing.draw(folders["real"], {"A": folders["a"]}, images=3, practice=5)
+        page.draw(folders["real"], {"A": folders["a"]}, images=3, practice=5)
 
 
 def test_the_page_holds_the_images_and_not_what_they_are(tmp_path):
@@ -141,7 +141,7 @@ def test_make_writes_a_page_with_a_title_of_ones_own(folders, tmp_path, capsys):
     page = (tmp_path / "study.html").read_text("utf-8")
     assert "<h1>&lt;/script&gt;&lt;b&gt;{{ style }} &amp; more</h1>" in page
     line = command_error(capsys, COMMAND, "make", *flags)
-    assert "study.html: is there; give another --out, or --overwrite" in line
+    assert "study.html: exists; give another --out, or --overwrite" in line
     assert run_command(capsys, COMMAND, "make", *flags, "--overwrite").status == 0
 
 
@@ -160,9 +160,9 @@ def test_make_writes_a_page_with_a_title_of_ones_own(folders, tmp_path, capsys):
             "few: 3 images of different content, the study needs 55",
         ),
         ({"out": None}, "--out is needed"),
-        ({"out": "study.txt"}, "--out=study.txt: the page is a .html file"),
+        ({"out": "study.txt"}, "--out=study.txt: the page needs the suffix .html"),
         ({"practice": "110"}, "--practice=110: leaves none"),
-        ({"key": "a.key.json"}, "--key: make has no such flag"),
+        ({"key": "a.key.json"}, "--key is not a flag of make"),
     ],
 )
 def test_make_refuses(folders, tmp_path, capsys, changes, line):
@@ -179,7 +179,7 @@ def test_make_refuses_a_method_twice_and_images_it_cannot_show(
     flags = [f"--real={folders['real']}", f"--out={tmp_path / 's.html'}"]
     twice = [f"--method=A={folders['a']}", f"--method=A={folders['b']}"]
     line = command_error(capsys, COMMAND, "make", *flags, *twice)
-    assert line.endswith("A is there twice")
+    assert line.endswith("A appears twice")
     large = write_images(tmp_path / "large", 55, size=(32, 16))
     line = command_error(capsys, COMMAND, "make", *flags, f"--method=A={large}")
     assert "must have one size" in line

@@ -8,7 +8,7 @@ import pytest
 from pg2_tf_helpers import command_error, run_command
 from pg2_tf_study_helpers import answers_to, make_study, write_answers
 
-from pg2_tf.paper.user_study import answers, report, scoring
+from pg2_tf.paper.user_study import answers, scores
 from pg2_tf.paper.user_study.key import Key, Part, Shown
 from preprocessing.system.errors import InputError
 
@@ -53,7 +53,7 @@ def test_rates_by_hand():
         judged(key, participant="b", wrong=["1-2", "1-4", "1-3"]),
         judged(key, participant="c", wrong=["1-2", "1-4", "1-5", "1-6", "1-3"]),
     ]
-    one, other = scoring.score(key, given)
+    one, other = scores.score(key, given)
     assert (one.real, one.generated) == (4, 2)
     assert one.participants == {"a": (25, 0), "b": (50, 50), "c": (75, 100)}
     assert one.r2g.mean == pytest.approx(50)
@@ -63,17 +63,17 @@ def test_rates_by_hand():
 
 def test_practice_does_not_count():
     key = small_key()
-    (one, _) = scoring.score(key, [judged(key, wrong=["1-0", "1-1"])])
+    (one, _) = scores.score(key, [judged(key, wrong=["1-0", "1-1"])])
     assert one.participants == {"p1": (0, 0)}
-    (one, _) = scoring.score(small_key(practice=0), [judged(key, wrong=["1-0"])])
+    (one, _) = scores.score(small_key(practice=0), [judged(key, wrong=["1-0"])])
     assert one.participants == {"p1": (20, 0)}
 
 
 def test_one_participant_has_no_interval():
     key = small_key()
-    one, _ = scoring.score(key, [judged(key, wrong=["1-2"])])
-    assert one.r2g == scoring.Rate(25, None)
-    assert "A single participant gives no interval." in report.markdown([one])
+    one, _ = scores.score(key, [judged(key, wrong=["1-2"])])
+    assert one.r2g == scores.Rate(25, None)
+    assert "A single participant gives no interval." in scores.markdown([one])
 
 
 def test_the_interval_is_that_of_all_possible_draws():
@@ -81,9 +81,9 @@ def test_the_interval_is_that_of_all_possible_draws():
     key = small_key()
     wrong = [[], ["1-2", "1-4", "1-5", "1-7"]]
     given = [judged(key, participant=f"p{i}", wrong=w) for i, w in enumerate(wrong)]
-    one, _ = scoring.score(key, given)
-    assert one.r2g == scoring.Rate(50, (0, 100))
-    assert one.g2r == scoring.Rate(0, (0, 0))
+    one, _ = scores.score(key, given)
+    assert one.r2g == scores.Rate(50, (0, 100))
+    assert one.g2r == scores.Rate(0, (0, 0))
 
 
 def test_the_interval_is_near_the_normal_one_and_repeats():
@@ -93,14 +93,14 @@ def test_the_interval_is_near_the_normal_one_and_repeats():
         judged(key, participant=f"{i}", wrong=[n for n in real if rng.random() < 0.3])
         for i in range(60)
     ]
-    one, _ = scoring.score(key, given, seed=1)
+    one, _ = scores.score(key, given, seed=1)
     rates = np.array([r2g for r2g, _ in one.participants.values()])
     half = 1.96 * rates.std(ddof=1) / np.sqrt(60)
     expected = (rates.mean() - half, rates.mean() + half)
     assert one.r2g.interval == pytest.approx(expected, abs=1)
-    again = scoring.score(key, given[::-1], seed=1)[0]
+    again = scores.score(key, given[::-1], seed=1)[0]
     assert again == one
-    few = [scoring.score(key, given, seed=s, resamples=20)[0] for s in range(4)]
+    few = [scores.score(key, given, seed=s, resamples=20)[0] for s in range(4)]
     assert len({drawn.r2g.interval for drawn in few}) > 1
 
 
@@ -111,7 +111,7 @@ def test_the_table_has_the_papers_numbers_beside_ours(tmp_path):
         judged(key, participant="b"),
         judged(key, part=2, participant="c", wrong=["2-3"]),
     ]
-    text = report.write(tmp_path, key, scoring.score(key, given), seed=0)
+    text = scores.write(tmp_path, key, scores.score(key, given), seed=0)
     lines = text.splitlines()
     assert lines[2] == (
         "| G1+D | 2 | 12.5 % (0.0 to 25.0) | 0.0 % (0.0 to 0.0) "
@@ -178,8 +178,8 @@ def altered(content, **changes):
         (lambda c: altered(c, image="2-3"), "'2-3' is not in part 1"),
         (lambda c: altered(c, image="1-2"), "'1-2' is answered twice"),
         (lambda c: altered(c, answer="maybe"), "answered 'maybe'; allowed: real and"),
-        (lambda c: altered(c, milliseconds=-4), "no whole number of milliseconds"),
-        (lambda c: changed(c, participant=""), "'' is no participant"),
+        (lambda c: altered(c, milliseconds=-4), "not a whole number of milliseconds"),
+        (lambda c: changed(c, participant=""), "'' is not a participant"),
     ],
 )
 @pytest.mark.parametrize("suffix", ["json", "csv"])
@@ -209,7 +209,7 @@ def test_other_answers_are_refused(tmp_path, suffix, change, line):
             "2 values under participant",
         ),
         ("a.csv", "\xff\xfe", "not a CSV text file"),
-        ("a.txt", "", "not a file of answers"),
+        ("a.txt", "", "not an answer file"),
     ],
 )
 def test_unreadable_files_are_refused(tmp_path, name, text, line):
@@ -268,12 +268,12 @@ def test_score_refuses_doubled_and_disagreeing_participants(study, tmp_path, cap
     write_answers(place / "a.json", answers_to(key, participant="a"))
     write_answers(place / "b.json", answers_to(key, participant="a", wrong=wrong))
     line = score_error(capsys, study, out, place)
-    assert "participant a is there twice" in line
+    assert "participant a also has the file" in line
     (place / "b.json").unlink()
-    assert "is there twice" in score_error(capsys, study, out, place, place)
+    assert "also has the file" in score_error(capsys, study, out, place, place)
     write_answers(place / "b.csv", answers_to(key, participant="a", wrong=wrong))
     line = score_error(capsys, study, out, place)
-    assert "participant a answered otherwise in" in line
+    assert "participant a has other answers in" in line
 
 
 def test_score_refuses_places_without_answers(study, tmp_path, capsys):
@@ -311,4 +311,4 @@ def test_score_needs_its_flags(study, tmp_path, capsys, missing):
 
 def test_score_refuses_the_flags_of_make(capsys):
     line = command_error(capsys, COMMAND, "score", "--images=5")
-    assert line == "error: --images: score has no such flag; see --help"
+    assert line == "error: --images is not a flag of score; see --help"

@@ -20,6 +20,7 @@ from pg2_tf.model.config import VARIANTS, RunConfig
 from pg2_tf.model.discriminator import build_discriminator
 from pg2_tf.model.generator1 import build_generator1
 from pg2_tf.model.networks import build_networks, generate
+from pg2_tf.model.steps import make_step
 from pg2_tf.runs.run_folder import RunFolder
 
 # === Networks ===
@@ -227,20 +228,24 @@ def test_one_stage_model_is_trained_as_long_as_two_stages(dataset):
 def test_one_stage_adversary_has_the_coarse_image_for_the_refined(
     dataset, profile, scored
 ):
-    model = presets.preset(dataset, profile=profile).model
-    two = presets.adversary(RunConfig(dataset, profile, model))
-    one = presets.adversary(RunConfig(dataset, profile, model, "G1+D"))
-    assert one.scored == scored
-    assert one.own_batch == two.own_batch
-    for ours, theirs in (
-        (one.discriminator_terms, two.discriminator_terms),
-        (one.generator_terms, two.generator_terms),
-    ):
-        assert [(t.label, t.weight) for t in ours] == [
-            (t.label, t.weight) for t in theirs
-        ]
-        names = [t.image.replace("refined", "coarse") for t in theirs]
-        assert [t.image for t in ours] == names
+    two, one = (
+        make_step(
+            {},
+            RunConfig(dataset, profile, preset.model, variant),
+            preset.stage1 if variant == "G1+D" else preset.stage2,
+        )
+        for variant in ("G1+G2+D", "G1+D")
+        for preset in [presets.preset(dataset, profile=profile, variant=variant)]
+    )
+    assert one.judged == scored
+    assert one.takes_two_batches == two.takes_two_batches
+    logits = {
+        name: np.random.default_rng(i).normal(size=3)
+        for i, name in enumerate(("target", "source", "coarse"))
+    }
+    for_two = {**logits, "refined": logits["coarse"]}
+    assert one.discriminator_loss(logits) == two.discriminator_loss(for_two)
+    assert one.adversarial_loss(logits) == two.adversarial_loss(for_two)
 
 
 def test_configuration_of_an_earlier_version_is_the_whole_model(tmp_path):

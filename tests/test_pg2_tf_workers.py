@@ -132,9 +132,6 @@ def test_workers_end_with_the_weights_of_one_process(count, data_dir, tmp_path):
     for stage in (1, 2):
         assert difference(alone, run, stage) < 1e-5
         assert [r["step"] for r in metrics(run, stage)] == [3, 6, 9, 10]
-    # Only the first shows and writes.
-    assert "validation at step 4" in ends[0][1]
-    assert all("validation at" not in out for _, out in ends[1:])
 
 
 def test_job_that_lost_a_worker_goes_on_from_its_checkpoint(data_dir, tmp_path):

@@ -8,11 +8,11 @@ import pytest
 from pg2_tf_helpers import command_error, run_command, run_script
 from preprocessing_estimation_helpers import box_model, picture
 
-from preprocessing.estimation import download, folder
+from preprocessing.estimation import folder
 from preprocessing.images import image_files as images
 from preprocessing.poses import keypoints as kp
 from preprocessing.poses.pose_files import read_one
-from preprocessing.system import files
+from preprocessing.system import download, files
 
 MODULE = "preprocessing.estimate_pose"
 BOX = (10, 4, 33, 60)
@@ -102,13 +102,13 @@ def test_what_is_written_is_kept_and_counted(capsys, tmp_path, places):
     files.write_json(kept, {"people": []})
     result = run_command(capsys, MODULE, *places)
     assert "2 of 3 images have a person" in result.out
-    assert "1 were there already and kept" in result.out
+    assert "1 existing poses kept" in result.out
     assert json.loads(kept.read_text()) == {"people": []}
     # Nothing is left to do, so no model is needed.
     again = run_command(capsys, MODULE, *places[:2], "--model=none.tflite")
     assert again.status == 0
     assert "2 of 3 images have a person" in again.out
-    assert "3 were there already and kept" in again.out
+    assert "3 existing poses kept" in again.out
     result = run_command(capsys, MODULE, *places, "--overwrite")
     assert "3 of 3 images have a person" in result.out
     assert "already" not in result.out
@@ -133,7 +133,7 @@ def test_goes_on_where_it_was_interrupted(capsys, tmp_path, places, monkeypatch)
     assert len(written(tmp_path)) == 3
     result = run_command(capsys, MODULE, *places)
     assert "6 of 6 images have a person" in result.out
-    assert "3 were there already and kept" in result.out
+    assert "3 existing poses kept" in result.out
 
 
 def test_unreadable_images_are_counted_and_named(capsys, tmp_path, places):
@@ -181,8 +181,8 @@ def test_the_model_is_fetched_where_none_is_named(
     add(tmp_path, "1.png")
     asked = []
 
-    def fetch(cache):
-        asked.append(cache)
+    def fetch(path, **_):
+        asked.append(path.parent)
         return tmp_path / "box.tflite"
 
     monkeypatch.setattr(download, "fetch", fetch)

@@ -1,10 +1,12 @@
 """Damaged input of every kind: a clean result or one line that names the file.
 
-The budget is fixed: 8,400 files and 24 whole builds, drawn with fixed seeds. Nothing
-may end in another exception, take long, or pass for whole.
+The budget is fixed: 8,400 files and 24 whole builds, drawn with fixed seeds, times
+PG2_FUZZ_SCALE from the environment (see long_runs.py). Nothing may end in another
+exception, take long, or pass for whole.
 """
 
 import json
+import os
 import pickle
 import signal
 import struct
@@ -16,7 +18,7 @@ import numpy as np
 import pytest
 from preprocessing_helpers import SIZE, folder_builder, people_folder, pose
 
-from preprocessing.dataset import checking, pair_lists, reading
+from preprocessing.dataset import checking, pair_lists, reading, records
 from preprocessing.images import image_files as images
 from preprocessing.poses import pose_files as poses
 from preprocessing.sources import original as authors
@@ -25,6 +27,7 @@ from preprocessing.system import safe_pickle
 from preprocessing.system.errors import InputError
 
 SECONDS = 10
+SCALE = int(os.environ.get("PG2_FUZZ_SCALE", "1"))
 FILES = {
     "json": 3000,
     "csv": 1200,
@@ -56,6 +59,9 @@ def no_hang():
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+FILES = {name: SCALE * count for name, count in FILES.items()}
 
 
 def damaged(content, rng):
@@ -223,7 +229,7 @@ def test_pair_indices_and_manifests(tmp_path, data):
     manifest = (data / "manifest.json").read_bytes()
 
     def read_manifest(path):
-        reading.whole_manifest(path.parent)
+        records.read_manifest(path.parent)
 
     try_all(
         tmp_path,
@@ -322,4 +328,4 @@ def test_a_build_of_damaged_files_is_whole_or_is_none(tmp_path, seed):
 
 
 def test_the_budget_is_the_one_that_is_stated():
-    assert sum(FILES.values()) == 8400
+    assert sum(FILES.values()) == SCALE * 8400

@@ -1,6 +1,8 @@
 """Image files as they come: grey, transparent, turned, broken, of another size."""
 
 import io
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,14 @@ from preprocessing.images import image_files as images
 from preprocessing.system.errors import InputError
 
 SIZE = (48, 32)
+# Of HEIC; without it the tests of HEIC are skipped.
+try:
+    import pillow_heif
+except ImportError:
+    pillow_heif = None
+else:
+    pillow_heif.register_heif_opener()
+needs_heif = pytest.mark.skipif(not pillow_heif, reason="needs pillow-heif")
 
 
 def picture(size=SIZE):
@@ -28,10 +38,11 @@ def encoded(image, form="JPEG", **options):
     return file.getvalue()
 
 
-def turned_jpeg(image, orientation):
+def turned(image, orientation, form="JPEG"):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    return encoded(image, quality=95, subsampling=0, exif=exif)
+    options = {"subsampling": 0} if form == "JPEG" else {}
+    return encoded(image, form, quality=95, exif=exif.tobytes(), **options)
 
 
 def assert_like(image, expected, tolerance=12):
@@ -45,10 +56,61 @@ def test_colours_are_red_green_blue(form):
     assert_like(images.decode(encoded(picture(), form), name="a"), picture())
 
 
-def test_every_suffix_that_is_taken_can_be_decoded():
-    for suffix in images.SUFFIXES:
-        form = Image.registered_extensions()[suffix]
-        assert_like(images.decode(encoded(picture(), form), name="a"), picture())
+HEIC = (".heic", ".heif")
+
+
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        pytest.param(suffix, marks=needs_heif if suffix in HEIC else ())
+        for suffix in images.SUFFIXES
+    ],
+)
+def test_every_suffix_that_is_taken_can_be_decoded(suffix, tmp_path):
+    content = encoded(picture(), Image.registered_extensions()[suffix])
+    assert_like(images.decode(content, name="a"), picture())
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(content)
+    assert images.is_image(path)
+    assert not images.is_unreadable_image(path)
+    image, shrunk = images.read_bounded(path)
+    assert shrunk == 1
+    assert_like(image, picture())
+
+
+@needs_heif
+def test_heic_of_every_brand_is_told_from_its_bytes():
+    content = encoded(picture(), "HEIF")
+    assert content[4:12] == b"ftypheic"
+    # Some cameras name the general brand first.
+    general = content[:8] + b"mif1" + content[12:]
+    assert_like(images.decode(general, name="a"), picture())
+
+
+def test_without_the_package_for_heic_the_error_names_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    content = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
+    with pytest.raises(InputError, match=r"me\.heic: .* pip install pillow-heif"):
+        images.decode(content, name="me.heic")
+
+
+@pytest.mark.parametrize("name", ["a.svg", "a.PSD", "a.cr2", "a.dng", "a.jxl", "a.ico"])
+def test_names_of_images_that_are_not_read(name):
+    assert images.is_unreadable_image(Path(name))
+    assert not images.is_image(Path(name))
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.json", "a", "jpg", "a.mp4", "a.JPG"])
+def test_names_of_other_files(name):
+    assert not images.is_unreadable_image(Path(name))
+
+
+def test_of_an_animation_the_first_frame_is_read():
+    file = io.BytesIO()
+    second = Image.fromarray(np.zeros((*SIZE, 3), np.uint8))
+    first = Image.fromarray(picture())
+    first.save(file, "GIF", save_all=True, append_images=[second])
+    assert_like(images.decode(file.getvalue(), name="a"), picture())
 
 
 def test_grey_becomes_three_equal_channels():
@@ -84,8 +146,19 @@ UPRIGHT = {
 
 
 @pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize(
+    "form",
+    ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", pytest.param("HEIF", marks=needs_heif)],
+)
+def test_every_format_is_turned_as_its_exif_says(form, orientation):
+    content = turned(picture(), orientation, form)
+    upright = UPRIGHT[orientation](picture())
+    assert_like(images.decode(content, name="a"), upright)
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
 def test_a_photo_is_turned_as_its_exif_says(orientation):
-    content = turned_jpeg(picture(), orientation)
+    content = turned(picture(), orientation)
     upright = UPRIGHT[orientation](picture())
     assert_like(images.decode(content, name="a"), upright)
     made, fitted = fitting.fit_jpeg(content, upright.shape[:2], name="a")
@@ -206,7 +279,7 @@ def test_a_large_photo_is_read_smaller_by_a_whole_number(form, most, shrunk, tmp
 @pytest.mark.parametrize("most", [10_000, 400])
 def test_a_large_photo_is_turned_as_its_exif_says(most, tmp_path):
     path = tmp_path / "turned.jpg"
-    path.write_bytes(turned_jpeg(picture(), 6))
+    path.write_bytes(turned(picture(), 6))
     image, _ = images.read_bounded(path, most_pixels=most)
     expected = images.resize(np.rot90(picture(), -1), image.shape[:2])
     assert image.shape[0] < image.shape[1]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from preprocessing.poses import keypoints as kp
-from preprocessing.poses.formats.orders import ORDERS, recognise, to_coco_18
+from preprocessing.poses.formats.people import ORDERS, recognise, to_coco_18
 from preprocessing.system.errors import InputError
 
 FACE = ["nose", "left_eye", "right_eye", "left_ear", "right_ear"]
@@ -32,6 +32,11 @@ LISTS = {
     "halpe68": HALPE_26 + ["hand"] * 42,
     "halpe136": HALPE_26 + ["face"] * 68 + ["hand"] * 42,
     "wholebody133": COCO_17 + ["foot"] * 6 + ["face"] * 68 + ["hand"] * 42,
+    "mediapipe33": [
+        *["nose", "other", "left_eye", "other", "other", "right_eye", "other"],
+        *["left_ear", "right_ear", "mouth", "mouth", *BODY[:6], *["hand"] * 6],
+        *[*BODY[6:], *["foot"] * 4],
+    ],
     "body25b": [*COCO_17, "upper_neck", "head_top", *["foot"] * 6],
     "body135": COCO_17 + ["other"] * 118,
 }

@@ -50,6 +50,7 @@ def test_market1501_test_split(market):
     assert entry["images_without_person"] == 13
     assert "434 images of 50 identities, 13 without a person" in report
     assert "3,118 ordered same-identity pairs" in report
+    assert "Market-1501 has 13,115 images" in report
     assert "13 images in which no person was found" in report
     assert find_problems(out) == []
 
@@ -87,7 +88,7 @@ def test_deepfashion_flat_names_and_list_of_pairs(shared, tmp_path):
     report = build("deepfashion", root, out, test_fraction=0.3, **settings)
     splits = read_manifest(out)["splits"]
     assert sum(entry["images"] for entry in splits.values()) == 193
-    assert sum(entry["identities"] for entry in splits.values()) == 92
+    assert sum(entry["identities"] for entry in splits.values()) == 94
     # Every listed pair is of one item, so none is lost between the splits.
     with open(listed, newline="") as file:
         rows = {(row["from"], row["to"]) for row in csv.DictReader(file)}
@@ -100,7 +101,9 @@ def test_deepfashion_tree_with_keypoints_by_flat_name(shared, tmp_path):
     root = unpack(shared / "data" / "deepfashion.zip", "deepfashion/inshop/", tmp_path)
     report = build("deepfashion", root, tmp_path / "data", test_fraction=0)
     entry = read_manifest(tmp_path / "data")["splits"]["train"]
-    assert (entry["images"], entry["identities"]) == (130, 17)
+    assert (entry["images"], entry["identities"]) == (130, 32)
+    # 870 more pairs of an item would show it in two colours.
+    assert entry["pairs"] == 412
     assert "without an annotation" not in report
     assert "other names" not in report
 

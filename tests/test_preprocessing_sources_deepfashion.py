@@ -23,7 +23,11 @@ def read(root, **options):
 @pytest.mark.parametrize("path", [TREE, f"deep/down/{FLAT}"])
 def test_tree_and_flat_names_are_the_same_images(tmp_path, path):
     (sample,), notes = read(touch(tmp_path, path))
-    assert (sample.name, sample.identity, sample.split) == (FLAT, "id_00000029", None)
+    assert (sample.name, sample.identity, sample.split) == (
+        FLAT,
+        "id_00000029_02",
+        None,
+    )
     assert sample.read() == path.encode()
     assert not notes.counts
 
@@ -37,17 +41,17 @@ def test_the_same_image_twice_is_refused(tmp_path):
 def test_identity_is_the_item_or_the_item_in_a_colour(tmp_path):
     names = [TREE, TREE.replace("02_1", "03_1"), FLAT.replace("29", "30")]
     touch(tmp_path, *names)
-    assert [s.identity for s in read(tmp_path)[0]] == [
+    assert [s.identity for s in read(tmp_path, identity="item")[0]] == [
         "id_00000030",
         "id_00000029",
         "id_00000029",
     ]
-    assert [s.identity for s in read(tmp_path, identity="item_colour")[0]] == [
+    assert [s.identity for s in read(tmp_path)[0]] == [
         "id_00000030_02",
         "id_00000029_02",
         "id_00000029_03",
     ]
-    with pytest.raises(InputError, match="identity=face: allowed are item, item_colo"):
+    with pytest.raises(InputError, match="identity=face: allowed are item_colour, it"):
         read(tmp_path, identity="face")
 
 
@@ -57,7 +61,7 @@ def test_other_images_are_passed_over_and_counted(tmp_path):
     touch(tmp_path, "img/WOMEN/Denim/id_00000029/02_1_front_segment.png")
     touch(tmp_path, "fasionMENDenimid0000008001_1front.jpg")
     (sample,), notes = read(tmp_path)
-    assert sample.identity == "id_00000080"
+    assert sample.identity == "id_00000080_01"
     assert notes.counts == {"images with other names passed over": 4}
 
 
@@ -131,7 +135,7 @@ def test_the_real_tree_gives_the_flat_names_of_the_real_annotation(shared, tmp_p
     found, notes = read(touch(tmp_path, *tree))
     assert len(found) == 130
     assert {sample.name for sample in found} == set(read_csv(csv))
-    assert {s.identity for s in found} == {name.split("/")[-2] for name in tree}
+    assert {s.group for s in found} == {name.split("/")[-2] for name in tree}
     assert notes.lines() == ["split: by identity, drawn with the seed"]
 
 

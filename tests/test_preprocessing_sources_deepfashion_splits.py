@@ -133,7 +133,7 @@ def test_patns_lists(images, place):
         images / place / "test.lst", flat(1, 2), flat(2), flat(3, view="1_front")
     )
     notes = Notes()
-    samples = deepfashion.samples(images, notes, identity="item_colour")
+    samples = deepfashion.samples(images, notes)
     assert {sample.identity: sample.split for sample in samples} == {
         "id_00000000_01": "train",
         "id_00000001_01": "train",

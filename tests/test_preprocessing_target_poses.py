@@ -1,9 +1,12 @@
 """Poses from files, names, photos, folders and videos."""
 
+import json
+
 import numpy as np
 import pytest
 
 from pg2_tf.posing import named_poses as named
+from pg2_tf.posing.retargeting import smooth_sequence
 from pg2_tf.posing.target_poses import TargetReader
 from preprocessing.images import image_files as images
 from preprocessing.images import video
@@ -94,7 +97,12 @@ def test_a_pose_file_and_a_folder_of_them(reader, tmp_path):
 
 def test_pose_files_as_a_sequence_leave_out_frames_without_anybody(notes, tmp_path):
     reader = TargetReader(
-        SpotEstimator, notes=notes, pose_size=(9, 9), sequence=True, most_frames=4
+        SpotEstimator,
+        notes=notes,
+        pose_size=(9, 9),
+        sequence=True,
+        most_frames=4,
+        smooth=False,
     )
     poses = [
         named.named_pose("walking"),
@@ -107,7 +115,7 @@ def test_pose_files_as_a_sequence_leave_out_frames_without_anybody(notes, tmp_pa
     assert target.poses.shape == (3, 18, 3)
     assert (target.name, target.frames_per_second) == ("clip", 12)
     said = "\n".join(notes.lines())
-    assert "the first 4 of 5 frames" in said
+    assert "first 4 of 5 frames used" in said
     assert "1 of 4 frames left out" in said
 
 
@@ -117,7 +125,8 @@ def test_a_photo_gives_its_pose_and_size(reader, tmp_path):
     np.testing.assert_allclose(target.poses[0, 0], (29, 18, 1))
 
 
-def test_a_folder_of_photos_and_a_video_are_sequences(reader, notes, tmp_path):
+def test_a_folder_of_photos_and_a_video_are_sequences(notes, tmp_path):
+    reader = TargetReader(SpotEstimator, notes=notes, pose_size=(9, 9), smooth=False)
     places = [10, 20, None, 30]
     for number, x in enumerate(places):
         write(tmp_path / "frames" / f"{number}.png", x)
@@ -149,8 +158,8 @@ def test_what_is_no_pose_is_refused_in_one_line(reader, tmp_path):
         ("text.json", "not JSON"),
         ("none.gif", "no person in any of 3 frames"),
         ("empty", "no JSON file and no image in this folder"),
-        ("mixed", "frames of a sequence must be of one size"),
-        ("dark.png", "no person found in it"),
+        ("mixed", "frames of a sequence must have one size"),
+        ("dark.png", "no person found, so there is no pose"),
         ("nobody.json", "no person in it"),
         ("gone.png", "cannot be read"),
         ("gone.json", "cannot be read"),
@@ -168,3 +177,69 @@ def test_an_unknown_name_lists_those_there_are(reader):
     assert "handstand" in str(error.value)
     for name in named.NAMES:
         assert name in str(error.value)
+
+
+# === Smoothing ===
+
+
+def path_of(poses):
+    return poses[kp.found(poses)][:, :2]
+
+
+@pytest.mark.parametrize("name", named.MOTIONS)
+def test_smoothing_removes_jitter_and_keeps_the_motion(name):
+    clean = np.tile(named.motion(name), (3, 1, 1))
+    jittered = clean.copy()
+    noise = np.random.default_rng(0).normal(0, 2, (*clean.shape[:2], 2))
+    jittered[..., :2] += noise.astype(np.float32) * kp.found(clean)[..., None]
+    rate = named.FRAMES_PER_SECOND
+    smoothed = smooth_sequence(jittered, frames_per_second=rate)
+    before, after = (
+        np.abs(np.diff(path_of(poses - clean + (0, 0, 1)), axis=0)).mean()
+        for poses in (jittered, smoothed)
+    )
+    assert after < 0.75 * before
+    quiet = smooth_sequence(clean, frames_per_second=rate)
+    reach = [np.ptp(poses[:, kp.INDEX["left_wrist"], 0]) for poses in (clean, quiet)]
+    assert reach[1] > 0.9 * reach[0]
+
+
+def test_short_gaps_are_filled_and_long_ones_stay(notes, tmp_path):
+    poses = np.tile(named.motion("walk"), (2, 1, 1))
+    knee, wrist = kp.INDEX["right_knee"], kp.INDEX["left_wrist"]
+    poses[5:8, knee] = 0
+    poses[10:20, wrist] = 0
+    smoothed = smooth_sequence(poses, frames_per_second=12)
+    assert kp.found(smoothed[:, knee]).all()
+    truth = np.tile(named.motion("walk"), (2, 1, 1))[5:8, knee, :2]
+    assert np.abs(smoothed[5:8, knee, :2] - truth).max() < 12
+    assert not kp.found(smoothed[10:20, wrist]).any()
+    assert not smoothed[10:20, wrist].any()
+    assert (kp.found(smoothed) >= kp.found(poses)).all()
+
+
+def test_smoothing_can_be_turned_off(notes, tmp_path):
+    places = [10, 20, 12, 22, 14, 24, 16, 26, 18, 28]
+    content = video.write_gif([spot(x) for x in places], frames_per_second=10)
+    (tmp_path / "clip.gif").write_bytes(content)
+    paths = {}
+    for smooth in (True, False):
+        reader = TargetReader(
+            SpotEstimator, notes=notes, pose_size=(9, 9), smooth=smooth
+        )
+        (target,) = reader.read(str(tmp_path / "clip.gif"))
+        paths[smooth] = target.poses[:, 0, 0]
+    np.testing.assert_allclose(paths[False], np.array(places) - 2)
+    assert np.abs(np.diff(paths[True])).mean() < 0.6 * np.abs(np.diff(places)).mean()
+
+
+def test_a_pose_file_that_declares_its_image_size_keeps_its_proportions(
+    tmp_path, reader
+):
+    pose = [10.0, 20.0, 1.0] * 18
+    canvas = {"canvas_height": 100, "canvas_width": 400}
+    path = tmp_path / "pose.json"
+    path.write_text(json.dumps([{"people": [{"pose_keypoints_2d": pose}], **canvas}]))
+    (target,) = reader.read(str(path))
+    assert target.size == (100, 400)
+    assert target.poses[0, 0].tolist() == [10, 20, 1]

@@ -21,12 +21,11 @@ from pg2_tf.machine.memory import PeakMemory
 from pg2_tf.model import presets
 from pg2_tf.model.config import RunConfig, TrainConfig
 from pg2_tf.model.networks import Networks, build_networks
-from pg2_tf.model.pose_heatmaps import PoseHeatmaps
 from pg2_tf.runs import checkpoint_files
 from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.runs.weights import weights_of
-from pg2_tf.training import building
-from pg2_tf.training.stage_data import StageData, prepare
+from pg2_tf.training.pg2 import PG2, build
+from pg2_tf.training.stage_data import StageData
 from pg2_tf.training.stepper import Stepper
 from pg2_tf.training.workers import ALONE
 from preprocessing.dataset import records
@@ -134,17 +133,17 @@ def _measure(
     gpus = tf.config.list_physical_devices("GPU")
     strategy = tf.distribute.MirroredStrategy()
     with PeakMemory() as memory, strategy.scope():
-        built = building.build(config, training, folder=RunFolder(folder))
+        built = build(config, training, folder=RunFolder(folder))
         taken = _take_steps(config, training, built, data_dir, seconds)
     peak = memory.megabytes
     if gpus:
         peak = tf.config.experimental.get_memory_info("GPU:0")["peak"] / 1e6
     counted = arithmetic.operations(
-        built.networks, training, batch_size=training.batch_size
+        built.networks(), training, batch_size=training.batch_size
     )
     flops = arithmetic.total_flops(counted)
     predicted = arithmetic.predicted_bytes(
-        built.networks, training, batch_size=training.batch_size
+        built.networks(), training, batch_size=training.batch_size
     )
     del built
     alone = ceiling.seconds_alone(counted, seconds=4 * seconds)
@@ -196,7 +195,7 @@ def _measure(
 def _take_steps(
     config: RunConfig,
     training: TrainConfig,
-    built: building.Built,
+    built: PG2,
     data_dir: Path,
     seconds: float,
 ) -> _Taken:
@@ -207,12 +206,7 @@ def _take_steps(
         workers=ALONE,
         num_validation_pairs=0,
     )
-    stepper = Stepper(
-        built.trainer,
-        partial(prepare, draw=PoseHeatmaps(config.model.image_size)),
-        names=built.trainer.loss_names,
-        trained=built.trained,
-    )
+    stepper = Stepper(built)
     batches = iter(
         data.batches(
             0,
@@ -220,7 +214,7 @@ def _take_steps(
             flip=training.flip,
             batch_size=training.batch_size,
             seed=training.seed,
-            own_batch=built.trainer.own_batch,
+            own_batch=built.takes_two_batches,
         )
     )
     started = time.perf_counter()

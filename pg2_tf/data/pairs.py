@@ -1,7 +1,10 @@
-"""Which pairs of a split are scored: drawn ones, or those of a list."""
+"""Selects the pairs of a split: drawn, listed, or of held-out identities."""
 
 import dataclasses
+import hashlib
 from pathlib import Path
+
+import numpy as np
 
 from pg2_tf.data.dataset import Split
 from preprocessing.dataset import pair_lists, pairing
@@ -18,6 +21,34 @@ def draw_pairs(split: Split, count: int, *, seed: int) -> list[int]:
     """
     named = [(split.names[a], split.names[b]) for a, b in split.pairs.tolist()]
     return pairing.drawn(named, count=count, seed=seed)
+
+
+def hold_out(split: Split, fraction: float) -> tuple[Split, Split]:
+    """Divides the pairs of a split by identity.
+
+    The hash of its name decides for each identity, so the result depends neither on
+    the order of the images nor on the other identities.
+
+    Args:
+        split: The split.
+        fraction: Approximate fraction of the identities to hold out, 0 to 1.
+
+    Returns:
+        The split with the pairs to train on, and the split with the held-out pairs.
+    """
+    held = {name: _hash(name) < fraction for name in set(split.identities)}
+    sources = split.pairs[:, 0].tolist()
+    chosen = np.array([held[split.identities[source]] for source in sources], bool)
+    return (
+        dataclasses.replace(split, pairs=split.pairs[~chosen]),
+        dataclasses.replace(split, pairs=split.pairs[chosen]),
+    )
+
+
+def _hash(name: str) -> float:
+    """Returns a number from 0 to 1 that depends on a name only."""
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def listed_pairs(split: Split, path: str | Path) -> tuple[Split, list[str]]:

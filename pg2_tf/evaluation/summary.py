@@ -1,7 +1,6 @@
 """Scores of all images: means with their intervals, IS, FID, KID, and their tables."""
 
 import math
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,11 +144,7 @@ def read_reference(path: str | Path, *, inception: str, kid: bool) -> Reference:
     Raises:
         InputError: the file cannot be read, lacks an array, or is of another Inception.
     """
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            arrays = {name: content[name] for name in content.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a readable .npz file ({error})") from error
+    arrays = files.read_arrays(path)
     needed = ("mu", "sigma", *(["features"] if kid else []))
     for name in needed:
         if name not in arrays:

@@ -1,22 +1,25 @@
-"""One way to load every kind of model: run folder, SavedModel, TensorFlow Lite."""
+"""Loads every kind of model: shipped, run folder, SavedModel, TensorFlow Lite."""
 
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from absl import flags
 
+from pg2_tf.inference import shipped
 from pg2_tf.inference.exported import LoadedLite, LoadedSavedModel
-from pg2_tf.inference.pose_transfer import Images, PoseTransfer
-from pg2_tf.runs.run_folder import CONFIG
+from pg2_tf.inference.inputs import Images
+from preprocessing.system import host
 from preprocessing.system.errors import InputError
 
+_CONFIG = "config.json"
 _SAVED_MODEL = "saved_model.pb"
 # Bytes 4 to 7 of every TensorFlow Lite file.
 _LITE = b"TFL3"
 
 
 class Model(Protocol):
-    """Generators that put people into poses, wherever they were loaded from."""
+    """Generators that put people into poses, of any kind of model."""
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -24,21 +27,24 @@ class Model(Protocol):
 
     @property
     def stage(self) -> int:
-        """1, or 2 where it gives refined images."""
+        """2 if the model gives refined images, otherwise 1."""
 
     @property
     def describe(self) -> str:
-        """What it is, one line."""
+        """A description of the model in one line."""
 
     def __call__(self, images: np.ndarray, poses: np.ndarray) -> Images:
         """Generates images.
 
         Args:
-            images: of the persons, uint8 [B, H, W, 3] of `image_size`, B at least 1.
-            poses: to put them in, float32 [B, 18, 3]: x, y in pixels, confidence.
+            images: source images, uint8 [B, H, W, 3] of `image_size`, B at least 1.
+            poses: target poses, float32 [B, 18, 3]: x, y in pixels, confidence.
 
         Returns:
             `coarse`, and with stage 2 `refined`, uint8 [B, H, W, 3].
+
+        Raises:
+            ValueError: images or poses of another type, shape or range.
         """
 
 
@@ -48,44 +54,67 @@ def load_model(
     stage: int | None = None,
     weights: str = "auto",
     precision: str = "float32",
+    trust_model: bool = False,
 ) -> Model:
-    """Loads a model; what kind it is of is told by what is there, not by its name.
+    """Loads a model, whose kind is recognised by its files.
 
     Args:
-        path: a run folder; a SavedModel, the folder of one version or of many, of
-            which the one with the highest number is taken; or a `.tflite` file.
-        stage: 1 or 2; default the last that the model has.
-        weights: one of `weights.WEIGHTS`.
+        path: a run folder; a SavedModel (the folder of one version, or of many, of
+            which the highest is loaded); a `.tflite` file; or the name of a shipped
+            model, unless a file or folder has this name.
+        stage: 1 or 2; default the last stage of the model.
+        weights: one of `weights_flag.WEIGHTS`.
         precision: `float32` or `bfloat16`.
+        trust_model: whether a SavedModel is loaded that has operations which
+            `pg2_tf.export` never writes. They can read and write files.
 
     Raises:
-        InputError: there is no model, it is damaged or none of this project, or an
-            option is of run folders and this is none.
+        InputError: no model, a damaged or foreign one, or an option that this kind of
+            model does not have.
     """
-    path = Path(path)
-    if (path / CONFIG).exists():
+    place = Path(path)
+    if not place.exists() and str(path) in shipped.NAMES:
+        place = shipped.path_of(str(path))
+    if (place / _CONFIG).exists():
+        # Here, so that a `.tflite` file loads without TensorFlow.
+        host.import_tensorflow()
+        from pg2_tf.inference.pose_transfer import PoseTransfer
+
         return PoseTransfer.load(
-            path, stage=stage, weights=weights, precision=precision
+            place, stage=stage, weights=weights, precision=precision
         )
-    version = _saved_model(path)
-    if not version and not _is_lite(path):
-        raise InputError(_missing(path))
+    version = _saved_model(place)
+    if not version and not _is_lite(place):
+        raise InputError(_missing(place))
+    kind = "SavedModel" if version else "TensorFlow Lite model"
     for name, value, default in (
         ("stage", stage, None),
         ("weights", weights, "auto"),
         ("precision", precision, "float32"),
     ):
         if value != default:
-            kind = "SavedModel" if version else "TensorFlow Lite model"
             raise InputError(
-                f"{path}: a {kind} is as it was exported; --{name}={value} is for run "
-                "folders, and for python -m pg2_tf.export"
+                f"{path}: {name}={value} needs a run folder; a {kind} has the stage, "
+                "weights and precision that python -m pg2_tf.export was given"
             )
-    return LoadedSavedModel(version) if version else LoadedLite(path)
+    if version:
+        host.import_tensorflow()
+        return LoadedSavedModel(version, trusted=trust_model)
+    return LoadedLite(place)
+
+
+def define_trust_model() -> flags.FlagHolder[bool]:
+    """Defines the flag for `trust_model` of `load_model`."""
+    return flags.DEFINE_boolean(
+        "trust_model",
+        False,
+        "Load a SavedModel with operations that pg2_tf.export never writes. They can "
+        "read and write files.",
+    )
 
 
 def _saved_model(path: Path) -> Path | None:
-    """Returns the folder of the SavedModel at a path, or None without any."""
+    """Returns the folder of the SavedModel at a path, or None."""
     if (path / _SAVED_MODEL).exists():
         return path
     if not path.is_dir():
@@ -107,9 +136,10 @@ def _is_lite(path: Path) -> bool:
 
 def _missing(path: Path) -> str:
     if not path.exists():
-        return f"{path}: no such file or folder; needed is a trained model"
-    allowed = (
-        f"allowed are a run folder (with {CONFIG}), a SavedModel (with {_SAVED_MODEL}, "
-        "or a folder of its versions) and a TensorFlow Lite file"
+        names = f"; the shipped models are {', '.join(shipped.NAMES)}"
+        return f"{path}: no such file or folder{names if shipped.NAMES else ''}"
+    return (
+        f"{path}: no model; allowed are a run folder (with {_CONFIG}), a SavedModel "
+        f"(with {_SAVED_MODEL}, or a folder of its versions), a TensorFlow Lite file "
+        "and the name of a shipped model"
     )
-    return f"{path}: no model; {allowed}"

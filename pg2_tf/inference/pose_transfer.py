@@ -1,6 +1,6 @@
-"""The generators of a run folder, ready to make images."""
+"""The generators of a run folder, ready to generate images."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -8,6 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from pg2_tf.data import ranges
+from pg2_tf.inference.inputs import (
+    Images,
+    check_images,
+    check_poses,
+    generate_in_batches,
+)
+from pg2_tf.machine.precision import AUTO, generation_precision
 from pg2_tf.model.config import RunConfig
 from pg2_tf.model.networks import Networks, build_networks, generate
 from pg2_tf.model.pose_heatmaps import PoseHeatmaps
@@ -15,28 +22,36 @@ from pg2_tf.runs.checkpoint_files import step_of
 from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.runs.weights import load_weights
 
-_BATCH = 16
-
-Images = dict[str, np.ndarray]
-
 
 class PoseTransfer:
-    """Puts people into poses.
+    """Puts people into poses with trained generators.
 
     Args:
-        networks: of stage 1 or 2.
-        config: what they are of.
-        stage: the stage they come from.
-        step: the training step they were saved at.
+        networks: `generator1`, and for stage 2 `generator2`.
+        config: the run's configuration.
+        stage: 1 or 2, the training stage of the networks.
+        step: the training step of the networks.
     """
 
-    def __init__(self, networks: Networks, config: RunConfig, *, stage: int, step: int):
+    def __init__(
+        self,
+        networks: Networks,
+        config: RunConfig,
+        *,
+        stage: int,
+        step: int,
+        precision: str = "float32",
+    ):
         self.networks = networks
         self.config = config
         self.stage = stage
         self.step = step
+        self.precision = precision
         self._draw = PoseHeatmaps(config.model.image_size)
-        self._run = tf.function(self._generate, reduce_retracing=True, autograph=False)
+        self._run, self._run_stage1, self._run_stage2 = (
+            tf.function(function, reduce_retracing=True, autograph=False)
+            for function in (self._generate, self._coarse, self._refined)
+        )
 
     @classmethod
     def load(
@@ -52,22 +67,29 @@ class PoseTransfer:
         Args:
             run_dir: the run folder.
             stage: 1 or 2; default the last that was trained.
-            precision: `float32` or `bfloat16`.
-            weights: one of `weights.WEIGHTS`: `auto`: moving averages where the
-                stage was trained with them, else the last weights; see
-                `weights.load_weights`.
+            precision: `float32`, `bfloat16`, or `auto` to measure the faster one.
+            weights: one of `weights_flag.WEIGHTS`. `auto`: the moving averages if
+                the stage was trained with them, otherwise the last weights.
 
         Raises:
-            InputError: no run folder, or no readable checkpoint of such weights in it.
+            InputError: not a run folder, or no readable checkpoint with such weights.
         """
         folder = RunFolder(run_dir)
         config = folder.require_config()
         place = folder.stage(stage) if stage else folder.latest_stage()
+        if precision == AUTO:
+            precision = generation_precision(config.model, stage=place.number)
         networks = build_networks(
             config.model, stage=place.number, precision=precision
         )._replace(discriminator=None)
         path = load_weights(networks, place, weights=weights)
-        return cls(networks, config, stage=place.number, step=step_of(path))
+        return cls(
+            networks,
+            config,
+            stage=place.number,
+            step=step_of(path),
+            precision=precision,
+        )
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -76,7 +98,7 @@ class PoseTransfer:
 
     @property
     def describe(self) -> str:
-        """What this is, one line."""
+        """A description of the model in one line."""
         return f"run folder, stage {self.stage}, step {self.step:,}"
 
     def __call__(
@@ -85,18 +107,61 @@ class PoseTransfer:
         """Generates images.
 
         Args:
-            images: of the persons, uint8 [B, H, W, 3] of `image_size`; any number from
-                1 on, for they are taken a few at a time.
-            poses: to put them in, float32 [B, 18, 3]: x, y in pixels, confidence.
-            truncated: see `ranges.to_pixels`.
+            images: source images, uint8 [B, H, W, 3] of `image_size`, B at least 1.
+            poses: target poses, float32 [B, 18, 3]: x, y in pixels, confidence.
+            truncated: whether grey levels are truncated instead of rounded; see
+                `ranges.to_pixels`.
 
         Returns:
             `coarse`, and with stage 2 `refined`, uint8 [B, H, W, 3].
-        """
-        some = partial(self._run_some, truncated=truncated)
-        return in_parts(some, images, poses, image_size=self.image_size)
 
-    def _run_some(
+        Raises:
+            ValueError: images or poses of another type, shape or range.
+        """
+        generate_some = partial(self._generate_arrays, truncated=truncated)
+        return generate_in_batches(
+            generate_some, images, poses, image_size=self.image_size
+        )
+
+    def generate_by_stage(
+        self, images: np.ndarray, poses: np.ndarray
+    ) -> Iterator[Images]:
+        """Generates images of a batch, and yields those of stage I first.
+
+        Args:
+            images: source images, uint8 [B, H, W, 3] of `image_size`.
+            poses: target poses, float32 [B, 18, 3]: x, y in pixels, confidence.
+
+        Yields:
+            `coarse`; with stage 2 then `coarse` and `refined`, uint8 [B, H, W, 3].
+
+        Raises:
+            ValueError: images or poses of another type, shape or range.
+        """
+        images = check_images(images, self.image_size)
+        poses = check_poses(poses, (len(images), 18, 3), image_size=self.image_size)
+        if self.stage == 1:
+            yield self._generate_arrays(images, poses, truncated=False)
+            return
+        source, coarse = self._run_stage1(tf.constant(images), tf.constant(poses))
+        made = {"coarse": ranges.to_pixels(coarse).numpy()}
+        yield made
+        refined = self._run_stage2(source, coarse)
+        yield {**made, "refined": ranges.to_pixels(refined).numpy()}
+
+    def _coarse(
+        self, images: tf.Tensor, poses: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        source, heatmaps = ranges.to_signed(images), self._draw(poses)
+        first = self.networks._replace(generator2=None)
+        return source, generate(first, source, heatmaps, keypoints=poses)["coarse"]
+
+    def _refined(self, source: tf.Tensor, coarse: tf.Tensor) -> tf.Tensor:
+        assert self.networks.generator2 is not None
+        inputs = {"coarse": coarse, "source": source}
+        return coarse + self.networks.generator2(inputs)
+
+    def _generate_arrays(
         self, images: np.ndarray, poses: np.ndarray, *, truncated: bool
     ) -> Images:
         made = self._run(tf.constant(images), tf.constant(poses), truncated=truncated)
@@ -112,38 +177,3 @@ class PoseTransfer:
             name: ranges.to_pixels(image, truncated=truncated)
             for name, image in made.items()
         }
-
-
-def in_parts(
-    generate_some: Callable[[np.ndarray, np.ndarray], Images],
-    images: np.ndarray,
-    poses: np.ndarray,
-    *,
-    image_size: tuple[int, int],
-    size: int = _BATCH,
-) -> Images:
-    """Generates images a few at a time.
-
-    Args:
-        generate_some: makes images, by name, of at most `size` images and poses.
-        images: uint8 [B, H, W, 3], B at least 1.
-        poses: [B, 18, 3].
-        image_size: height and width that the images must have.
-        size: of a part.
-
-    Returns:
-        What `generate_some` gives, joined.
-
-    Raises:
-        ValueError: images or poses of other shapes.
-    """
-    if images.shape[1:] != (*image_size, 3) or not len(images):
-        raise ValueError(f"images {images.shape}, needed [B, {image_size}, 3]")
-    if poses.shape != (len(images), 18, 3):
-        raise ValueError(f"poses {poses.shape}, needed [{len(images)}, 18, 3]")
-    poses = poses.astype(np.float32)
-    parts = [
-        generate_some(images[start : start + size], poses[start : start + size])
-        for start in range(0, len(images), size)
-    ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

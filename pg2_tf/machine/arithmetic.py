@@ -49,8 +49,8 @@ def operations(
 
     A generator that is trained goes forward once, and gives the gradients of its inputs
     (not the first layer's, which nobody needs) and kernels. A G1 that is not trained
-    goes forward. D judges target and generated images together; equation 3's gradient
-    goes back through it to the images, equation 2's to its kernels.
+    goes forward. D judges target and generated images together, once for each update:
+    equation 2's gradient goes back to its kernels, equation 3's to the images.
 
     Args:
         networks: of the stage.
@@ -72,7 +72,22 @@ def operations(
         judged = 2 * batch_size
         counted += _passes(networks.discriminator, judged, trained=True)
         for layer in _computing(networks.discriminator):
+            counted[_operation(layer, judged, "forward")] += 1
             counted[_operation(layer, judged, "input gradient")] += 1
+    return counted
+
+
+def forward_operations(networks: Networks, *, batch_size: int) -> Counter[Operation]:
+    """Returns the operations that generate images with G1, and G2 where there is one.
+
+    Args:
+        networks: networks of the stage.
+        batch_size: number of images.
+    """
+    counted: Counter[Operation] = Counter()
+    for network in (networks.generator1, networks.generator2):
+        if network is not None:
+            counted += _passes(network, batch_size, trained=False)
     return counted
 
 

@@ -1,16 +1,13 @@
-"""This machine's devices: which are used, and what they are good at."""
+"""Selects the devices that TensorFlow uses."""
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import tensorflow as tf
 
 from preprocessing.system import host
 from preprocessing.system.errors import InputError
 
-# Instructions without which bfloat16 on a CPU is slower than float32.
-_CPU_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 _NAME = re.compile(r"(?:(CPU|GPU):)?(\d{1,3})", re.IGNORECASE)
 
 
@@ -45,13 +42,6 @@ def choose(names: Sequence[str]) -> list[str] | None:
     return [f"{kind}:{place}" for place, (kind, _) in enumerate(chosen)]
 
 
-def resolve_precision(name: str) -> str:
-    """Returns `float32` or `bfloat16`; `auto` is what this machine is fast at."""
-    if name != "auto":
-        return name
-    return "bfloat16" if has_fast_bfloat16() else "float32"
-
-
 def make_deterministic(wanted: bool | None = None) -> None:
     """Makes every operation give the same result each time, bit for bit.
 
@@ -60,19 +50,6 @@ def make_deterministic(wanted: bool | None = None) -> None:
     """
     if wanted or (wanted is None and not tf.config.get_visible_devices("GPU")):
         tf.config.experimental.enable_op_determinism()
-
-
-def has_fast_bfloat16() -> bool:
-    """True if the GPUs used, or without one the CPU, compute in bfloat16 natively."""
-    gpus = tf.config.get_visible_devices("GPU")
-    if gpus:
-        details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
-        return all(d.get("compute_capability", (0, 0))[0] >= 8 for d in details)
-    info = Path("/proc/cpuinfo")
-    if not info.exists():
-        return False
-    words = info.read_text(encoding="utf-8", errors="replace").split()
-    return not _CPU_FLAGS.isdisjoint(words)
 
 
 def _parse(name: str) -> tuple[str, int]:

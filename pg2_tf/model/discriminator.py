@@ -1,10 +1,13 @@
 """D, the discriminator of stage II (paper sections 3.2 and 3.3)."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import keras
+from keras import ops
 
 from pg2_tf.model import blocks
 from pg2_tf.model.config import ModelConfig
-from pg2_tf.model.spectral import SpectralNormalization
 
 # Uniform with a standard deviation of 0.02 (released tflib/ops/conv2d.py).
 _LIMIT = 0.02 * 3**0.5
@@ -83,3 +86,89 @@ def build_discriminator(
     x = logit(x)
     logits = keras.layers.Reshape((), name="logits", dtype="float32")(x)
     return keras.Model(images, logits, name="discriminator")
+
+
+def discriminator_inputs(
+    config: ModelConfig, images: Sequence[Any], batch: Mapping[str, Any]
+) -> Any:
+    """Returns several images of each pair of a batch as one input of D.
+
+    Args:
+        config: the networks' configuration, whose `discriminator_input` says what D
+            sees beside an image.
+        images: the images to judge, float32 [B, H, W, 3] in [-1, 1] each.
+        batch: the pairs' `source`, float32 [B, H, W, 3], and `heatmaps`, float32
+            [B, H, W, 18].
+
+    Returns:
+        float32 [len(images) * B, H, W, channels], image by image.
+    """
+    stacked = ops.concatenate(images)
+    beside = {"image": (), "pair": ("source",), "pair_and_pose": ("source", "heatmaps")}
+    conditions = [
+        ops.concatenate([batch[name]] * len(images))
+        for name in beside[config.discriminator_input]
+    ]
+    return ops.concatenate([stacked, *conditions], axis=-1)
+
+
+def with_activations(discriminator: keras.Model) -> keras.Model:
+    """Returns a view of D that gives its hidden activations, then its logits.
+
+    The weights are D's own.
+    """
+    hidden = [
+        layer.output
+        for layer in discriminator.layers
+        if isinstance(layer, keras.layers.LeakyReLU)
+    ]
+    return keras.Model(discriminator.input, [*hidden, discriminator.output])
+
+
+@keras.saving.register_keras_serializable("pg2_tf")
+class SpectralNormalization(keras.layers.Wrapper):
+    """Divides a layer's kernel by its largest singular value.
+
+    The kernel is taken as a matrix of one column per filter. Its largest singular value
+    follows from one power iteration, whose left-over vector is a weight of this layer;
+    a call with `training=True` moves it on. The gradient goes through the division
+    (equation 12 of the paper). `keras.layers.SpectralNormalization` in contrast
+    overwrites the kernel by the divided one, and no gradient sees the division.
+
+    Args:
+        layer: with a kernel, and maybe a bias: `Conv2D` or `Dense`.
+
+    Example:
+        x = SpectralNormalization(keras.layers.Conv2D(64, 5))(x, training=True)
+    """
+
+    def build(self, input_shape):
+        """Builds the layer within and the vector of the power iteration."""
+        super().build(input_shape)
+        self.vector = self.add_weight(
+            shape=(self.layer.kernel.shape[-1],),
+            initializer=keras.initializers.RandomNormal(),
+            trainable=False,
+            dtype="float32",
+            name="vector",
+        )
+
+    def call(self, inputs, training=False):
+        kernel, *others = self.layer.trainable_variables
+        kernel = ops.cast(kernel, "float32")
+        matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
+        fixed = ops.stop_gradient(matrix)
+        left = _unit(ops.matmul(fixed, self.vector))
+        right = _unit(ops.matmul(left, fixed))
+        if training:
+            self.vector.assign(right)
+        largest = ops.sum(left * ops.matmul(matrix, right))
+        outputs, _ = self.layer.stateless_call([kernel / largest, *others], [], inputs)
+        return outputs
+
+    def compute_output_shape(self, input_shape):
+        return self.layer.compute_output_shape(input_shape)
+
+
+def _unit(vector):
+    return vector / (ops.norm(vector) + 1e-12)

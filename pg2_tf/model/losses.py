@@ -1,16 +1,14 @@
 """The loss functions: scalars, means over batch, pixels and channels.
 
-Images are float32 [B, H, W, 3], masks float32 [B, H, W, 1] of 0 and 1, logits float32
-[B]. The paper writes sums; means (released trainer.py:259-264) make the learning rate
-independent of image and batch size.
+Images are float32 [B, H, W, 3] in [-1, 1], masks float32 [B, H, W, 1] of 0 and 1,
+logits float32 [B]. The paper sums over pixels; means (released trainer.py:259-264) make
+the learning rate independent of image and batch size.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from keras import ops
-
-from pg2_tf.model.config import Term
 
 
 def l1(image: Any, target: Any) -> Any:
@@ -25,7 +23,7 @@ def masked_l1(image: Any, target: Any, mask: Any) -> Any:
 
 
 def reconstruction(name: str, image: Any, target: Any, mask: Any) -> Any:
-    """The loss of `Variant.reconstruction`: `l1` or `masked_l1`."""
+    """The loss named by `Variant.reconstruction`: `l1` or `masked_l1`."""
     return masked_l1(image, target, mask) if name == "masked_l1" else l1(image, target)
 
 
@@ -42,7 +40,7 @@ def hinge(logits: Any, label: float) -> Any:
     return ops.mean(label * real + (1.0 - label) * fake)
 
 
-def against_hinge(logits: Any, label: float) -> Any:
+def generator_hinge(logits: Any, label: float) -> Any:
     """The generator's loss against a D with the hinge loss: linear in the logits."""
     return ops.mean((1.0 - 2.0 * label) * logits)
 
@@ -52,24 +50,36 @@ def least_squares(logits: Any, label: float) -> Any:
     return ops.mean(ops.square(logits - label)) / 2.0
 
 
-# By the name of `TrainConfig`: of D, and of the generator against it.
+class AdversarialLoss(NamedTuple):
+    """Loss functions of logits and a label, 0 or 1.
+
+    Attributes:
+        discriminator: D's loss.
+        generator: the loss of the generator that D judges.
+    """
+
+    discriminator: Callable[[Any, float], Any]
+    generator: Callable[[Any, float], Any]
+
+
+# By the values of `TrainConfig.adversarial_loss`.
 ADVERSARIAL = {
-    "cross_entropy": (cross_entropy, cross_entropy),
-    "hinge": (hinge, against_hinge),
-    "least_squares": (least_squares, least_squares),
+    "cross_entropy": AdversarialLoss(cross_entropy, cross_entropy),
+    "hinge": AdversarialLoss(hinge, generator_hinge),
+    "least_squares": AdversarialLoss(least_squares, least_squares),
 }
 
 
-def adversarial(
-    logits: Mapping[str, Any],
-    terms: Sequence[Term],
-    loss: Callable[[Any, float], Any] = cross_entropy,
-) -> Any:
-    """Weighted sum of losses of logits (equations 2 and 3).
+def feature_matching(real: Sequence[Any], fake: Sequence[Any]) -> Any:
+    """Mean absolute difference of D's hidden activations (Wang et al. 2018).
 
     Args:
-        logits: what D says of each image, by the image's name.
-        terms: which of them count, with their labels and weights.
-        loss: of logits against one label.
+        real: activations of the target image, one tensor for each hidden layer; no
+            gradient reaches them.
+        fake: activations of the generated image, likewise.
     """
-    return sum(term.weight * loss(logits[term.image], term.label) for term in terms)
+    layers = [
+        l1(ops.cast(f, "float32"), ops.cast(ops.stop_gradient(r), "float32"))
+        for r, f in zip(real, fake, strict=True)
+    ]
+    return sum(layers) / len(layers)

@@ -1,6 +1,5 @@
 """The three networks of PG2 together."""
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -64,8 +63,13 @@ def generate(
         [B, H, W, 3], not clipped.
     """
     source = ops.convert_to_tensor(source)
-    inputs = {"source": source, "heatmaps": heatmaps, "keypoints": keypoints}
-    coarse = networks.generator1(generator1_inputs(networks.generator1, inputs))
+    pose = {"heatmaps": heatmaps, "keypoints": keypoints}
+    inputs = {
+        name: ops.convert_to_tensor(pose[name])
+        for name in networks.generator1.input
+        if name != "source"
+    }
+    coarse = networks.generator1({"source": source, **inputs})
     if networks.generator2 is None:
         return {"coarse": coarse}
     difference = networks.generator2({"coarse": coarse, "source": source})
@@ -74,10 +78,3 @@ def generate(
         "difference": difference,
         "refined": coarse + difference,
     }
-
-
-def generator1_inputs(
-    generator1: keras.Model, batch: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Returns what a G1 takes of a batch: `source`, and `heatmaps` or `keypoints`."""
-    return {name: ops.convert_to_tensor(batch[name]) for name in generator1.input}

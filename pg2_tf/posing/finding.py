@@ -1,28 +1,29 @@
-"""Finds several people in a photo with an estimator that sees one person at a time."""
+"""Finds several people in a photo with an estimator of one person's pose."""
 
 from typing import Protocol
 
 import cv2
 import numpy as np
 
-from preprocessing.images import masks
+from preprocessing.images import heatmaps
 from preprocessing.poses import keypoints as kp
 
-# Somebody behind the first person must show more than the estimator asks for.
+# Keypoints of a person other than the first; the estimator itself asks for fewer.
 _FEWEST = 5
 _MOST = 8
-# Of the distance from neck to hips, or of the box: how far a body reaches from limbs.
+# Thickness of limbs as a share of the torso's length.
 _THICK = 0.32
-# Whose middle is nearer to the box of another's keypoints than this share of its height
-# is what was left of them; the box is of the keypoints between these percentiles.
+# A pose is a remainder of another person if its middle is nearer to the box of their
+# keypoints than this share of the box's height. Percentiles bound the box, because one
+# stray keypoint would make it far too wide.
 _NEAR = 0.1
 _BODY = (10, 90)
-# A second look is at so many times the height of what the first one showed.
+# Size of a closer look, as a multiple of the pose seen before.
 _CLOSER = 3
 
 
 class Estimator(Protocol):
-    """What finds one person's pose in an image, as `movenet.PoseEstimator` does."""
+    """Finds one person's pose in an image, as `movenet.PoseEstimator` does."""
 
     def estimate(self, image: np.ndarray) -> np.ndarray:
         """Returns the pose, float32 [18, 3], in an image, uint8 [H, W, 3]."""
@@ -31,16 +32,16 @@ class Estimator(Protocol):
 def find_people(photo: np.ndarray, estimator: Estimator) -> list[np.ndarray]:
     """Finds the people in a photo, from left to right.
 
-    Whoever was found is painted over before the next is looked for, so that people who
-    stand closely together may be missed.
+    Each person found is painted over before the next one is looked for. People who
+    stand close together may be missed; `docs/photos.md` says how many.
 
     Args:
         photo: uint8 [H, W, 3], RGB, upright.
         estimator: finds one person.
 
     Returns:
-        Poses, float32 [18, 3] each, in pixels of the photo, at most 8; none where
-        nobody was found.
+        Poses, float32 [18, 3] each, in pixels of the photo, at most 8; empty if nobody
+        was found.
     """
     people: list[np.ndarray] = []
     left = photo
@@ -56,18 +57,18 @@ def find_people(photo: np.ndarray, estimator: Estimator) -> list[np.ndarray]:
 
 
 def height(pose: np.ndarray) -> float:
-    """Returns the longer side in pixels of the box around a pose's keypoints."""
+    """Returns the longer side of the box around a pose's keypoints, in pixels."""
     low, high = _box(pose)
     return float((high - low).max()) + 1
 
 
 def largest(people: list[np.ndarray]) -> int:
-    """Returns the place of the largest among people, who are at least one."""
+    """Returns the index of the largest person of a list that is not empty."""
     return int(np.argmax([height(pose) for pose in people]))
 
 
 def _estimate(photo: np.ndarray, estimator: Estimator) -> np.ndarray:
-    """Looks again around somebody of whom little was seen."""
+    """Estimates a pose, and looks closer at one with few keypoints."""
     pose = estimator.estimate(photo)
     if not 0 < kp.found(pose).sum() < _FEWEST:
         return pose
@@ -88,8 +89,8 @@ def _box(pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _within(pose: np.ndarray, other: np.ndarray) -> bool:
+    """Whether a pose is a remainder of another person."""
     places = other[kp.found(other), :2]
-    # One keypoint of somebody else would make the box far too wide.
     low, high = np.percentile(places, _BODY, axis=0)
     middle = np.median(pose[kp.found(pose), :2], axis=0)
     reach = _NEAR * (high - low).max()
@@ -97,13 +98,13 @@ def _within(pose: np.ndarray, other: np.ndarray) -> bool:
 
 
 def _without(photo: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    """Returns a photo in which a body is painted over in the photo's mean colour."""
+    """Returns a photo with a body painted over in the photo's mean colour."""
     painted = photo.copy()
     colour = photo.mean(axis=(0, 1)).tolist()
     found = kp.found(pose)
-    thick = max(2, round(_THICK * _unit(pose)))
+    thick = max(2, round(_THICK * _torso(pose)))
     points = np.round(pose[:, :2]).astype(int).tolist()
-    for start, end in masks.LIMBS:
+    for start, end in heatmaps.LIMBS:
         if found[start] and found[end]:
             cv2.line(painted, points[start], points[end], colour, thick)
     for index in np.flatnonzero(found).tolist():
@@ -111,8 +112,8 @@ def _without(photo: np.ndarray, pose: np.ndarray) -> np.ndarray:
     return painted
 
 
-def _unit(pose: np.ndarray) -> float:
-    """Returns about the length of the torso in pixels."""
+def _torso(pose: np.ndarray) -> float:
+    """Returns the approximate length of the torso in pixels."""
     places, found = pose[:, :2], kp.found(pose)
     if kp.has_torso(pose):
         right, left, right_hip, left_hip = places[list(kp.TORSO)]

@@ -1,5 +1,7 @@
-"""Poses with a name, of the drawn people's average body."""
+"""Poses and motions with a name, of the average body of the drawn people."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -13,8 +15,10 @@ from preprocessing.synthetic.skeleton import (
 )
 
 AVERAGE = Proportions(head=1, shoulders=1, hips=1, torso=1, arms=1, legs=1, build=1)
-# Height and width that the poses are placed in.
+# Height and width of the image that the poses are in.
 SIZE = (256, 128)
+FRAMES_PER_SECOND = 12.0
+FRAMES = 16
 
 
 def _pose(
@@ -87,13 +91,83 @@ NAMES = tuple(_POSES)
 
 
 def body_pose(name: str) -> BodyPose:
-    """Returns the joint angles of a pose of `NAMES`."""
+    """Returns the joint angles of the pose with a name of `NAMES`."""
     return _POSES[name]
 
 
 def named_pose(name: str) -> np.ndarray:
-    """Returns a pose of `NAMES` in an image of `SIZE` pixels, float32 [18, 3]."""
+    """Returns the pose with a name of `NAMES`, float32 [18, 3], in pixels of `SIZE`."""
     posed = body_pose(name)
     skeleton = pose_body(AVERAGE, posed)
     scale, origin = place_in_picture(skeleton, posed, size=SIZE)
     return body_keypoints(skeleton, scale=scale, origin=origin)
+
+
+# === Motions ===
+
+# A leg through a stride, from heel strike: thigh forward and knee bend, in degrees.
+_WALKING = ((24, 7), (5, 4), (-15, 18), (8, 42))
+_RUNNING = ((40, 30), (8, 22), (-24, 38), (14, 98))
+
+
+def _stride(
+    phase: float, *, facing: str, legs: tuple, swing: float, bend: float, lean: float
+) -> BodyPose:
+    right, left = (_leg(phase + turn, legs) for turn in (0.0, 0.5))
+    # An arm swings back while the leg of its side swings forward.
+    back = swing * np.cos(2 * np.pi * phase)
+    return replace(
+        body_pose(f"standing-{facing}"),
+        right_leg=right,
+        left_leg=left,
+        right_arm=(7, -back, 3, -back + bend),
+        left_arm=(7, back, 3, back + bend),
+        lean=lean,
+    )
+
+
+def _leg(phase: float, path: tuple) -> tuple[float, ...]:
+    stations = np.linspace(0, 1, len(path), endpoint=False)
+    forward, bend = (
+        float(np.interp(phase, stations, angles, period=1))
+        for angles in zip(*path, strict=True)
+    )
+    return (1.0, forward, bend)
+
+
+def _wave(phase: float) -> BodyPose:
+    swing = 24 * np.sin(2 * np.pi * phase)
+    return replace(body_pose("standing"), left_arm=(72, 5, 168 + swing, 0))
+
+
+def _walk(phase: float) -> BodyPose:
+    return _stride(phase, facing="right", legs=_WALKING, swing=22, bend=18, lean=4)
+
+
+def _run(phase: float) -> BodyPose:
+    return _stride(phase, facing="right", legs=_RUNNING, swing=38, bend=80, lean=11)
+
+
+_MOTIONS: MappingProxyType[str, Callable[[float], BodyPose]] = MappingProxyType(
+    {"walk": _walk, "run": _run, "wave": _wave}
+)
+MOTIONS = tuple(_MOTIONS)
+
+
+def motion(name: str) -> np.ndarray:
+    """Returns one period of a motion of `MOTIONS`.
+
+    Returns:
+        float32 [FRAMES, 18, 3], in an image of `SIZE` pixels, in one scale. Played at
+        `FRAMES_PER_SECOND`, the last frame leads back to the first.
+    """
+    posed = [_MOTIONS[name](frame / FRAMES) for frame in range(FRAMES)]
+    skeletons = [pose_body(AVERAGE, pose) for pose in posed]
+    placed = [
+        place_in_picture(skeleton, pose, size=SIZE)
+        for skeleton, pose in zip(skeletons, posed, strict=True)
+    ]
+    scale = min(scale for scale, _ in placed)
+    origin = np.median([origin for _, origin in placed], axis=0)
+    poses = [body_keypoints(s, scale=scale, origin=origin) for s in skeletons]
+    return np.stack(poses)

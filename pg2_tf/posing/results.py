@@ -1,43 +1,94 @@
-"""Writes what became of photos: images, sheets, animated GIFs and videos."""
+"""Generated images, and files of them: images, sheets, animated GIFs and videos."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from pg2_tf.posing.photo import Person, Transferred, paste_back
+from pg2_tf.posing import photo
+from pg2_tf.posing.photo import Person
 from pg2_tf.posing.target_poses import Target
-from preprocessing.images import drawing as pictures
-from preprocessing.images import image_files as images
-from preprocessing.images import video
+from preprocessing.images import drawing, image_files, video
 from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
 MOVING = (".gif", ".mp4")
-# Of a sequence, so many frames stand in a sheet.
+# Frames of a sequence that a sheet shows.
 _FRAMES_SHOWN = 6
+# Longest side of GIFs and videos, in pixels.
 _LONGEST = 1280
 
 
 class Result(NamedTuple):
-    """A person of a photo in a target's pose or poses.
+    """A person in other poses.
 
     Attributes:
-        photo: the photo's name.
-        person: in it.
-        target: what was asked for.
-        made: what came.
+        person: the person in the photo.
+        target: the poses that were asked for.
+        poses: the same in pixels of the images, float32 [N, 18, 3].
+        images: `coarse`, and of a model of stage 2 `refined`, uint8 [N, H, W, 3].
+        factor: the factor by which the poses were scaled down to fit: 1 or less.
     """
 
-    photo: str
     person: Person
     target: Target
-    made: Transferred
+    poses: np.ndarray
+    images: dict[str, np.ndarray]
+    factor: float = 1.0
+
+    @property
+    def generated(self) -> np.ndarray:
+        """The images of the last stage, uint8 [N, H, W, 3]."""
+        return self.images.get("refined", self.images["coarse"])
+
+    def intermediate(self, frame: int) -> dict[str, np.ndarray]:
+        """Returns the images before the refined one, uint8 [H, W, 3].
+
+        `coarse`, and `difference`: half of refined minus coarse, plus 128. Empty for a
+        model of stage 1.
+        """
+        if "refined" not in self.images:
+            return {}
+        coarse = self.images["coarse"][frame]
+        change = (self.images["refined"][frame].astype(int) - coarse) // 2
+        return {"coarse": coarse, "difference": (128 + change).astype(np.uint8)}
+
+    def shown(self, frame: int, *, paste_back: bool = False) -> np.ndarray:
+        """Returns the generated image, or with `paste_back` the photo that holds it."""
+        image = self.generated[frame]
+        return photo.paste_back(self.person, image) if paste_back else image
+
+
+class Clip(list):
+    """The frames of a sequence, PIL images.
+
+    Args:
+        frames: PIL images of one size.
+        frames_per_second: speed of the clip.
+    """
+
+    def __init__(self, frames: Sequence[Any], *, frames_per_second: float):
+        super().__init__(frames)
+        self.frames_per_second = frames_per_second
+
+    def save(self, path: str | Path) -> None:
+        """Writes the clip as an animated GIF (`.gif`) or a VP9 video (`.mp4`).
+
+        Raises:
+            InputError: another suffix, or OpenCV cannot write videos here.
+        """
+        writers = {".gif": video.write_gif, ".mp4": video.write_mp4}
+        write = writers.get(Path(path).suffix.lower())
+        if write is None:
+            raise InputError(f"{path}: a clip is saved as .gif or .mp4")
+        frames = [np.asarray(frame) for frame in self]
+        content = write(frames, frames_per_second=self.frames_per_second)
+        files.write_bytes(Path(path), content)
 
 
 class _Row(NamedTuple):
-    """A row of the sheet: the crop, the pose, and images by their names."""
+    """A row of the sheet: the crop, the pose, and generated images by name."""
 
     source: np.ndarray
     pose: np.ndarray
@@ -45,18 +96,18 @@ class _Row(NamedTuple):
 
 
 class Writer:
-    """Writes results as they come, so that none but the sheet's are kept.
+    """Writes results one by one; only the images of the sheet stay in memory.
 
     Args:
-        out: a `.png`: the image of one result, or a sheet of several; a `.gif` or
-            `.mp4`: of one sequence; otherwise a folder for images and sheet.
-        photos: how many photos there are.
-        targets: what each of them is put into.
-        intermediate: whether skeleton, coarse image and difference are kept.
+        out: a `.png` for the image of one result or a sheet of several; a `.gif` or
+            `.mp4` for one sequence; otherwise a folder for images and sheet.
+        photos: number of photos.
+        targets: the targets of every photo.
+        intermediate: whether skeleton, coarse image and difference are written.
         pasted: whether the images are put back into their photos.
 
     Raises:
-        InputError: `out` cannot hold what is to come.
+        InputError: `out` cannot hold these results.
     """
 
     def __init__(
@@ -74,7 +125,7 @@ class Writer:
         self._pasted = pasted
         self._several = photos > 1
         self._alone = photos * len(targets) == 1
-        self._moves = any(target.frames_per_second > 0 for target in targets)
+        self._moves = any(target.is_sequence for target in targets)
         self._rows: list[_Row] = []
         self._count = 0
         if self._suffix in MOVING and not (self._alone and self._moves):
@@ -86,7 +137,7 @@ class Writer:
             raise InputError(f"--out={out}: --save_intermediate needs a folder")
 
     def add(self, result: Result) -> None:
-        """Writes a result, or what is to be seen of it in the sheet at the end."""
+        """Writes a result, and keeps its images of the sheet."""
         if self._suffix in MOVING:
             self._write_moving(self._out, result)
         elif self._suffix != ".png":
@@ -97,25 +148,25 @@ class Writer:
             self._rows += [
                 _Row(
                     result.person.crop,
-                    result.made.poses[frame],
-                    self._columns(result.made, frame),
+                    result.poses[frame],
+                    self._columns(result, frame),
                 )
-                for frame in _spread(len(result.made.poses))
+                for frame in _spread(len(result.poses))
             ]
         self._count += 1
 
     def close(self) -> None:
-        """Writes the sheet, where there is one."""
+        """Writes the sheet, if there is one."""
         if not self._has_sheet:
             return
         names = self._rows[0].made
-        sheet = pictures.pose_sheet(
+        sheet = drawing.pose_sheet(
             [row.source for row in self._rows],
             [row.pose for row in self._rows],
             {name: [row.made[name] for row in self._rows] for name in names},
         )
         path = self._out if self._suffix == ".png" else self._out / "sheet.png"
-        files.write_bytes(path, images.encode_png(sheet))
+        files.write_bytes(path, image_files.encode_png(sheet))
 
     @property
     def _has_sheet(self) -> bool:
@@ -124,44 +175,40 @@ class Writer:
         return self._suffix not in MOVING
 
     def _write_in_folder(self, result: Result) -> None:
-        photo = f"{result.photo}_" * self._several
-        place = self._out / f"{self._count:03d}_{photo}{result.target.name}"
-        if result.target.frames_per_second == 0:
+        name = f"{Path(result.person.name).stem}_" * self._several
+        place = self._out / f"{self._count:03d}_{name}{result.target.name}"
+        if not result.target.is_sequence:
             self._write_frame(place.with_name(f"{place.name}.png"), result, 0)
             return
-        for frame in range(len(result.made.poses)):
+        for frame in range(len(result.poses)):
             self._write_frame(place / f"{frame:04d}.png", result, frame)
         for suffix in MOVING:
             self._write_moving(place.with_name(place.name + suffix), result)
 
     def _write_frame(self, path: Path, result: Result, frame: int) -> None:
-        pictures_of = {"": self._shown(result)(frame)}
+        written = {"": result.shown(frame, paste_back=self._pasted)}
         if self._intermediate:
-            made, size = result.made, result.person.fitted.new_size
-            skeleton = pictures.draw_pose(made.poses[frame], size=size, scale=1)
-            pictures_of["_skeleton"] = skeleton
-            for name, image in made.intermediate(frame).items():
-                pictures_of[f"_{name}"] = image
-        for suffix, picture in pictures_of.items():
+            size = result.person.fit.new_size
+            skeleton = drawing.draw_pose(result.poses[frame], size=size, scale=1)
+            written["_skeleton"] = skeleton
+            for name, image in result.intermediate(frame).items():
+                written[f"_{name}"] = image
+        for suffix, image in written.items():
             place = path.with_name(path.stem + suffix + path.suffix)
-            files.write_bytes(place, images.encode_png(picture))
-
-    def _shown(self, result: Result) -> Callable[[int], np.ndarray]:
-        generated = result.made.generated
-        if not self._pasted:
-            return lambda frame: generated[frame]
-        return lambda frame: paste_back(result.person, generated[frame])
+            files.write_bytes(place, image_files.encode_png(image))
 
     def _write_moving(self, path: Path, result: Result) -> None:
-        shown = self._shown(result)
-        frames = [_shrunk(shown(i)) for i in range(len(result.made.poses))]
+        frames = [
+            _shrunk(result.shown(frame, paste_back=self._pasted))
+            for frame in range(len(result.poses))
+        ]
         rate = result.target.frames_per_second
         write = video.write_gif if path.suffix.lower() == ".gif" else video.write_mp4
         files.write_bytes(path, write(frames, frames_per_second=rate))
 
-    def _columns(self, made: Transferred, frame: int) -> dict[str, np.ndarray]:
-        before = made.intermediate(frame) if self._intermediate else {}
-        return {**before, "generated": made.generated[frame]}
+    def _columns(self, result: Result, frame: int) -> dict[str, np.ndarray]:
+        before = result.intermediate(frame) if self._intermediate else {}
+        return {**before, "generated": result.generated[frame]}
 
 
 def _spread(count: int) -> list[int]:
@@ -170,9 +217,9 @@ def _spread(count: int) -> list[int]:
 
 
 def _shrunk(image: np.ndarray) -> np.ndarray:
-    """Returns an image that is at most 1,280 pixels wide and high."""
+    """Returns the image, at most 1,280 pixels wide and high."""
     factor = _LONGEST / max(image.shape[:2])
     if factor >= 1:
         return image
     height, width = (max(1, round(side * factor)) for side in image.shape[:2])
-    return images.resize(image, (height, width))
+    return image_files.resize(image, (height, width))

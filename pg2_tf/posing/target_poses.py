@@ -1,19 +1,17 @@
-"""Reads the poses that people are to be put in, from whatever shows them."""
+"""Reads target poses from pose files, photos, videos and by name."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from pg2_tf.posing import finding as crowd
-from pg2_tf.posing import named_poses as named
-from preprocessing.images import image_files as images
-from preprocessing.images import video
-from preprocessing.poses import detections
+from pg2_tf.posing import finding, named_poses
+from pg2_tf.posing.retargeting import smooth_sequence
+from preprocessing.images import image_files, video
+from preprocessing.poses import detections, pose_files
 from preprocessing.poses import keypoints as kp
-from preprocessing.poses import pose_files as poses
 from preprocessing.sources.samples import Notes
 from preprocessing.system.errors import InputError
 
@@ -24,10 +22,10 @@ class Target(NamedTuple):
     """One pose, or the poses of a sequence.
 
     Attributes:
-        name: what results are named after.
+        name: name for the results.
         poses: float32 [N, 18, 3], in pixels; N is 1 for a single pose.
         size: height and width of the image that they are in.
-        frames_per_second: of a sequence; 0 for a single pose.
+        frames_per_second: speed of a sequence; 0 for a single pose.
     """
 
     name: str
@@ -35,175 +33,229 @@ class Target(NamedTuple):
     size: Size
     frames_per_second: float = 0.0
 
+    @property
+    def is_sequence(self) -> bool:
+        """Whether the poses are frames of a sequence."""
+        return self.frames_per_second > 0
+
 
 class TargetReader:
     """Reads poses.
 
     Args:
-        estimator: returns what finds the person in an image; called at the first.
-        notes: takes what is to be told.
-        pose_size: height and width of the images that poses in files are of.
+        estimator: returns the pose estimator; called when a pose is first estimated.
+        notes: receives remarks, such as that a file holds several people.
+        pose_size: height and width of the images that poses in files belong to.
         sequence: whether the pose files of a folder are frames of one sequence.
-        frames_per_second: of videos, at most; and of folders of frames.
-        most_frames: of a sequence; what follows is left out.
+        frames_per_second: speed of folders of frames, and the highest of videos.
+        most_frames: longest sequence; later frames are left out.
+        smooth: whether the poses of a sequence are smoothed, by
+            `retargeting.smooth_sequence`.
     """
 
     def __init__(
         self,
-        estimator: Callable[[], crowd.Estimator],
+        estimator: Callable[[], finding.Estimator],
         *,
         notes: Notes,
         pose_size: Size,
         sequence: bool = False,
         frames_per_second: float = 12.0,
         most_frames: int = 240,
+        smooth: bool = True,
     ):
+        self.frames_per_second = frames_per_second
         self._estimator = estimator
         self._notes = notes
         self._pose_size = pose_size
         self._sequence = sequence
-        self._rate = frames_per_second
         self._most = most_frames
+        self._smooth = smooth
 
     def read(self, value: str) -> list[Target]:
-        """Reads what `--pose` names.
+        """Reads a value of `--pose`.
 
         Args:
-            value: a pose file; a folder of them, each a target, or frames; a photo; a
-                folder of photos, which are frames of a sequence; a video; or a name of
-                `people.named.NAMES`.
+            value: a pose file; a folder of them, each a target or a frame; a photo; a
+                folder of photos, the frames of a sequence; a video; or a name of
+                `named_poses.NAMES` or `named_poses.MOTIONS`, unless a file has it.
 
         Raises:
-            InputError: nothing of these, damaged, or without a person.
+            InputError: none of these, a damaged file, or nobody in it.
         """
         path = Path(value)
         suffix = path.suffix.lower()
         if path.is_dir():
             return self._read_folder(path)
-        if value in named.NAMES and not path.exists():
-            return [Target(value, named.named_pose(value)[None], named.SIZE)]
+        if not path.exists() and (named := named_target(value)) is not None:
+            return [named]
         if not suffix and not path.exists():
             raise InputError(
-                f"--pose={value}: no such file or folder, and no pose of this name; "
-                f"there are {', '.join(named.NAMES)}"
+                f"pose {value}: no such file or folder, and no pose has this name; "
+                f"poses: {', '.join(named_poses.NAMES)}; motions: "
+                f"{', '.join(named_poses.MOTIONS)}"
             )
         if suffix in video.SUFFIXES:
             rate, frames = video.read_frames(
-                path, frames_per_second=self._rate, most=self._most
+                path, frames_per_second=self.frames_per_second, most=self._most
             )
             return [self._estimate_frames(path, frames, rate)]
-        if suffix in images.SUFFIXES:
-            return [self._estimate(path)]
+        if suffix in image_files.SUFFIXES:
+            return [self.estimate(image_files.read_bounded(path)[0], path)]
         return [self._read_file(path)]
+
+    def estimate(self, photo: np.ndarray, path: Path) -> Target:
+        """Estimates the pose of the largest person in a photo.
+
+        Args:
+            photo: uint8 [H, W, 3], RGB, upright.
+            path: names the photo.
+
+        Raises:
+            InputError: nobody is found.
+        """
+        people = finding.find_people(photo, self._estimator())
+        if not people:
+            raise InputError(f"{path}: no person found, so there is no pose")
+        if len(people) > 1:
+            self._notes.say(f"{path}: {len(people)} people; the largest one's pose")
+        pose = people[finding.largest(people)]
+        return Target(path.stem, pose[None], (photo.shape[0], photo.shape[1]))
 
     def _read_folder(self, folder: Path) -> list[Target]:
         files = sorted(folder.glob("*.json"))
         if files and not self._sequence:
             return [self._read_file(path) for path in files]
+        rate = self.frames_per_second
         if files:
-            return [self._read_frames(folder, self._bounded(folder, files))]
+            files = self._first(folder, files)
+            size = self._size_of(files[0])
+            poses = [find_pose(path, size, notes=self._notes) for path in files]
+            return [self._as_sequence(folder, poses, size, rate)]
         photos = sorted(
-            path for path in folder.iterdir() if path.suffix.lower() in images.SUFFIXES
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in image_files.SUFFIXES
         )
         if not photos:
             raise InputError(f"{folder}: no JSON file and no image in this folder")
-        frames = (images.read_bounded(p)[0] for p in self._bounded(folder, photos))
-        return [self._estimate_frames(folder, frames, self._rate)]
+        photos = self._first(folder, photos)
+        frames = (image_files.read_bounded(path)[0] for path in photos)
+        return [self._estimate_frames(folder, frames, rate)]
 
-    def _bounded(self, folder: Path, paths: list[Path]) -> list[Path]:
+    def _first(self, folder: Path, paths: list[Path]) -> list[Path]:
         if len(paths) > self._most:
-            self._notes.say(
-                f"{folder}: the first {self._most} of {len(paths)} frames were taken"
-            )
+            self._notes.say(f"{folder}: first {self._most} of {len(paths)} frames used")
         return paths[: self._most]
 
     def _read_file(self, path: Path) -> Target:
-        pose = read_pose(path, self._pose_size, notes=self._notes)
-        return Target(name_of(path), pose[None], self._pose_size)
+        size = self._size_of(path)
+        pose = read_pose(path, size, notes=self._notes)
+        return Target(name_of(path), pose[None], size)
 
-    def _read_frames(self, folder: Path, paths: list[Path]) -> Target:
-        read = [find_pose(path, self._pose_size, notes=self._notes) for path in paths]
-        found = [pose for pose in read if pose is not None]
-        return self._as_sequence(folder, found, len(read), self._pose_size, self._rate)
-
-    def _estimate(self, path: Path) -> Target:
-        photo, _ = images.read_bounded(path)
-        people = crowd.find_people(photo, self._estimator())
-        if not people:
-            raise InputError(f"{path}: no person found in it, so no pose to take")
-        if len(people) > 1:
-            self._notes.say(f"{path}: {len(people)} people, the largest one's pose")
-        pose = people[crowd.largest(people)]
-        return Target(path.stem, pose[None], photo.shape[:2])
+    def _size_of(self, path: Path) -> Size:
+        """Returns the image size that a pose file declares, by default `pose_size`."""
+        return pose_files.read_one(path).size or self._pose_size
 
     def _estimate_frames(
         self, path: Path, frames: Iterable[np.ndarray], rate: float
     ) -> Target:
-        estimator, count = self._estimator(), 0
-        found: list[np.ndarray] = []
+        estimator = self._estimator()
+        poses: list[np.ndarray | None] = []
         sizes: set[Size] = set()
         for frame in tqdm(frames, desc=f"poses of {path.name}", unit=" frames"):
-            pose, count = estimator.estimate(frame), count + 1
-            if kp.found(pose).any():
-                sizes.add((frame.shape[0], frame.shape[1]))
-                found.append(pose)
+            pose = estimator.estimate(frame)
+            poses.append(pose if kp.found(pose).any() else None)
+            sizes.add((frame.shape[0], frame.shape[1]))
         if len(sizes) > 1:
-            raise InputError(f"{path}: the frames of a sequence must be of one size")
-        return self._as_sequence(path, found, count, next(iter(sizes), (0, 0)), rate)
+            raise InputError(f"{path}: the frames of a sequence must have one size")
+        return self._as_sequence(path, poses, next(iter(sizes), (0, 0)), rate)
 
     def _as_sequence(
-        self, path: Path, found: list[np.ndarray], count: int, size: Size, rate: float
+        self, path: Path, poses: Sequence[np.ndarray | None], size: Size, rate: float
     ) -> Target:
-        if not found:
-            raise InputError(f"{path}: no person in any of {count} frames")
-        if len(found) < count:
+        if not poses:
+            raise InputError(f"{path}: no frames")
+        sequence = np.stack([kp.missing_pose() if p is None else p for p in poses])
+        if self._smooth:
+            sequence = smooth_sequence(sequence, frames_per_second=rate)
+        found = np.array([kp.found(pose).any() for pose in sequence])
+        if not found.any():
+            raise InputError(f"{path}: no person in any of {len(poses)} frames")
+        if not found.all():
             self._notes.say(
-                f"{path}: {count - len(found)} of {count} frames left out: nobody in "
-                "them"
+                f"{path}: {np.sum(~found)} of {len(found)} frames left out, because "
+                "they show no person"
             )
-        return Target(path.stem, np.stack(found), size, rate)
+        return Target(path.stem, sequence[found], size, rate)
+
+
+def named_target(name: str) -> Target | None:
+    """Returns the pose or motion of a name, or None if there is none."""
+    size = named_poses.SIZE
+    if name in named_poses.NAMES:
+        return Target(name, named_poses.named_pose(name)[None], size)
+    if name in named_poses.MOTIONS:
+        rate = named_poses.FRAMES_PER_SECOND
+        return Target(name, named_poses.motion(name), size, rate)
+    return None
 
 
 def find_pose(path: Path, size: Size, *, notes: Notes) -> np.ndarray | None:
     """Reads the pose of the most confident person in a pose file.
 
     Args:
-        path: of the file, in any format that `poses` reads.
+        path: file of the poses in one image, in any format of `poses.pose_files`.
         size: height and width of the image, for poses in shares of it.
-        notes: takes that there are several people.
+        notes: receives the remark that the file holds several people.
 
     Returns:
-        float32 [18, 3], or None where nobody is in it.
+        float32 [18, 3], or None if nobody is in the file.
 
     Raises:
-        InputError: no pose file.
+        InputError: not a pose file.
     """
-    found = poses.read_one(path)
+    found = pose_files.read_one(path)
     if len(found.people) > 1:
-        notes.say(f"{path}: {len(found.people)} people, the most confident was taken")
+        notes.say(f"{path}: {len(found.people)} people; the most confident one's pose")
     return detections.choose(found, size)
 
 
 def read_pose(path: Path, size: Size, *, notes: Notes) -> np.ndarray:
-    """Reads a pose as `find_pose` does; nobody in the file is an `InputError`."""
+    """Reads a pose as `find_pose` does; a file without a person is an `InputError`."""
     pose = find_pose(path, size, notes=notes)
     if pose is None:
         raise InputError(f"{path}: no person in it")
     return pose
 
 
+def find_pose_files(paths: Sequence[str | Path]) -> list[Path]:
+    """Returns pose files, and the JSON files of folders sorted by name.
+
+    Raises:
+        InputError: a folder without JSON files.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        inside = sorted(path.glob("*.json")) if path.is_dir() else [path]
+        if not inside:
+            raise InputError(f"{path}: no JSON file in this folder")
+        found += inside
+    return found
+
+
 def name_of(path: Path) -> str:
-    """Returns what a pose file is called: OpenPose's ends in `_keypoints.json`."""
+    """Returns a pose file's name without suffix; OpenPose's is `_keypoints.json`."""
     return path.stem.removesuffix("_keypoints")
 
 
 def check_inside(name: str | Path, poses: np.ndarray, size: Size) -> None:
-    """Refuses poses that are not of images of a size.
+    """Refuses poses with keypoints outside an image.
 
     Args:
-        name: of the poses, for the message.
+        name: name of the poses, for the message.
         poses: float32 [..., 18, 3] in pixels.
-        size: height and width of the images.
+        size: height and width of the image.
 
     Raises:
         InputError: a keypoint lies outside.
@@ -213,7 +265,7 @@ def check_inside(name: str | Path, poses: np.ndarray, size: Size) -> None:
     if (places < -0.5).any() or (places >= (width, height)).any():
         (left, top), (right, bottom) = places.min(axis=0), places.max(axis=0)
         raise InputError(
-            f"{name}: its keypoints reach from x {left:.0f}, y {top:.0f} to x "
-            f"{right:.0f}, y {bottom:.0f}, outside {height}x{width}; give "
-            "--pose_size=HEIGHTxWIDTH of the image they were found in"
+            f"{name}: keypoints from x {left:.0f}, y {top:.0f} to x {right:.0f}, "
+            f"y {bottom:.0f} lie outside {height}x{width}; give pose_size, "
+            "HEIGHTxWIDTH of the image in which they were found"
         )

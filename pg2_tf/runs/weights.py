@@ -10,8 +10,6 @@ from pg2_tf.runs import checkpoint_files
 from pg2_tf.runs.run_folder import StageFolder
 from preprocessing.system.errors import InputError
 
-WEIGHTS = ("auto", "last", "ema", "best")
-
 
 def weights_of(networks: Networks, *, averaged: Sequence[str] = ()) -> dict[str, Any]:
     """Returns the weights of networks as checkpoints hold them, by network and path.
@@ -42,9 +40,10 @@ def load_weights(
     Args:
         networks: to load them into.
         stage: that they are of.
-        weights: one of `WEIGHTS`. `last`: as the newest checkpoint has them; `ema`:
-            their moving averages there; `auto`: `ema` where the stage was trained with
-            it, else `last`; `best`: those of the best validation, likewise averages.
+        weights: one of `weights_flag.WEIGHTS`. `last`: as the newest checkpoint has
+            them; `ema`: their moving averages there; `auto`: `ema` where the stage was
+            trained with it, else `last`; `best`: those of the best validation,
+            likewise averages.
 
     Raises:
         InputError: the stage has no readable checkpoint of these networks, or none of
@@ -63,4 +62,7 @@ def load_weights(
         path = checkpoint_files.path_of(stage.best_dir, scores["step"])
         if checkpoint_files.read(checkpoint, path, partial=True):
             return path
-    raise InputError(f"{stage.best_dir}: has no readable checkpoint")
+    raise InputError(
+        f"{stage.best_dir}: has no readable checkpoint; only stages without D, "
+        "trained with --validation_fraction, have best weights"
+    )

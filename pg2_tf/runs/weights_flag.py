@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from pg2_tf.runs.weights import WEIGHTS
+WEIGHTS = ("auto", "last", "ema", "best")
 
 
 def define_weights() -> flags.FlagHolder[str]:

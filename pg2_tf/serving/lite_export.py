@@ -1,24 +1,30 @@
 """The TensorFlow Lite part of the export command, and its table of measurements."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from pg2_tf.data import examples
-from pg2_tf.data.examples import Examples
-from pg2_tf.evaluation.metrics import images as metrics
-from pg2_tf.inference.exported import LoadedLite
 from pg2_tf.inference.loading import Model
-from pg2_tf.inference.pose_transfer import Images, PoseTransfer
-from pg2_tf.machine import ceiling, isolated
-from pg2_tf.machine.memory import PeakMemory
-from pg2_tf.serving import tflite
-from preprocessing.system import files
+from preprocessing.system import command, files, host
 from preprocessing.system.errors import InputError
+
+if TYPE_CHECKING or command.will_run():
+    host.import_tensorflow()
+    from pg2_tf.data import examples
+    from pg2_tf.data.examples import Examples
+    from pg2_tf.evaluation.metrics import images as metrics
+    from pg2_tf.inference.exported import LoadedLite
+    from pg2_tf.inference.inputs import Images
+    from pg2_tf.inference.pose_transfer import PoseTransfer
+    from pg2_tf.machine import ceiling, isolated
+    from pg2_tf.machine.memory import PeakMemory
+    from pg2_tf.serving import tflite
 
 THREADS = (1, 2)
 _REPEATS = 20
@@ -34,8 +40,8 @@ class LiteFlags:
         self._kinds = flags.DEFINE_list(
             "tflite",
             [],
-            f"Kinds of TensorFlow Lite files to write to OUT/{_FOLDER}: "
-            f"{', '.join(tflite.KINDS)}.",
+            f"Kinds of TensorFlow Lite files to write to OUT/{_FOLDER}: float32, "
+            "float16, dynamic, int8.",
         )
         self._saved_model = flags.DEFINE_boolean(
             "saved_model", True, "Whether to write a SavedModel."

@@ -18,7 +18,7 @@ from keras import ops
 
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.model.networks import Networks, generate
-from pg2_tf.model.pose_coordinates import PoseCoordinates
+from pg2_tf.model.pose_embeddings import PoseCoordinates
 from pg2_tf.model.pose_heatmaps import PoseHeatmaps
 
 # Bits of positive infinity. Larger integers are the bits of NaN.

@@ -9,12 +9,11 @@ import tensorflow as tf
 
 from pg2_tf.model.networks import Networks
 from pg2_tf.runs import checkpoint_files
-from pg2_tf.runs.run_folder import BEST, StageFolder
+from pg2_tf.runs.run_folder import BEST, SCORE, StageFolder
 from pg2_tf.runs.weights import load_weights, weights_of
 from preprocessing.system import files
 
 KEEP = 3
-SCORE = "mask_ssim"
 # Names and shapes of variables, beside their values.
 _OVERHEAD = 1 << 20
 
@@ -28,6 +27,8 @@ class Checkpoints:
         state: theirs, by name: optimizers, built, and moving averages.
         window: sums of losses since the last line of the log.
         generating: the networks that are validated, and kept apart as the best.
+        selects_best: whether the weights with the best validation are kept; not in
+            adversarial stages.
         keep: how many of the last checkpoints are kept.
         writes: whether this process writes, or another that trains with it.
     """
@@ -40,6 +41,7 @@ class Checkpoints:
         window: tf.Variable,
         *,
         generating: Networks,
+        selects_best: bool,
         keep: int = KEEP,
         writes: bool = True,
     ):
@@ -47,6 +49,7 @@ class Checkpoints:
         self._networks = networks
         self._keep = keep
         self._writes = writes
+        self._selects_best = selects_best
         self._weights = weights_of(generating)
         self._state: dict[str, Any] = {
             **weights_of(networks),
@@ -118,7 +121,10 @@ class Checkpoints:
         checkpoint_files.remove_all_but(kept[: self._keep], place)
 
     def save_best(self, step: int, scores: Mapping[str, float]) -> bool:
-        """Saves the weights apart if their mask-SSIM is the best so far.
+        """Saves the weights to `best/` if their mask-SSIM is the best so far.
+
+        Adversarial training lowers mask-SSIM while it makes images sharper (paper,
+        Table 1), so adversarial stages have no best weights.
 
         Args:
             step: of the weights.
@@ -131,7 +137,9 @@ class Checkpoints:
             InputError, OSError: as in `save`.
         """
         best = self._folder.best()
-        if not self._writes or (best and best[SCORE] >= scores[SCORE]):
+        if not self._writes or not self._selects_best:
+            return False
+        if best and best[SCORE] >= scores[SCORE]:
             return False
         self._require_space(self._weights)
         place = self._folder.best_dir

@@ -22,7 +22,7 @@ class Schedule:
     Attributes:
         log_every: a line of metrics, the means since the last.
         sample_every: a sample sheet.
-        validate_every: scores of pairs of the test split.
+        validate_every: scores of pairs of held-out training identities.
         checkpoint_every: a checkpoint.
     """
 

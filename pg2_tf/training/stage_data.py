@@ -1,4 +1,4 @@
-"""The data of a stage's training: its pairs, and those that are drawn and scored."""
+"""The data of a stage: pairs to train on, to validate on, and for sample sheets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,22 +10,23 @@ import tensorflow as tf
 
 from pg2_tf.data import dataset, pairs, pipeline
 from pg2_tf.model.config import TrainConfig
-from pg2_tf.model.pose_heatmaps import PoseHeatmaps
 from pg2_tf.training.validation import FixedPairs
 from pg2_tf.training.workers import Workers
-from preprocessing.dataset import records
+from preprocessing.dataset import pairing, records
+from preprocessing.system.errors import InputError
 
 _NUM_SAMPLES = 8
 
 
 @dataclass(frozen=True)
 class StageData:
-    """What a worker reads for a stage.
+    """The data that one worker reads for a stage.
 
     Attributes:
-        sources: of pairs to train on, by the group of shards that each holds.
-        shown: the pairs of the sample sheets; None on a worker that writes nothing.
-        scored: the pairs of the validation; None there, and where there is none.
+        sources: The training pairs by the number of their group of shards.
+        shown: The pairs of the sample sheets; None on a worker that does not write.
+        scored: The validation pairs; None without validation, and on a worker that
+            does not write.
     """
 
     sources: dict[int, pipeline.PairSource]
@@ -42,22 +43,40 @@ class StageData:
         workers: Workers,
         num_validation_pairs: int,
     ) -> "StageData":
-        """Reads it, into the memory of this process, outside any strategy's scope.
+        """Reads the data into memory, outside the scope of a strategy.
 
         Args:
-            data_dir: of the data set.
-            training: of the stage.
-            image_size: height and width that the networks need.
-            workers: that train together, each on shards of its own.
-            num_validation_pairs: how many pairs of the test split are scored.
+            data_dir: Folder of the data set.
+            training: Training settings of the stage.
+            image_size: Height and width of the networks' images in pixels.
+            workers: The workers that train together, each on its own shards.
+            num_validation_pairs: Number of validation pairs; 0 for no validation.
 
         Raises:
-            InputError: the data set does not fit, or cannot be read.
+            InputError: The data set does not fit, or cannot be read.
         """
-        sources = _sources(data_dir, training, image_size, workers)
+        splits = _splits(data_dir, training, image_size, workers)
+        limit = pipeline.DECODED_LIMIT // len(splits)
+        sources, held = {}, {}
+        for group, split in splits.items():
+            train, held[group] = pairs.hold_out(split, training.validation_fraction)
+            if not len(train.pairs):
+                raise InputError(
+                    f"{data_dir}: --validation_fraction={training.validation_fraction} "
+                    "leaves no pairs to train on"
+                )
+            sources[group] = pipeline.PairSource(train, decoded_limit=limit)
         if not workers.writes:
             return cls(sources)
-        return cls(sources, *_fixed_pairs(data_dir, image_size, num_validation_pairs))
+        scored = None
+        if training.validation_fraction and num_validation_pairs:
+            scored = _validation_pairs(
+                list(held.values()),
+                num_validation_pairs,
+                where=f"{data_dir}: --validation_fraction="
+                f"{training.validation_fraction}",
+            )
+        return cls(sources, _sample_pairs(data_dir, image_size), scored)
 
     def batches(self, start: int, *, workers: Workers, **order: Any) -> Any:
         """Returns the batches from a step on, distributed by the current strategy.
@@ -75,50 +94,48 @@ class StageData:
         )
 
 
-def prepare(batch: Any, *, draw: PoseHeatmaps) -> Any:
-    """Turns a batch, or a batch for each of G2 and D, into what trainers take."""
-    if isinstance(batch, tuple):
-        return tuple(pipeline.network_inputs(part, draw) for part in batch)
-    return pipeline.network_inputs(batch, draw)
-
-
-def _sources(
+def _splits(
     data_dir: Path, training: TrainConfig, size: tuple[int, int], workers: Workers
-) -> dict[int, pipeline.PairSource]:
-    """Reads this worker's groups of shards; returns the pairs of each by its number."""
+) -> dict[int, dataset.Split]:
+    """Reads this worker's groups of shards of the training split, by their number."""
     count = training.shard_groups
     shards: Sequence[Sequence[int] | None] = [None]
     if count > 1:
         shards = dataset.shard_groups(data_dir, "train", count=count)
     share = count // workers.count
     return {
-        group: pipeline.PairSource(
-            dataset.read_split(
-                data_dir, "train", image_size=size, shards=shards[group]
-            ),
-            decoded_limit=pipeline.DECODED_LIMIT // share,
+        group: dataset.read_split(
+            data_dir, "train", image_size=size, shards=shards[group]
         )
         for group in range(share * workers.index, share * (workers.index + 1))
     }
 
 
-def _fixed_pairs(
-    data_dir: Path, size: tuple[int, int], num_validation_pairs: int
-) -> tuple[FixedPairs, FixedPairs | None]:
-    """Returns the pairs of the sample sheets and, with a test split, of validation."""
+def _sample_pairs(data_dir: Path, size: tuple[int, int]) -> FixedPairs:
+    """Returns the pairs of the sample sheets, of the test split if it has pairs."""
     test = records.read_manifest(data_dir)["splits"].get("test", {"pairs": 0})
     name = "test" if test["pairs"] else "train"
     split = dataset.read_split(data_dir, name, image_size=size)
-    count = len(split.pairs)
-    shown = np.linspace(0, count - 1, _NUM_SAMPLES).astype(int).tolist()
-    if name == "train" and num_validation_pairs:
-        print(f"{data_dir}: has no test pairs, so there is no validation")
-        num_validation_pairs = 0
-    drawn = pairs.draw_pairs(split, num_validation_pairs, seed=0)
-    # Only their images are decoded and kept.
-    few = replace(split, pairs=split.pairs[[*shown, *drawn]])
-    source = pipeline.PairSource(few)
-    sheet = FixedPairs(source, range(_NUM_SAMPLES))
-    if not drawn:
-        return sheet, None
-    return sheet, FixedPairs(source, range(_NUM_SAMPLES, len(few.pairs)))
+    shown = np.linspace(0, len(split.pairs) - 1, _NUM_SAMPLES).astype(int)
+    return FixedPairs([replace(split, pairs=split.pairs[shown])])
+
+
+def _validation_pairs(
+    held: Sequence[dataset.Split], count: int, *, where: str
+) -> FixedPairs:
+    """Draws validation pairs among the pairs of held-out identities."""
+    names = [
+        (split.names[a], split.names[b])
+        for split in held
+        for a, b in split.pairs.tolist()
+    ]
+    if not names:
+        raise InputError(f"{where} holds out no identity; use a larger fraction")
+    drawn = set(pairing.drawn(names, count=count, seed=0))
+    few, start = [], 0
+    for split in held:
+        chosen = [i for i in range(len(split.pairs)) if start + i in drawn]
+        start += len(split.pairs)
+        if chosen:
+            few.append(replace(split, pairs=split.pairs[chosen]))
+    return FixedPairs(few)

@@ -13,19 +13,19 @@ import tensorflow as tf
 from pg2_tf.data import pipeline
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.model.config import RunConfig, TrainConfig
-from pg2_tf.model.pose_heatmaps import PoseHeatmaps
 from pg2_tf.runs.run_folder import (
     RunFolder,
     StageFolder,
     describe_data,
     package_versions,
 )
-from pg2_tf.training import building, loop
+from pg2_tf.training import loop
 from pg2_tf.training.checkpoints import KEEP, Checkpoints
 from pg2_tf.training.duties import Schedule, Tools
 from pg2_tf.training.lock import locked
 from pg2_tf.training.log import Log
-from pg2_tf.training.stage_data import StageData, prepare
+from pg2_tf.training.pg2 import build
+from pg2_tf.training.stage_data import StageData
 from pg2_tf.training.stepper import Stepper
 from pg2_tf.training.workers import ALONE, Workers, require_agreement, watched
 from preprocessing.system.errors import InputError
@@ -54,7 +54,8 @@ def train_stage(
         strategy: over the devices.
         workers: that train together; the first writes the run folder, all read it.
         keep: how many of the last checkpoints are kept.
-        num_validation_pairs: of the test split, drawn once and for all.
+        num_validation_pairs: Number of pairs of held-out training identities that
+            validation scores.
 
     Returns:
         The step reached, less than `training.steps` where it was asked to end.
@@ -82,25 +83,22 @@ def train_stage(
         )
         if workers.writes:
             _claim(folder, stage, config, training, data_dir)
-        built = building.build(config, training, folder=folder)
-        stepper = Stepper(
-            built.trainer,
-            partial(prepare, draw=PoseHeatmaps(config.model.image_size)),
-            names=built.trainer.loss_names,
-            trained=built.trained,
-        )
-        order = {
+        pg2 = build(config, training, folder=folder)
+        stepper = Stepper(pg2)
+        order: dict[str, Any] = {
             "batch_size": training.batch_size // workers.count,
             "seed": training.seed,
-            "own_batch": built.trainer.own_batch,
+            "own_batch": pg2.takes_two_batches,
         }
-        model = PoseTransfer(built.generating, config, stage=training.stage, step=0)
+        generating = pg2.generating_networks()
+        model = PoseTransfer(generating, config, stage=training.stage, step=0)
         checkpoints = Checkpoints(
             stage,
-            built.networks,
-            built.state,
+            pg2.networks(),
+            pg2.training_state(),
             stepper.window,
-            generating=built.generating,
+            generating=generating,
+            selects_best=training.stage not in config.recipe.adversarial,
             keep=keep,
             writes=workers.writes,
         )

@@ -1,42 +1,33 @@
 """Takes training steps and keeps count of their losses on the device."""
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
+
+from pg2_tf.training.pg2 import PG2
 
 
 class Stepper:
     """Takes training steps under a strategy and sums up their losses.
 
-    The trainer's optimizers must be built already: no variable may come into being
-    inside a step.
-
     Args:
-        trainer: compiled, with its `train_step`.
-        prepare: turns what the data set yields into what `train_step` takes; runs on
-            each device.
-        names: of the losses that `train_step` returns.
-        trained: the networks whose weights a step changes.
+        model: the compiled model. Its optimizers are built: a step must not create
+            variables.
     """
 
-    def __init__(
-        self,
-        trainer: keras.Model,
-        prepare: Callable[[Any], Any],
-        *,
-        names: tuple[str, ...],
-        trained: Sequence[keras.Model] = (),
-    ):
-        self._names = names
+    def __init__(self, model: PG2):
+        self._names = names = model.loss_names
         strategy = tf.distribute.get_strategy()
         self.window = tf.Variable(tf.zeros([len(names) + 1]), trainable=False)
         # Steps since the last check, how many of them from the first on were finite,
         # and the losses of the step after those, else of the last.
         self._watch = tf.Variable(tf.zeros([len(names) + 2]), trainable=False)
 
-        weights = [weight.value for n in trained for weight in n.trainable_weights]
+        weights = [
+            weight.value
+            for network in model.trained_networks().values()
+            for weight in network.trainable_weights
+        ]
 
         self._asks = 0.0
         self._asked = tf.Variable(0.0, trainable=False)
@@ -44,8 +35,9 @@ class Stepper:
         @tf.function(autograph=False)
         def step(batch, asks):
             def on_replica(part, asks):
-                values = trainer.train_step(prepare(part))
-                return tf.stack([*(values[name] for name in names), asks])
+                values = model.update(part)
+                losses = [tf.cast(values[name], tf.float32) for name in names]
+                return tf.stack([*losses, asks])
 
             each = strategy.run(on_replica, (batch, asks))
             # One exchange between the workers for all of them.
@@ -54,7 +46,7 @@ class Stepper:
             self._asked.assign_add(asked)
             self.window.assign_add(tf.stack([*means, 1.0]))
             # ReLU makes 0 of NaN on some devices, which hides it from the losses.
-            sums = [tf.reduce_sum(weight) for weight in weights]
+            sums = [tf.cast(tf.reduce_sum(w), tf.float32) for w in weights]
             finite = tf.reduce_all(tf.math.is_finite(tf.stack([*means, *sums])))
             self._watch.assign(_watched(self._watch, means, finite))
 

@@ -1,6 +1,6 @@
-"""How a model does, while it trains, on pairs that it does not train on.
+"""Scores of a model during training, on pairs of held-out training identities.
 
-The pairs are the same each time and in each training on the data set.
+The test split is not used, so that it stays unseen until the evaluation.
 """
 
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from pg2_tf.data.dataset import Split
 from pg2_tf.data.pipeline import PairSource
 from pg2_tf.evaluation.metrics import images as metrics
 from pg2_tf.inference.pose_transfer import PoseTransfer
@@ -17,21 +18,28 @@ METRICS = ("l1", "mask_l1", "ssim", "mask_ssim")
 
 
 class FixedPairs:
-    """Some pairs, kept in memory, and what a model makes of them.
+    """Pairs that are kept in memory, and the images that a model generates of them.
 
     Args:
-        source: of the pairs.
-        positions: of those to keep.
+        splits: Splits whose pairs to keep.
     """
 
-    def __init__(self, source: PairSource, positions: Sequence[int]):
-        gathered = source.gather(tf.constant(positions, tf.int64))
-        self._pairs = {name: value.numpy() for name, value in gathered.items()}
+    def __init__(self, splits: Sequence[Split]):
+        gathered = []
+        for split in splits:
+            # The images of all pairs are decoded at once, and kept below.
+            source = PairSource(split, decoded_limit=0)
+            everything = tf.range(source.num_pairs, dtype=tf.int64)
+            gathered.append(source.gather(everything))
+        self._pairs = {
+            name: np.concatenate([part[name].numpy() for part in gathered])
+            for name in gathered[0]
+        }
 
     def score(self, model: PoseTransfer) -> dict[str, float]:
-        """Returns the mean scores of a model's last image, by metric.
+        """Returns the mean scores of a model's last image by metric.
 
-        `l1` is in grey levels; `mask_...` is of the images blackened outside the
+        `l1` is in grey levels. `mask_...` scores images that are black outside the
         target's mask; see `pg2_tf.evaluation.metrics.images`.
         """
         made = self._make(model)
@@ -45,7 +53,7 @@ class FixedPairs:
         }
 
     def draw(self, model: PoseTransfer) -> np.ndarray:
-        """Draws what a model makes of the pairs, uint8 [.., .., 3]."""
+        """Draws the pairs and the generated images, uint8 [height, width, 3]."""
         others = {**self._make(model), "target": self._pairs["target"]}
         return pictures.pose_sheet(
             self._pairs["source"], self._pairs["keypoints"], others

@@ -1,6 +1,6 @@
-"""What the page does, apart from how it looks: files and choices in, pictures out.
+"""Actions of the page, independent of its layout: files and choices in, images out.
 
-Messages of `InputError` are for the page: they name files as the visitor does.
+Messages of `InputError` are shown in the page, with the visitor's file names.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,36 +10,40 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pg2_tf.inference.inputs import Images
 from pg2_tf.inference.loading import Model
-from pg2_tf.posing import finding as crowd
-from pg2_tf.posing import photo as photos
-from pg2_tf.posing import retargeting
-from pg2_tf.posing.photo import Person, Transferred
-from pg2_tf.posing.target_poses import Target, TargetReader
+from pg2_tf.posing import finding, named_poses, photo, retargeting
+from pg2_tf.posing.photo import Person
+from pg2_tf.posing.results import Result
+from pg2_tf.posing.target_poses import Target, TargetReader, named_target
 from pg2_tf.webpage.limits import Turn, Worker
-from preprocessing.images import drawing as pictures
-from preprocessing.images import image_files as images
-from preprocessing.images import video
+from preprocessing import synthetic
+from preprocessing.images import drawing, image_files, video
 from preprocessing.poses import keypoints as kp
 from preprocessing.sources.samples import Notes
 from preprocessing.system.errors import InputError
 
-# Photos are kept for as long as their visitor stays.
+# Photos stay in memory as long as their visitor stays.
 _MOST_PIXELS = 4_000_000
 _MOST_FRAMES = 48
-# So many frames of a sequence are made before they are shown.
+# Frames of a sequence that are generated before they are shown.
 _FRAMES_AT_ONCE = 4
-# Height in pixels of pictures; small ones are made larger by a whole number.
+# Height of shown images in pixels; small ones are enlarged by a whole number.
 _SHOWN = 512
+
+_DRAWN_PEOPLE = 4
+# Apart from the streams of `sources.synthetic`: nobody that a model was trained on.
+_STREAM = (0, 0, 4)
+_SMALLEST_DRAWN = 256
 
 
 class Found(NamedTuple):
-    """A photo's person.
+    """The people in a photo.
 
     Attributes:
-        person: who was taken.
+        person: the chosen person.
         people: everybody's poses, from left to right, float32 [18, 3] each.
-        number: which of them `person` is, from 1 on.
+        number: number of `person` from the left, from 1.
     """
 
     person: Person
@@ -48,12 +52,12 @@ class Found(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """Poses in the image that is to be made.
+    """Poses in the image that is generated.
 
     Attributes:
         poses: float32 [N, 18, 3].
-        frames_per_second: of a sequence; 0 for a single pose.
-        message: what there is to say, or "".
+        frames_per_second: speed of a sequence; 0 for a single pose.
+        message: a remark for the visitor, or "".
     """
 
     poses: np.ndarray
@@ -62,13 +66,13 @@ class Placed(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What there is to see so far; None what is not there yet or not made.
+    """Images so far; None for those that are not generated yet, or never are.
 
     Attributes:
-        skeleton: of the pose, uint8 [H, W, 3].
-        coarse: stage I's image.
-        difference: half of refined less coarse, around grey.
-        result: the last stage's image.
+        skeleton: the pose, uint8 [H, W, 3].
+        coarse: image of stage I.
+        difference: half of refined minus coarse, plus 128.
+        result: image of the last stage, or the photo that holds it.
     """
 
     skeleton: np.ndarray
@@ -78,13 +82,13 @@ class Step(NamedTuple):
 
 
 class Frames(NamedTuple):
-    """How far a sequence has come.
+    """Progress of a sequence.
 
     Attributes:
-        made: frames so far.
-        of: frames in all.
+        made: number of generated frames.
+        of: number of all frames.
         last: the last one, uint8 [H, W, 3].
-        gif: the whole as an animated GIF, None before it is complete.
+        gif: the complete sequence as an animated GIF, None before.
     """
 
     made: int
@@ -94,19 +98,19 @@ class Frames(NamedTuple):
 
 
 class Handlers:
-    """Does what visitors of the page ask for.
+    """Runs the visitors' actions.
 
     Args:
-        model: makes the images.
-        estimator: returns what finds people in photos; called at the first photo.
-        seconds: how long a visitor waits for one thing at most.
+        model: generates the images.
+        estimator: returns the pose estimator; called at the first photo.
+        seconds: time limit of one action.
     """
 
     def __init__(
         self,
         model: Model,
         *,
-        estimator: Callable[[], crowd.Estimator],
+        estimator: Callable[[], finding.Estimator],
         seconds: float,
     ):
         self.model = model
@@ -114,28 +118,28 @@ class Handlers:
         self._worker = Worker(seconds)
 
     def find(self, path: str | Path) -> Found:
-        """Finds the people in a photo, and takes the largest.
+        """Finds the people in a photo, and chooses the largest.
 
         Raises:
-            InputError: no image, nobody in it, or it takes too long.
+            InputError: no image, nobody in it, or the time limit.
         """
         path = Path(path)
 
         def look() -> tuple[np.ndarray, list[np.ndarray]]:
-            photo, _ = images.read_bounded(path, most_pixels=_MOST_PIXELS)
-            return photo, crowd.find_people(photo, self._estimator())
+            pixels, _ = image_files.read_bounded(path, most_pixels=_MOST_PIXELS)
+            return pixels, finding.find_people(pixels, self._estimator())
 
-        with _named(path):
-            photo, people = self._worker.begin().run(look)
+        with _visitors_name(path):
+            pixels, people = self._worker.begin().run(look)
             if not people:
                 raise InputError(
-                    f"{path.name}: no person found in this photo; crop it nearer to "
-                    "the person, or take another"
+                    f"{path.name}: no person found in this photo; crop it closer to "
+                    "the person, or use another photo"
                 )
-            return self._choose(path.name, photo, people, crowd.largest(people))
+            return self._choose(path.name, pixels, people, finding.largest(people))
 
     def choose(self, found: Found, number: int) -> Found:
-        """Takes another person of the photo, counted from the left, from 1 on."""
+        """Chooses another person of the photo, by number from the left, from 1."""
         person = found.person
         return self._choose(person.name, person.photo, found.people, number - 1)
 
@@ -143,10 +147,10 @@ class Handlers:
         """Reads a pose, or a sequence of them, from a photo, video or pose file.
 
         Returns:
-            The poses, and what there is to say, or "".
+            The poses, and a remark for the visitor, or "".
 
         Raises:
-            InputError: the file shows no pose, is damaged, or it takes too long.
+            InputError: no pose in the file, a damaged file, or the time limit.
         """
         path, notes = Path(path), Notes()
         reader = TargetReader(
@@ -155,70 +159,74 @@ class Handlers:
             pose_size=self.model.image_size,
             most_frames=_MOST_FRAMES,
         )
-        with _named(path):
+        with _visitors_name(path):
             (target,) = self._worker.begin().run(lambda: reader.read(str(path)))
         return target, "; ".join(notes.lines()).replace(str(path), path.name)
 
     def place(self, person: Person, target: Target, retarget: str) -> Placed:
-        """Gives a target's poses to a person; see `photo.place`.
+        """Places a target's poses on a person; see `photo.place`.
 
         Raises:
-            InputError: the pose and the person have nothing in common to compare, or
-                the pose would be outside of the image.
+            InputError: no keypoints to compare the bodies by, or a pose outside the
+                image.
         """
         if not retargeting.comparable(target.poses, person.pose_in_crop):
             raise InputError(
-                f"too little was found of the person in {person.name} to give them "
-                f"the pose {target.name}; take another photo or pose"
+                f"too few joints of the person in {person.name} were found for the "
+                f"pose {target.name}; use another photo or pose"
             )
-        poses, shrunk = photos.place(person, target, retarget=retarget)
-        message = f"The pose was made smaller, {shrunk:.0%}, to be in the image."
+        poses, factor = photo.place(person, target, retarget=retarget)
+        message = f"The pose was scaled down to {factor:.0%} to fit in the image."
         rate = target.frames_per_second
-        return Placed(poses, rate, message if shrunk < 1 else "")
+        return Placed(poses, rate, message if factor < 1 else "")
 
     def generate(
         self, person: Person, pose: np.ndarray, *, paste_back: bool = False
     ) -> Iterator[Step]:
-        """Puts a person into a pose, float32 [18, 3] in pixels of the crop.
+        """Generates an image of a person in a pose.
 
         Args:
-            person: of the photo.
-            pose: to put them in.
+            person: the person in the photo.
+            pose: target pose, float32 [18, 3] in pixels of the crop.
             paste_back: whether the result is the whole photo.
 
         Yields:
-            The skeleton, then everything.
+            The skeleton; the coarse image, if the model gives it earlier; everything.
 
         Raises:
-            InputError: it takes too long.
+            InputError: the time limit.
         """
         turn = self._worker.begin()
         size = self.model.image_size
-        step = Step(pictures.draw_pose(pose, size=size, scale=self._scale))
+        step = Step(drawing.draw_pose(pose, size=size, scale=self._scale))
         yield step
-        made = self._transfer(turn, person, pose[None])
-        result = self._result(person, made.generated[0], paste_back)
-        yield step._replace(**made.intermediate(0), result=result)
+        for result in self._stages(turn, person, pose[None]):
+            step = step._replace(**result.intermediate(0))
+            if "refined" in result.images or self.model.stage == 1:
+                step = step._replace(result=result.shown(0, paste_back=paste_back))
+            else:
+                step = step._replace(coarse=result.images["coarse"][0])
+            yield step
 
     def play(
         self, person: Person, placed: Placed, *, paste_back: bool = False
     ) -> Iterator[Frames]:
-        """Puts a person into the poses of a sequence.
+        """Generates images of a person in the poses of a sequence.
 
         Yields:
-            How far it has come, a few frames at a time.
+            The progress, after every few frames.
 
         Raises:
-            InputError: it takes too long.
+            InputError: the time limit.
         """
         turn, frames = self._worker.begin(), []
         count = len(placed.poses)
         for start in range(0, count, _FRAMES_AT_ONCE):
             some = placed.poses[start : start + _FRAMES_AT_ONCE]
-            made = self._transfer(turn, person, some)
+            result = self._result(person, some, turn.run(self._run(person, some)))
             frames += [
-                _as_shown(self._result(person, image, paste_back))
-                for image in made.generated
+                _as_shown(result.shown(frame, paste_back=paste_back))
+                for frame in range(len(some))
             ]
             if len(frames) < count:
                 yield Frames(len(frames), count, frames[-1])
@@ -228,31 +236,68 @@ class Handlers:
 
     def shown(self, found: Found) -> np.ndarray:
         """Returns the photo with the person's skeleton, uint8 [H, W, 3]."""
-        photo = found.person.photo
-        picture = _as_shown(photo)
-        size, shown = photo.shape[:2], picture.shape[:2]
+        pixels = found.person.photo
+        picture = _as_shown(pixels)
+        size, shown = pixels.shape[:2], picture.shape[:2]
         pose = kp.resize(found.person.pose, size=size, new_size=shown)
-        return pictures.draw_pose(pose, size=shown, scale=1, image=picture)
+        return drawing.draw_pose(pose, size=shown, scale=1, image=picture)
 
     def _choose(
-        self, name: str, photo: np.ndarray, people: list[np.ndarray], index: int
+        self, name: str, pixels: np.ndarray, people: list[np.ndarray], index: int
     ) -> Found:
-        person = photos.find_person(
-            photo, self.model.image_size, name=name, pose=people[index]
+        person = photo.find_person(
+            pixels, self.model.image_size, name=name, pose=people[index]
         )
         return Found(person, people, index + 1)
 
-    def _transfer(self, turn: Turn, person: Person, poses: np.ndarray) -> Transferred:
-        crops = np.repeat(person.crop[None], len(poses), axis=0)
-        return Transferred(poses, turn.run(lambda: self.model(crops, poses)), 1.0)
+    def _stages(
+        self, turn: Turn, person: Person, poses: np.ndarray
+    ) -> Iterator[Result]:
+        """Yields the result of each stage as it is ready; of exports all at once."""
+        by_stage = getattr(self.model, "generate_by_stage", None)
+        if by_stage is None:
+            yield self._result(person, poses, turn.run(self._run(person, poses)))
+            return
+        stages = by_stage(person.crop[None], poses)
+        for _ in range(self.model.stage):
+            yield self._result(person, poses, turn.run(lambda: next(stages)))
 
-    @staticmethod
-    def _result(person: Person, image: np.ndarray, paste_back: bool) -> np.ndarray:
-        return photos.paste_back(person, image) if paste_back else image
+    def _run(self, person: Person, poses: np.ndarray) -> Callable[[], Images]:
+        crops = np.repeat(person.crop[None], len(poses), axis=0)
+        return lambda: self.model(crops, poses)
+
+    def _result(self, person: Person, poses: np.ndarray, images: Images) -> Result:
+        target = Target("pose", poses, self.model.image_size)
+        return Result(person, target, poses, images)
 
     @property
     def _scale(self) -> int:
         return max(1, _SHOWN // self.model.image_size[0])
+
+
+def drawn_people(image_size: tuple[int, int]) -> list[Found]:
+    """Draws people in the proportions of a model's images, to start with."""
+    scale = max(1, -(-_SMALLEST_DRAWN // image_size[0]))
+    size = (image_size[0] * scale, image_size[1] * scale)
+    return [_drawn_person(n, size, image_size) for n in range(_DRAWN_PEOPLE)]
+
+
+def offered_poses() -> list[Target]:
+    """Returns the poses with a name, then the motions."""
+    names = (*named_poses.NAMES, *named_poses.MOTIONS)
+    return [target for name in names if (target := named_target(name)) is not None]
+
+
+def _drawn_person(
+    number: int, size: tuple[int, int], image_size: tuple[int, int]
+) -> Found:
+    rng = np.random.default_rng([number, *_STREAM])
+    person, background = synthetic.random_person(rng), synthetic.random_background(rng)
+    body_pose = synthetic.random_body_pose(rng, facing="front")
+    pixels, pose = synthetic.draw(person, body_pose, size=size, background=background)
+    name = f"drawn person {number + 1}"
+    found = photo.find_person(pixels, image_size, name=name, pose=pose, crop="none")
+    return Found(found, [pose], 1)
 
 
 def _as_shown(image: np.ndarray) -> np.ndarray:
@@ -260,12 +305,12 @@ def _as_shown(image: np.ndarray) -> np.ndarray:
     factor = _SHOWN / image.shape[0]
     factor = float(int(factor)) if factor >= 1 else factor
     height, width = (max(1, round(side * factor)) for side in image.shape[:2])
-    return images.resize(image, (height, width))
+    return image_files.resize(image, (height, width))
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Names an uploaded file in errors as the visitor knows it."""
+def _visitors_name(path: Path) -> Iterator[None]:
+    """Names an uploaded file in errors by the visitor's name for it."""
     try:
         yield
     except InputError as error:

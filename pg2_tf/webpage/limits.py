@@ -1,4 +1,4 @@
-"""Work for the page: one thing at a time, and none for too long."""
+"""Limits of the page: one job at a time, each within a time limit."""
 
 import time
 from collections.abc import Callable
@@ -12,12 +12,12 @@ Answer = TypeVar("Answer")
 
 
 class Worker:
-    """One thread that does what visitors ask for, one after the other.
+    """One thread that runs the visitors' jobs one after the other.
 
-    Models and estimators of TensorFlow Lite are not to be used by two threads at once.
+    Models and estimators of TensorFlow Lite are not thread-safe.
 
     Args:
-        seconds: how long a visitor waits at most.
+        seconds: time limit of a visitor's request.
     """
 
     def __init__(self, seconds: float):
@@ -25,34 +25,33 @@ class Worker:
         self._thread = ThreadPoolExecutor(max_workers=1)
 
     def begin(self) -> "Turn":
-        """Returns a turn, whose time runs from now on."""
+        """Returns a visitor's turn; its time starts now."""
         return Turn(self._thread, self._seconds)
 
 
 class Turn:
-    """What one visitor asked for, and until when it is to be there."""
+    """A visitor's request, with its deadline."""
 
     def __init__(self, thread: ThreadPoolExecutor, seconds: float):
         self._thread = thread
         self._seconds = seconds
         self._end = time.monotonic() + seconds
 
-    def run(self, work: Callable[[], Answer]) -> Answer:
-        """Does some of the work.
+    def run(self, job: Callable[[], Answer]) -> Answer:
+        """Runs a part of the request in the worker's thread.
 
-        What has begun cannot be broken off: it ends unheard, and others wait for it.
+        A job that has started cannot be cancelled; its result is discarded.
 
         Raises:
-            InputError: the time is over.
+            InputError: the deadline has passed.
         """
-        future: Future[Answer] = self._thread.submit(work)
+        future: Future[Answer] = self._thread.submit(job)
         try:
             return future.result(max(0.0, self._end - time.monotonic()))
         except TooLongError as error:
-            if future.done():  # The work's own.
+            if future.done():  # The job's own error.
                 raise
             future.cancel()
             raise InputError(
-                f"this takes longer than the {self._seconds:g} seconds that are "
-                "allowed here"
+                f"this takes longer than the limit of {self._seconds:g} seconds"
             ) from error

@@ -1,4 +1,4 @@
-"""The page: its layout in Gradio, and which handler answers what."""
+"""The page: its layout in Gradio, and which handler each event calls."""
 
 import tempfile
 from collections.abc import Iterator
@@ -7,39 +7,41 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
 from pg2_tf.posing.photo import Person
 from pg2_tf.posing.target_poses import Target
-from pg2_tf.webpage import examples, joints, widgets
+from pg2_tf.webpage import handlers, parts
 from pg2_tf.webpage.handlers import Found, Frames, Handlers, Placed, Step
-from preprocessing.images import image_files as images
-from preprocessing.images import video
+from preprocessing.images import drawing, image_files, video
 from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
 TITLE = "A person in another pose"
 _RETARGET = [("the person's size", "scale"), ("their limb lengths too", "limbs")]
-_POSE_FILES = [*images.SUFFIXES, *video.SUFFIXES, ".json"]
+POSE_FILES = [*image_files.SUFFIXES, *video.SUFFIXES, ".json"]
 _DROPPED: dict[str, Any] = {"height": 150, "elem_classes": "dropped"}
-# Of toasts, in seconds.
+# Duration of messages, in seconds.
 _READ = 15
-# State of a visitor who has left is dropped after so many seconds.
+# A visitor's state is dropped after so many seconds.
 _STAY = 3600
+# Background of the poses to choose from, a grey level.
+_LIGHT = 238
 
 
 class Page:
-    """The page, and what one visitor after the other does on it.
+    """The page.
 
     Args:
-        handlers: do the work.
-        folder: for what is to be downloaded.
+        actions: run the visitors' actions.
+        folder: folder of the files to download.
     """
 
-    def __init__(self, handlers: Handlers, *, folder: Path):
-        self._handlers = handlers
+    def __init__(self, actions: Handlers, *, folder: Path):
+        self._handlers = actions
         self._folder = folder
-        self._people = examples.drawn_people(handlers.model.image_size)
-        self._poses = examples.poses()
+        self._people = handlers.drawn_people(actions.model.image_size)
+        self._poses = handlers.offered_poses()
 
     def build(self) -> gr.Blocks:
         """Lays out the page."""
@@ -66,15 +68,15 @@ class Page:
         self._found = gr.State(first, time_to_live=_STAY)
         gr.Markdown("### 1 · Person")
         self._photo = gr.File(
-            label="Drop a photo", file_types=list(images.SUFFIXES), **_DROPPED
+            label="Drop a photo", file_types=list(image_files.SUFFIXES), **_DROPPED
         )
         self._shown = gr.Image(
             self._handlers.shown(first),
-            **widgets.picture("The person that was found", "photo", 330),
+            **parts.picture("The person found", "photo", 330),
         )
         self._number = gr.Radio(label="Which person, from the left", visible=False)
         pictures = {str(i): f.person.photo for i, f in enumerate(self._people, 1)}
-        self._drawn = widgets.picker("Or a drawn person", pictures)
+        self._drawn = parts.picker("Or a drawn person", pictures)
 
     def _lay_out_pose(self) -> None:
         first = self._poses[-1]
@@ -82,13 +84,13 @@ class Page:
         self._target = gr.State(first, time_to_live=_STAY)
         self._placed = gr.State(placed, time_to_live=_STAY)
         gr.Markdown("### 2 · Pose")
-        skeleton = joints.to_page(placed.poses[0], self._people[0].person.crop)
-        self._joints = widgets.component("joints", skeleton, "Drag the joints")
-        pictures = {examples.caption(t): examples.thumbnail(t) for t in self._poses}
-        self._named = widgets.picker("Or choose a pose", pictures)
+        skeleton = parts.pose_to_page(placed.poses[0], self._people[0].person.crop)
+        self._joints = parts.component("joints", skeleton, "Drag the joints")
+        pictures = {_caption(t): _thumbnail(t) for t in self._poses}
+        self._named = parts.picker("Or choose a pose", pictures)
         self._pose_file = gr.File(
-            label="Or that of a photo, video or pose file",
-            file_types=_POSE_FILES,
+            label="Or take it from a photo, video or pose file",
+            file_types=POSE_FILES,
             **_DROPPED,
         )
         self._retarget = gr.Radio(
@@ -102,12 +104,12 @@ class Page:
             self._play = gr.Button("Play", min_width=120)
         self._paste = gr.Checkbox(label="Put it back into the photo", elem_id="paste")
         self._status = gr.Markdown("", elem_id="status")
-        self._result = gr.Image(**widgets.picture("Result", "refined", 400))
+        self._result = gr.Image(**parts.picture("Result", "refined", 400))
         self._download = gr.DownloadButton("Download", interactive=False)
         names = ("skeleton", "coarse", "difference")
         with gr.Row(elem_id="between"):
             self._between = [
-                gr.Image(min_width=80, **widgets.picture(name.capitalize(), name, 190))
+                gr.Image(min_width=80, **parts.picture(name.capitalize(), name, 190))
                 for name in names
             ]
 
@@ -117,9 +119,9 @@ class Page:
             *(self._photo, self._play),
         ]
         chosen = [self._target, self._retarget]
-        widgets.on(self._photo.upload, self._take_photo, [self._photo, *chosen], person)
-        widgets.on(self._drawn.select, self._take_drawn, chosen, person)
-        widgets.on(
+        _on(self._photo.upload, self._take_photo, [self._photo, *chosen], person)
+        _on(self._drawn.select, self._take_drawn, chosen, person)
+        _on(
             self._number.input,
             self._take_number,
             [self._number, self._found, *chosen],
@@ -129,41 +131,37 @@ class Page:
             *(self._target, self._placed, self._joints, self._pose_file, self._play)
         ]
         chosen = [self._found, self._retarget]
-        widgets.on(self._named.select, self._take_named, chosen, pose)
-        widgets.on(
-            self._pose_file.upload, self._take_file, [self._pose_file, *chosen], pose
-        )
-        widgets.on(
-            self._retarget.input, self._place_again, [self._target, *chosen], pose
-        )
+        _on(self._named.select, self._take_named, chosen, pose)
+        _on(self._pose_file.upload, self._take_file, [self._pose_file, *chosen], pose)
+        _on(self._retarget.input, self._place_again, [self._target, *chosen], pose)
         made = [*self._between, self._result, self._download, self._status]
         asked = [self._found, self._joints, self._paste]
-        widgets.on(self._generate.click, self._make, asked, made)
+        _on(self._generate.click, self._make, asked, made)
         asked = [self._found, self._placed, self._paste]
-        widgets.on(self._play.click, self._make_frames, asked, made)
+        _on(self._play.click, self._make_frames, asked, made)
 
-    # What the events call: each yields values for the outputs of `_connect`.
+    # Event listeners: each yields values for the outputs in `_connect`.
 
     def _take_photo(
         self, path: str, target: Target, retarget: str
     ) -> Iterator[dict[Any, Any]]:
         yield {self._photo: None}
-        with _told():
+        with _errors_shown():
             found = self._handlers.find(path)
             if len(found.people) > 1:
-                gr.Info(f"{len(found.people)} people; the largest was taken.")
+                gr.Info(f"{len(found.people)} people; the largest was chosen.")
             yield self._with_person(found, target, retarget)
 
     def _take_drawn(
         self, target: Target, retarget: str, chosen: gr.SelectData
     ) -> Iterator[dict[Any, Any]]:
-        with _told():
+        with _errors_shown():
             yield self._with_person(self._people[chosen.index], target, retarget)
 
     def _take_number(
         self, number: int, found: Found, target: Target, retarget: str
     ) -> Iterator[dict[Any, Any]]:
-        with _told():
+        with _errors_shown():
             found = self._handlers.choose(found, number)
             yield self._with_person(found, target, retarget)
 
@@ -184,14 +182,14 @@ class Page:
     def _take_named(
         self, found: Found, retarget: str, chosen: gr.SelectData
     ) -> Iterator[dict[Any, Any]]:
-        with _told():
+        with _errors_shown():
             yield self._with_target(found, self._poses[chosen.index], retarget)
 
     def _take_file(
         self, path: str, found: Found, retarget: str
     ) -> Iterator[dict[Any, Any]]:
         yield {self._pose_file: None}
-        with _told():
+        with _errors_shown():
             target, message = self._handlers.read_pose(path)
             if message:
                 gr.Info(message)
@@ -200,7 +198,7 @@ class Page:
     def _place_again(
         self, target: Target, found: Found, retarget: str
     ) -> Iterator[dict[Any, Any]]:
-        with _told():
+        with _errors_shown():
             yield self._with_target(found, target, retarget)
 
     def _with_target(
@@ -219,16 +217,16 @@ class Page:
             gr.Info(placed.message)
         return {
             self._placed: placed,
-            self._joints: joints.to_page(placed.poses[0], person.crop),
+            self._joints: parts.pose_to_page(placed.poses[0], person.crop),
             self._play: gr.Button(interactive=placed.frames_per_second > 0),
         }
 
     def _make(
         self, found: Found, dragged: str, paste: bool
     ) -> Iterator[dict[Any, Any]]:
-        with _told():
+        with _errors_shown():
             size = self._handlers.model.image_size
-            pose = joints.from_page(dragged, size)
+            pose = parts.pose_from_page(dragged, size)
             yield self._nothing("Generating…")
             for step in self._handlers.generate(found.person, pose, paste_back=paste):
                 yield self._with_step(step)
@@ -240,7 +238,7 @@ class Page:
         shown = (step.skeleton, step.coarse, step.difference)
         update: dict[Any, Any] = dict(zip(self._between, shown, strict=True))
         if step.result is not None:
-            path = self._write("person.png", images.encode_png(step.result))
+            path = self._write("person.png", image_files.encode_png(step.result))
             update[self._result] = str(path)
             update[self._download] = gr.DownloadButton(value=path, interactive=True)
         return update
@@ -248,7 +246,7 @@ class Page:
     def _make_frames(
         self, found: Found, placed: Placed, paste: bool
     ) -> Iterator[dict[Any, Any]]:
-        with _told():
+        with _errors_shown():
             yield self._nothing("Generating…")
             for frames in self._handlers.play(found.person, placed, paste_back=paste):
                 yield self._with_frames(frames)
@@ -272,15 +270,37 @@ class Page:
         return {**empty, self._download: button, self._status: status}
 
     def _write(self, name: str, content: bytes) -> Path:
-        path = Path(tempfile.mkdtemp(dir=self._folder)) / name
-        files.write_bytes(path, content)
-        return path
+        return write_file(self._folder, name, content)
+
+
+def write_file(folder: Path, name: str, content: bytes) -> Path:
+    """Writes a file of a visitor to a new folder in `folder`; returns its path."""
+    path = Path(tempfile.mkdtemp(dir=folder)) / name
+    files.write_bytes(path, content)
+    return path
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Shows what is wrong with the visitor's input in the page."""
+def _errors_shown() -> Iterator[None]:
+    """Shows errors of the visitor's input in the page."""
     try:
         yield
     except InputError as error:
         gr.Warning(str(error), duration=_READ)
+
+
+def _on(event: Any, call: Any, inputs: list[Any], outputs: list[Any]) -> None:
+    """Connects an event to its listener, for the page only."""
+    event(call, inputs, outputs, api_visibility="private", show_progress="minimal")
+
+
+def _caption(target: Target) -> str:
+    """Returns a pose's name in the gallery."""
+    moves = " (moves)" if target.is_sequence else ""
+    return target.name.replace("-", " ") + moves
+
+
+def _thumbnail(target: Target) -> np.ndarray:
+    """Returns the first pose of a target as a picture, uint8 [H, W, 3]."""
+    ground = np.full((*target.size, 3), _LIGHT, np.uint8)
+    return drawing.draw_pose(target.poses[0], size=target.size, scale=1, image=ground)

@@ -1,4 +1,4 @@
-"""Serves the page on this computer, and nothing of it to anywhere else."""
+"""Serves the page on this computer, without requests to any other."""
 
 import os
 import signal
@@ -7,37 +7,43 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from pg2_tf.posing.target_poses import named_target
 from pg2_tf.webpage import parts
 from pg2_tf.webpage.handlers import Handlers
+from preprocessing.images import image_files
 from preprocessing.system.errors import InputError
 
-# The browser refuses whatever a library would fetch from elsewhere.
-_POLICY = (
-    b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
-    b"frame-ancestors 'none'"
-)
+# The browser refuses requests to other servers.
+_SOURCES = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:"
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 
 
-def serve(handlers: Handlers, *, host: str, port: int, megabytes: float) -> None:
+def serve(
+    handlers: Handlers, *, host: str, port: int, megabytes: float, api: bool = False
+) -> None:
     """Serves the page until it is interrupted.
 
-    What visitors upload is kept in a temporary folder, and deleted at the end.
+    Uploaded files are kept in a temporary folder, which is deleted at the end.
 
     Args:
-        handlers: of the page.
-        host: the address to listen at.
-        port: to listen at.
-        megabytes: the largest file that is taken.
+        handlers: run the visitors' actions.
+        host: address to listen at.
+        port: port to listen at.
+        megabytes: largest file that is accepted.
+        api: whether other sites can embed the page, and programs can call it
+            (`gradio_client`, endpoint `/generate`).
 
     Raises:
-        InputError: the address cannot be listened at, or Gradio is not installed.
+        InputError: the address is not available, or Gradio is not installed.
     """
-    # So that the folder goes with the process.
+    # Ends in an exception, so that the folder is deleted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="pg2_tf_demo_") as folder:
-        stop = start(handlers, Path(folder), host=host, port=port, megabytes=megabytes)
+        stop = start(
+            handlers, Path(folder), host=host, port=port, megabytes=megabytes, api=api
+        )
         try:
             print(f"http://{host}:{port} (Ctrl-C ends it)", flush=True)
             threading.Event().wait()
@@ -46,25 +52,32 @@ def serve(handlers: Handlers, *, host: str, port: int, megabytes: float) -> None
 
 
 def start(
-    handlers: Handlers, folder: Path, *, host: str, port: int, megabytes: float
+    handlers: Handlers,
+    folder: Path,
+    *,
+    host: str,
+    port: int,
+    megabytes: float,
+    api: bool = False,
 ) -> Callable[[], None]:
-    """Serves the page from threads of its own; see `serve`.
+    """Serves the page from threads; see `serve`.
 
     Args:
-        handlers: of the page.
-        folder: keeps what visitors upload and download.
-        host: the address to listen at.
-        port: to listen at.
-        megabytes: the largest file that is taken.
+        handlers: run the visitors' actions.
+        folder: folder of the visitors' files.
+        host: address to listen at.
+        port: port to listen at.
+        megabytes: largest file that is accepted.
+        api: whether other sites can embed the page and programs can call it.
 
     Returns:
-        What stops it.
+        A function that stops the server.
     """
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     try:
-        # Here, so that Gradio finds the environment above.
+        # Here, because Gradio reads the environment when it is imported.
         import gradio as gr
         from starlette.middleware import Middleware
 
@@ -74,6 +87,9 @@ def start(
             f"the page needs Gradio ({error}): pip install 'pg2-tf[demo]'"
         ) from error
     blocks = Page(handlers, folder=folder).build()
+    if api:
+        with blocks:
+            _offer_api(handlers, folder)
     blocks.queue(max_size=20, default_concurrency_limit=2)
     try:
         blocks.launch(
@@ -84,7 +100,7 @@ def start(
                 primary_hue="blue", neutral_hue="zinc", font=_FONTS
             ),
             css=parts.text("page.css"),
-            app_kwargs={"middleware": [Middleware(_Policy)]},
+            app_kwargs={"middleware": [Middleware(_Policy, embedded=api)]},
             footer_links=[],
             run_history=False,
             ssr_mode=False,
@@ -98,7 +114,7 @@ def start(
 
 
 def check_free(host: str, port: int) -> None:
-    """Raises `InputError` where nobody can listen at a port of an address."""
+    """Raises `InputError` if a port of an address is not available."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM
@@ -108,21 +124,96 @@ def check_free(host: str, port: int) -> None:
             probe.bind(address)
     except OSError as error:
         raise InputError(
-            f"--host={host} --port={port}: cannot be listened at ({error.strerror}); "
+            f"--host={host} --port={port}: not available ({error.strerror}); "
             "give another --port"
         ) from error
 
 
+def _offer_api(handlers: Handlers, folder: Path) -> None:
+    """Adds the endpoint `/generate` for programs to the page."""
+    import gradio as gr
+
+    from pg2_tf.webpage.page import POSE_FILES, write_file
+
+    def generate(
+        photo: str | None,
+        pose: str = "standing",
+        pose_file: str | None = None,
+        retarget: str = "scale",
+        paste_back: bool = False,
+    ) -> str:
+        try:
+            name, content = _generated_file(
+                handlers, photo, pose, pose_file, retarget, paste_back
+            )
+        except InputError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        return str(write_file(folder, name, content))
+
+    with gr.Row(visible=False):
+        inputs = [
+            gr.File(label="photo", file_types=list(image_files.SUFFIXES)),
+            gr.Textbox("standing", label="pose"),
+            gr.File(label="pose_file", file_types=POSE_FILES),
+            gr.Radio(["scale", "limbs"], value="scale", label="retarget"),
+            gr.Checkbox(False, label="paste_back"),
+        ]
+        image, button = gr.File(label="image"), gr.Button("Generate a file")
+    button.click(
+        generate,
+        inputs,
+        image,
+        api_name="generate",
+        api_description="A PNG image of the person of a photo in a pose; an animated "
+        "GIF for a motion or a video. pose is a name (python -m pg2_tf.generate "
+        "--list_poses); pose_file, a photo, video or pose file, replaces it.",
+    )
+
+
+def _generated_file(
+    handlers: Handlers,
+    photo: str | None,
+    pose: str,
+    pose_file: str | None,
+    retarget: str,
+    paste_back: bool,
+) -> tuple[str, bytes]:
+    """Returns name and content of the file that a program asks for."""
+    if not photo:
+        raise InputError("photo is needed: an image file")
+    # Never the path of a file on this computer.
+    target: Any = named_target(pose)
+    if pose_file:
+        target, _ = handlers.read_pose(pose_file)
+    if target is None:
+        raise InputError(f"pose {pose}: no pose has this name; see --list_poses")
+    person = handlers.find(photo).person
+    placed = handlers.place(person, target, retarget)
+    if target.is_sequence:
+        *_, frames = handlers.play(person, placed, paste_back=paste_back)
+        return "person.gif", frames.gif or b""
+    *_, step = handlers.generate(person, placed.poses[0], paste_back=paste_back)
+    assert step.result is not None
+    return "person.png", image_files.encode_png(step.result)
+
+
 class _Policy:
-    """Adds the content security policy to every answer."""
+    """Adds the content security policy to every answer.
 
-    def __init__(self, app):
+    Args:
+        app: application that answers.
+        embedded: whether other sites can show the page in a frame.
+    """
+
+    def __init__(self, app: Any, *, embedded: bool):
         self._app = app
+        ancestors = "*" if embedded else "'none'"
+        self._policy = f"{_SOURCES}; frame-ancestors {ancestors}".encode()
 
-    async def __call__(self, scope, receive, send):
-        async def with_policy(message):
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def with_policy(message: Any) -> None:
             if message["type"] == "http.response.start":
-                policy = (b"content-security-policy", _POLICY)
+                policy = (b"content-security-policy", self._policy)
                 message = {**message, "headers": [*message["headers"], policy]}
             await send(message)
 

@@ -87,7 +87,12 @@ class Builder:
         Raises:
             InputError: no file holds poses, or none of them is of these images.
         """
-        poses = Poses(paths, key=self._source.key, options=options or PoseOptions())
+        poses = Poses(
+            paths,
+            key=self._source.key,
+            options=options or PoseOptions(),
+            images=[sample.name for sample in self._samples],
+        )
         for sample in tqdm(self._samples, desc="poses", unit=" images", leave=False):
             found = poses.find(sample.name)
             if found is None:
@@ -109,6 +114,7 @@ class Builder:
         if self._pose_size:
             height, width = self._pose_size
             self.notes.say(f"poses are taken as found in images of {height}x{width}")
+        preparing.require_poses_inside(self._samples, self._found, self._preparation())
 
     def write(self) -> str:
         """Writes shards and pair indices, then the manifest; returns the report.
@@ -141,7 +147,13 @@ class Builder:
         for entry, shard, index in zip(entries, shards, pairs, strict=True):
             entry.update(records.write_pairs(self.out, shard.stem, index))
         splits = report.summarize([shard.split for shard in shards], entries, images)
-        described = report.describe(self.settings, splits, self._index, self.notes)
+        described = report.describe(
+            self.settings,
+            splits,
+            self._index,
+            self.notes,
+            expected=self._source.expected,
+        )
         files.write_text(self.out / REPORT, described + "\n")
         files.write_json(
             self.out / records.MANIFEST, self._manifest(splits, fingerprint)
@@ -193,6 +205,8 @@ class Builder:
                 if found := self._found.get(sample.name):
                     digest.update(f"{found.normalized}{len(found.people)}".encode())
                     digest.update(found.people.tobytes() + found.scores.tobytes())
+                    if found.size:
+                        digest.update(str(found.size).encode())
         return digest.hexdigest()
 
     def _clear(self) -> None:
@@ -229,6 +243,15 @@ class Builder:
         self.notes.merge(notes)
         return dict(entry), Images.of(chosen)
 
+    def _preparation(self) -> preparing.Preparation:
+        return preparing.Preparation(
+            size=self.settings.image_size,
+            fit=self.settings.fit,
+            person=self.settings.person,
+            min_confidence=self.settings.min_confidence,
+            pose_size=self._pose_size,
+        )
+
     def _examples(
         self,
         shard: Shard,
@@ -236,13 +259,7 @@ class Builder:
         notes: Notes,
         progress: tqdm,
     ) -> Iterator[bytes]:
-        preparation = preparing.Preparation(
-            size=self.settings.image_size,
-            fit=self.settings.fit,
-            person=self.settings.person,
-            min_confidence=self.settings.min_confidence,
-            pose_size=self._pose_size,
-        )
+        preparation = self._preparation()
         with ThreadPoolExecutor(self._workers) as pool:
             tasks = [
                 pool.submit(

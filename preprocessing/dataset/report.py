@@ -1,6 +1,6 @@
 """Says what a data set holds and what was passed over."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -51,7 +51,12 @@ def _summary(entries: list[dict[str, Any]], shards: list[Images]) -> dict[str, A
 
 
 def describe(
-    settings: Settings, splits: dict[str, Any], index: PairIndex, notes: Notes
+    settings: Settings,
+    splits: dict[str, Any],
+    index: PairIndex,
+    notes: Notes,
+    *,
+    expected: Mapping[str, str],
 ) -> str:
     """Returns the report of a data set, several lines.
 
@@ -60,6 +65,7 @@ def describe(
         splits: as the manifest holds them.
         index: that chose the pairs.
         notes: of what was passed over.
+        expected: counts of the whole data set by split, one line each.
     """
     lines = [f"{settings.source}: {settings.image_size[0]}x{settings.image_size[1]}"]
     for name, split in splits.items():
@@ -70,6 +76,8 @@ def describe(
             f"{split['pairs']:,} ordered same-identity pairs, "
             f"{len(split['shards'])} shards"
         )
+        if name in expected:
+            lines.append(f"    for comparison: {expected[name]}")
     for pairs in index.lists:
         total = len(pairs.rows)
         lines.append(

@@ -1,17 +1,37 @@
-"""Image files to RGB pixels, and pixels to files."""
+"""Reads image files as RGB pixels, and writes pixels as files.
+
+Every command reads the same formats, `SUFFIXES`. OpenCV decodes them, except for those
+whose rotation it ignores or that it cannot read: Pillow decodes AVIF, and the package
+pillow-heif HEIC.
+"""
 
 import contextlib
+import io
+import mimetypes
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image, ImageOps
 
 from preprocessing.system.errors import InputError
 
-# Messages of OpenCV's decoders would stand beside the one line that says it.
+# The decoders' own messages would repeat the InputError.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+_HEIC_SUFFIXES = (".heic", ".heif")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp"),
+    *(".tif", ".tiff", ".gif", ".avif", *_HEIC_SUFFIXES),
+)
+# Images that `mimetypes` does not know on every machine.
+_OTHER_SUFFIXES = {
+    *(".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".raw", ".rw2"),
+    *(".exr", ".hdr", ".jp2", ".jxl", ".psd", ".svg", ".tga", ".xcf"),
+}
+# The brands of ISO base media files, which follow `ftyp`.
+_AVIF_BRANDS = (b"avif", b"avis")
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _JPEG_QUALITY = 95
 _REDUCED = {
@@ -25,13 +45,32 @@ _REDUCED = {
 def decode(content: bytes, *, name: str) -> np.ndarray:
     """Decodes an image file's bytes, turned upright by its EXIF orientation.
 
+    Of an animation the first frame is returned.
+
+    Args:
+        content: bytes of a file in one of the formats of `SUFFIXES`.
+        name: name of the file, for messages.
+
     Returns:
         uint8 [height, width, 3], RGB.
 
     Raises:
-        InputError: nothing that OpenCV can decode; the message names `name`.
+        InputError: the bytes cannot be decoded, or are HEIC and pillow-heif is not
+            installed.
     """
     return _decode(content, cv2.IMREAD_COLOR, name)
+
+
+def is_image(path: Path) -> bool:
+    """True for the name of an image file that can be read."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def is_unreadable_image(path: Path) -> bool:
+    """True for the name of an image file in a format that is not read."""
+    kind = mimetypes.guess_type(path.name)[0] or ""
+    looks = kind.startswith("image/") or path.suffix.lower() in _OTHER_SUFFIXES
+    return looks and not is_image(path)
 
 
 def read(path: str | Path) -> np.ndarray:
@@ -46,13 +85,13 @@ def read(path: str | Path) -> np.ndarray:
 def read_bounded(
     path: str | Path, *, most_pixels: int = 16_000_000
 ) -> tuple[np.ndarray, int]:
-    """Reads an image file, smaller by a whole number where it is very large.
+    """Reads an image file; a very large image is made smaller by a whole number.
 
     A JPEG is made smaller while it is decoded, and takes the memory of what remains.
 
     Args:
-        path: of the file.
-        most_pixels: above these it is made 2, 4 or 8 times smaller.
+        path: path of the file.
+        most_pixels: an image with more pixels is made 2, 4 or 8 times smaller.
 
     Returns:
         uint8 [height, width, 3], RGB, and how many times smaller it is.
@@ -117,12 +156,46 @@ def _content(path: str | Path) -> bytes:
 def _decode(content: bytes, how: int, name: str) -> np.ndarray:
     if not content:
         raise InputError(f"{name}: the image file is empty")
+    brands = _brands(content)
+    if not brands.isdisjoint(_AVIF_BRANDS):
+        return _decode_with_pillow(content, name)
+    if not brands.isdisjoint(_HEIC_BRANDS):
+        _register_heic(name)
+        return _decode_with_pillow(content, name)
     pixels = None
     with contextlib.suppress(cv2.error):  # Reported below, like a file without image.
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), how)
     if pixels is None:
         raise InputError(f"{name}: cannot be decoded as an image")
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+def _brands(content: bytes) -> set[bytes]:
+    """Returns the brands of an ISO base media file, such as AVIF and HEIC."""
+    if content[4:8] != b"ftyp":
+        return set()
+    box = content[8 : min(int.from_bytes(content[:4], "big"), 256)]
+    # The second four bytes are the version of the first brand.
+    return {box[start : start + 4] for start in range(0, len(box), 4) if start != 4}
+
+
+def _register_heic(name: str) -> None:
+    """Makes Pillow read HEIC."""
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise InputError(
+            f"{name}: HEIC images need the package pillow-heif: pip install pillow-heif"
+        ) from error
+    pillow_heif.register_heif_opener()
+
+
+def _decode_with_pillow(content: bytes, name: str) -> np.ndarray:
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    except Exception as error:  # Damaged bytes raise nearly every kind of exception.
+        raise InputError(f"{name}: cannot be decoded as an image") from error
 
 
 def _shrinking(pixels: int, most_pixels: int, path: str | Path) -> int:

@@ -21,27 +21,29 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
 from preprocessing.poses import keypoints as kp
 from preprocessing.system.errors import InputError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 SUFFIX = ".tfrecord"
 # Around each Example: its length and the checksum of that before, its checksum after.
 _BEFORE, _AFTER = 12, 4
 _KINDS = {
-    "image_name_0": tf.string,
-    "image_name_1": tf.string,
-    "image_raw_0": tf.string,
-    "image_raw_1": tf.string,
-    "pose_peaks_0_rcv": tf.float32,
-    "pose_peaks_1_rcv": tf.float32,
-    "image_height": tf.int64,
-    "image_width": tf.int64,
-    "label": tf.int64,
+    "image_name_0": "string",
+    "image_name_1": "string",
+    "image_raw_0": "string",
+    "image_raw_1": "string",
+    "pose_peaks_0_rcv": "float32",
+    "pose_peaks_1_rcv": "float32",
+    "image_height": "int64",
+    "image_width": "int64",
+    "label": "int64",
 }
 _COUNTS = {"pose_peaks_0_rcv": 54, "pose_peaks_1_rcv": 54}
 
@@ -92,6 +94,9 @@ def read(path: Path) -> Iterator[StoredPair]:
         InputError: the file cannot be read or is damaged, or a record lacks a feature
             or has one of another kind; the message names the file and the record.
     """
+    # Here, so that the sources can be listed without TensorFlow.
+    import tensorflow as tf
+
     records = tf.data.TFRecordDataset(str(path))
     parsed = records.map(_parse, num_parallel_calls=tf.data.AUTOTUNE)
     number = end = 0
@@ -116,7 +121,9 @@ def read(path: Path) -> Iterator[StoredPair]:
         raise InputError(f"{path}: damaged at record {number}: it is cut off")
 
 
-def _parse(example: tf.Tensor) -> dict[str, tf.Tensor]:
+def _parse(example: "tf.Tensor") -> "dict[str, tf.Tensor]":
+    import tensorflow as tf
+
     features = {
         name: tf.io.FixedLenSequenceFeature([], kind, allow_missing=True)
         for name, kind in _KINDS.items()

@@ -19,19 +19,28 @@ class Detection:
         scores: float32 [P], how sure the estimator is of each person.
         normalized: whether x and y are shares of the image's width and height, 0 to
             1, rather than pixels.
+        size: height and width of the image, as the file of the poses declares it, or
+            None if it does not. Pixels are those of an image of this size.
     """
 
     people: np.ndarray
     scores: np.ndarray
     normalized: bool = False
+    size: tuple[int, int] | None = None
 
     def in_pixels(self, size: tuple[int, int]) -> np.ndarray:
         """Returns the people in pixels of an image of `size` (height, width)."""
-        if not self.normalized:
-            return self.people
-        moved = self.people.copy()
-        moved[..., :2] = moved[..., :2] * size[::-1] - 0.5
-        return kp.clean(moved)
+        if self.normalized:
+            moved = self.people.copy()
+            moved[..., :2] = moved[..., :2] * size[::-1] - 0.5
+            return kp.clean(moved)
+        if self.is_scaled_to(size) and self.size:
+            return kp.resize(self.people, size=self.size, new_size=size)
+        return self.people
+
+    def is_scaled_to(self, size: tuple[int, int]) -> bool:
+        """True if pixels are of another size than `size`, so that they are scaled."""
+        return not self.normalized and self.size not in (None, size)
 
 
 def detection(
@@ -39,6 +48,7 @@ def detection(
     scores: list[float] | None = None,
     *,
     normalized: bool = False,
+    size: tuple[int, int] | None = None,
 ) -> Detection:
     """Returns a `Detection` of those people in whom any keypoint was found.
 
@@ -47,12 +57,13 @@ def detection(
         scores: of each; by default the mean confidence over all 18 keypoints, those
             not found counting 0.
         normalized: as in `Detection`.
+        size: as in `Detection`.
     """
     poses = kp.clean(np.reshape(people, (-1, kp.NUM_KEYPOINTS, 3)))
     mean = poses[..., 2].mean(axis=1)
     sure = mean if scores is None else np.array(scores, np.float32)
     seen = kp.found(poses).any(axis=1)
-    return Detection(poses[seen], sure[seen], normalized)
+    return Detection(poses[seen], sure[seen], normalized, size)
 
 
 def choose(

@@ -120,7 +120,9 @@ def within(pose: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def resize(
     pose: np.ndarray, *, size: tuple[int, int], new_size: tuple[int, int]
 ) -> np.ndarray:
-    """Moves a pose with its image from `size` to `new_size`, both (height, width).
+    """Moves poses [..., 18, 3] with their image from `size` to `new_size`.
+
+    Both sizes are (height, width).
 
     Pixel centres are at whole numbers, so x becomes (x + 0.5) * scale - 0.5.
     """
@@ -128,7 +130,7 @@ def resize(
         return pose
     scale = np.array([new_size[1] / size[1], new_size[0] / size[0]])
     moved = pose.copy()
-    moved[:, :2] = (pose[:, :2] + 0.5) * scale - 0.5
+    moved[..., :2] = (pose[..., :2] + 0.5) * scale - 0.5
     return clean(moved)
 
 

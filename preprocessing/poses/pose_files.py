@@ -1,20 +1,21 @@
 """Finds the poses in an image in files of poses, whatever form they came in."""
 
+import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
+from preprocessing.poses.collection import Collection, Entry
 from preprocessing.poses.detections import Detection
 from preprocessing.poses.formats import table
-from preprocessing.poses.formats.collection import Collection, Entry
-from preprocessing.poses.formats.scales import SCALES
-from preprocessing.poses.formats.table import AUTO, FORMATS, PoseOptions
-from preprocessing.system.content import shown
+from preprocessing.poses.formats.table import AUTO, FORMATS, SCALES, PoseOptions
 from preprocessing.system.errors import InputError
+from preprocessing.system.files import shown
 
 __all__ = ["FORMATS", "SCALES", "PoseOptions", "Poses", "default_key", "read_one"]
 
 _RECOGNISED = PoseOptions()
+_SHOWN = 3
 
 
 def default_key(name: str) -> str:
@@ -38,8 +39,10 @@ def read_one(path: str | Path, options: PoseOptions = _RECOGNISED) -> Detection:
 class Poses:
     """Poses by image name, from files in any of the formats of `formats.table`.
 
-    A name is looked up whole (`anna/01.jpg`) and then by its last part (`01.jpg`). A
-    name without a folder is also found in one, where only one folder has it.
+    Names are compared in one Unicode normal form, with `/` between folders, and without
+    their suffix. If no pose has the whole name (`anna/01.jpg`), one with its last parts
+    (`01.jpg`) is taken, or one with further folders before it (`photos/anna/01.jpg`).
+
     In a folder OpenPose's files are told by their names and only read when asked for,
     other JSON and CSVs by their content; what is none of the formats, or not the one
     forced, is passed over, and so are the released code's poses of mirrored images.
@@ -47,13 +50,14 @@ class Poses:
     Args:
         paths: files of poses, and folders of them; a folder is searched with all
             folders in it.
-        key: turns a name into what it is looked up by.
-        options: what is said of the files rather than recognised.
+        key: function from a name to the text that names are compared by.
+        options: format, order and scale, if they are not to be recognised.
+        images: names of all images. Images whose names differ in their suffix alone
+            then get a pose only if its file names it with the suffix.
 
     Raises:
-        InputError: a path is missing, malformed or of no known format; none holds a
-            pose; two hold the poses of one image, or one those of two images that the
-            key does not tell apart; or a numbered image has no name.
+        InputError: a path is missing, malformed or of no known format; no file holds a
+            pose; two hold the poses of one image; or a numbered image has no name.
     """
 
     def __init__(
@@ -62,11 +66,18 @@ class Poses:
         *,
         key: Callable[[str], str] = default_key,
         options: PoseOptions = _RECOGNISED,
+        images: Iterable[str] = (),
     ):
         self._key = key
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, list[Entry]] = defaultdict(list)
+        # The keys of entries by the key of their names' last part.
         self._nested: dict[str, set[str]] = defaultdict(set)
-        self._answered: dict[str, str] = {}
+        # The suffixes of images by their key, and images that could not be told apart.
+        self._suffixes: dict[str, set[str]] = defaultdict(set)
+        self._ambiguous: list[str] = []
+        self._answered: dict[tuple[Path, str], str] = {}
+        for name in images:
+            self._suffixes[self._lookup(name)].add(_suffix(name))
         self._collection = Collection(options)
         for path in map(Path, paths):
             self._collection.add(path)
@@ -77,48 +88,103 @@ class Poses:
             nothing = (
                 f"{', '.join(map(str, paths))}: no poses found{forced}; allowed are "
                 "annotation CSVs, JSON of OpenPose (<image>_keypoints.json), COCO, "
-                "AlphaPose or MMPose, and all_peaks_dic_*.p"
+                "AlphaPose, MediaPipe or MMPose, and all_peaks_dic_*.p"
             )
             raise InputError("; ".join([nothing, *self.describe()]))
 
     def find(self, name: str) -> Detection | None:
-        """Returns what was found in an image, or None where nothing names it.
+        """Returns the people found in an image, or None if no pose has its name.
 
         Raises:
             InputError: the file is malformed, or one pose could be of two images.
         """
-        key = self._key(name)
-        last = PurePosixPath(name).name
-        if key not in self._entries and last != name:
-            key = self._key(last)
-            first = self._answered.setdefault(key, name)
-            if key in self._entries and first != name:
-                raise InputError(
-                    f"{self._entries[key].path}: the pose of {last} could be of "
-                    f"{first} or of {name}; name images with their folder"
-                )
-        elif key not in self._entries and key in self._nested:
-            nested = sorted(self._nested[key])
-            if len(nested) > 1:
-                one, other = (self._entries[place].path for place in nested[:2])
-                raise InputError(f"{one}: a pose of {name}; another is in {other}")
-            key = nested[0]
-        entry = self._entries.get(key)
-        if entry and entry.found is None:
-            entry = entry._replace(found=self._collection.read_waiting(entry.path))
-            self._entries[key] = entry
-        return entry.found if entry else None
+        entry = self._choose(name, self._candidates(name))
+        if entry is None:
+            return None
+        first = self._answered.setdefault((entry.path, entry.name), name)
+        if first != name:
+            raise InputError(
+                f"{entry.path}: the pose of {entry.name} could be of {first} or of "
+                f"{name}; name images with their folder and suffix"
+            )
+        if entry.found is None:
+            return self._collection.read_waiting(entry.path)
+        return entry.found
 
     def describe(self) -> list[str]:
         """Returns lines on what was read so far; see `Collection.describe`."""
-        return self._collection.describe()
+        lines = self._collection.describe()
+        if self._ambiguous:
+            names = ", ".join(self._ambiguous[:_SHOWN])
+            lines.append(
+                f"{len(self._ambiguous):,} images left without a pose: their names "
+                f"differ only in the suffix, and the pose's has none (e.g. {names})"
+            )
+        return lines
+
+    def _lookup(self, name: str) -> str:
+        return self._key(normal_form(name))
 
     def _enter(self, entry: Entry) -> None:
-        key = self._key(entry.name)
-        self._nested[self._key(PurePosixPath(entry.name).name)].add(key)
-        first = self._entries.setdefault(key, entry)
-        if (first.path, first.name) != (entry.path, entry.name):
+        key = self._lookup(entry.name)
+        self._nested[self._lookup(_last_part(entry.name))].add(key)
+        for first in self._entries[key]:
+            if (first.path, first.name) == (entry.path, entry.name):
+                return
+            both_named = first.is_named and entry.is_named
+            if not both_named or _suffix(first.name) == _suffix(entry.name):
+                raise InputError(
+                    f"{entry.path}: a second pose of {shown(entry.name)}; the first, "
+                    f"of {shown(first.name)}, is in {first.path}"
+                )
+        self._entries[key].append(entry)
+
+    def _candidates(self, name: str) -> list[Entry]:
+        """Returns the poses whose names are that of an image but for the suffix."""
+        key, last = self._lookup(name), self._lookup(_last_part(name))
+        if key in self._entries:
+            return self._entries[key]
+        near = self._nested.get(last, set())
+        if shorter := [k for k in near if k == last or key.endswith(f"/{k}")]:
+            return self._entries[max(shorter, key=len)]
+        longer = sorted(k for k in near if key == last or k.endswith(f"/{key}"))
+        if len(longer) > 1:
+            one, other = (self._entries[place][0].path for place in longer[:2])
+            raise InputError(f"{one}: a pose of {name}; another is in {other}")
+        return self._entries[longer[0]] if longer else []
+
+    def _choose(self, name: str, candidates: list[Entry]) -> Entry | None:
+        """Returns the candidate that is of this image and of no other."""
+        named = {_suffix(entry.name): entry for entry in candidates if entry.is_named}
+        if _suffix(name) in named:
+            return named[_suffix(name)]
+        others = self._suffixes.get(self._lookup(name), set()) - {_suffix(name)}
+        if others and len(candidates) > len(named):
+            if name not in self._ambiguous:
+                self._ambiguous.append(name)
+            return None
+        left = [
+            e for e in candidates if not e.is_named or _suffix(e.name) not in others
+        ]
+        if len(left) > 1:
             raise InputError(
-                f"{entry.path}: a second pose of {shown(entry.name)}; the first, of "
-                f"{shown(first.name)}, is in {first.path}"
+                f"{left[0].path}: poses of {' and '.join(e.name for e in left)}; which "
+                f"one is of {name}?"
             )
+        return left[0] if left else None
+
+
+def normal_form(name: str) -> str:
+    """Returns a name in Unicode's composed form, with `/` between its folders.
+
+    macOS stores accents apart from their letters, and tools on Windows write `\\`.
+    """
+    return unicodedata.normalize("NFC", name).replace("\\", "/")
+
+
+def _last_part(name: str) -> str:
+    return PurePosixPath(normal_form(name)).name
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(normal_form(name)).suffix.lower()

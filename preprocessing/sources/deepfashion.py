@@ -10,16 +10,22 @@ from preprocessing.sources.samples import Notes, Sample, from_file
 from preprocessing.sources.walking import image_files
 from preprocessing.system.errors import InputError
 
-__all__ = ["IDENTITIES", "SPLITS", "key", "pose_size", "samples"]
+__all__ = ["EXPECTED", "IDENTITIES", "SPLITS", "key", "pose_size", "samples"]
 
-IDENTITIES = ("item", "item_colour")
+IDENTITIES = ("item_colour", "item")
+# Counts of the 52,712 images, by the owners' partition and by PATN's lists.
+EXPECTED = {
+    "train": "DeepFashion has 25,882 images (owners' partition) or 48,674 (PATN's "
+    "lists); the paper has 146,680 pairs",
+    "test": "DeepFashion has 26,830 images (owners' partition) or 4,038 (PATN's lists)",
+}
 
 
 def samples(
     root: Path,
     notes: Notes,
     *,
-    identity: str = "item",
+    identity: str = "item_colour",
     split: str = "auto",
     lists: Sequence[str | Path] | None = None,
 ) -> Iterator[Sample]:
@@ -29,7 +35,9 @@ def samples(
         root: the folder that holds the tree or the flat images, at any depth. Of
             `img` and `img_highres` side by side, `img` is taken.
         notes: takes what is left out, and where the split is from.
-        identity: `item` (`id_00006655`) or `item_colour` (`id_00006655_02`).
+        identity: `item_colour` (`id_00006655_02`, the default): pairs show one garment
+            in one colour, as in the paper. `item` (`id_00006655`): pairs may show it in
+            different colours, so that the target's colour cannot be learnt.
         split: where train and test are from: `partition` (the owners'
             `list_eval_partition.txt`; query and gallery are the test split), `lists`
             (PATN's `train.lst` and `test.lst`), `seed` (the builder draws identities)

@@ -1,6 +1,6 @@
 """The data sets that `preprocessing.build` can read, and those it draws."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from preprocessing.sources import (
     folder,
     market1501,
     synthetic,
+    video,
 )
 from preprocessing.sources import (
     original as authors,
@@ -29,9 +30,12 @@ class Source(NamedTuple):
             function that finds them from the folder.
         options: names of the keywords that `samples` takes besides.
         drawn: whether there is no folder, because the images are drawn.
+        filmed: whether the images are crops of frames; `samples` takes their `size`
+            and an `estimator` of poses.
         own_poses: whether the source itself knows the poses.
         listed_pairs: returns the pairs that lie with the images, from the folder.
         key: what the name of an image is looked up by in annotations and pairs.
+        expected: counts of the whole data set by split, one line each for the report.
         pose_size: says from all poses, float32 [P, 18, 3] of each image, which height
             and width the images had that they were found in; None: those at hand.
     """
@@ -40,9 +44,11 @@ class Source(NamedTuple):
     size: tuple[int, int] | Callable[[Path], tuple[int, int]]
     options: tuple[str, ...] = ()
     drawn: bool = False
+    filmed: bool = False
     own_poses: bool = False
     listed_pairs: Callable[[Path], list[tuple[str, str]]] | None = None
     key: Callable[[str], str] = poses.default_key
+    expected: Mapping[str, str] = {}
     pose_size: Callable[[Sequence[np.ndarray]], tuple[int, int] | None] | None = None
 
     def default_size(self, root: Path | None) -> tuple[int, int]:
@@ -55,15 +61,28 @@ class Source(NamedTuple):
 
 
 SOURCES = {
-    "market1501": Source(market1501.samples, (128, 64), options=("folders",)),
+    "market1501": Source(
+        market1501.samples,
+        (128, 64),
+        options=("folders",),
+        expected=market1501.EXPECTED,
+    ),
     "deepfashion": Source(
         deepfashion.samples,
         (256, 256),
         options=("identity", "split", "lists"),
         key=deepfashion.key,
+        expected=deepfashion.EXPECTED,
         pose_size=deepfashion.pose_size,
     ),
     "folder": Source(folder.samples, (256, 256)),
+    "video": Source(
+        video.samples,
+        (128, 64),
+        options=("frames_per_video",),
+        filmed=True,
+        own_poses=True,
+    ),
     "authors": Source(
         authors.samples,
         authors.image_size,

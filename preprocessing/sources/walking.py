@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from preprocessing.images.image_files import SUFFIXES
+from preprocessing.images.image_files import is_image, is_unreadable_image
 from preprocessing.sources.samples import Notes
 from preprocessing.system.errors import InputError
 
@@ -39,13 +39,26 @@ def image_files(
             entered.append(path.name)
         folders[:] = entered
         for path in [Path(place, name) for name in files if _is_visible(name)]:
-            if path.suffix.lower() not in SUFFIXES:
+            if is_unreadable_image(path):
+                notes.add("images in formats that are not read passed over", str(path))
+            if not is_image(path):
+                continue
+            if not _is_utf8(str(path.relative_to(root))):
+                notes.add("images whose names are not UTF-8 passed over", str(path))
                 continue
             if path.exists():
                 found.append(path)
             else:
                 notes.add("links to no file passed over", str(path))
     return sorted(found)
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_visible(name: str) -> bool:

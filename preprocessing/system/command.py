@@ -40,6 +40,18 @@ def run_one_of(mains: Mapping[str, Callable[[], object]]) -> None:
     app.run(lambda args: sys.exit(_guarded_one_of(mains, args)), flags_parser=_parse)
 
 
+def will_run(*lists: str) -> bool:
+    """True unless the command line asks for nothing but a text.
+
+    An entry point imports slow packages, and the modules that need them, only if this
+    is true, so that help, the version and lists appear at once.
+
+    Args:
+        *lists: the command's own flags that print a list, such as `--list_poses`.
+    """
+    return {*_HELP, *_VERSION, *lists}.isdisjoint(sys.argv[1:])
+
+
 def _parse(arguments: Sequence[str]) -> list[str]:
     """Parses flags, or prints what was asked for and ends the command."""
     given = list(arguments[1:])

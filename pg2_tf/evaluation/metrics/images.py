@@ -1,9 +1,9 @@
-"""Scores of a generated image against its target, one function for each definition.
+"""Scores that compare a generated image with its target, a function for each.
 
 All functions take uint8 [H, W, 3] images, the generated one first, and return a Python
-float. `ssim`, `psnr`, `l1` and `l2` are those of the released score.py, and on masked
-images those of score_mask.py; the others are those of later work, which call different
-numbers by the same names (see `scoring.protocols`).
+float. `ssim`, `psnr`, `l1` and `l2` are those of the released score.py, and of
+score_mask.py on masked images. The others come from later papers, which use the same
+names for different numbers (see `evaluation.protocols`).
 """
 
 from collections.abc import Callable
@@ -39,10 +39,10 @@ def l2(image: np.ndarray, target: np.ndarray) -> float:
 
 
 def gaussian_ssim(image: np.ndarray, target: np.ndarray) -> float:
-    """SSIM by a Gaussian window of 1.5 pixels, as pose-gan and PATN compute it.
+    """SSIM with a Gaussian window of 1.5 pixels, as in pose-gan and PATN.
 
-    The data range is that of the generated image, so that dull images score lower.
-    Not a number where the generated image has one colour.
+    The data range is that of the generated image, so that dull images score lower. NaN
+    if the generated image has a single colour.
     """
     data_range = float(image.max()) - float(image.min())
     if not data_range:
@@ -61,7 +61,7 @@ def gaussian_ssim(image: np.ndarray, target: np.ndarray) -> float:
 
 
 def wide_ssim(image: np.ndarray, target: np.ndarray) -> float:
-    """SSIM by a 51x51 uniform window, as GFLA computes it; for images of that size."""
+    """SSIM with a 51x51 uniform window, as in GFLA; images need at least that size."""
     return float(
         structural_similarity(
             image / 255,
@@ -74,12 +74,12 @@ def wide_ssim(image: np.ndarray, target: np.ndarray) -> float:
 
 
 def signed_l1(image: np.ndarray, target: np.ndarray) -> float:
-    """Mean absolute difference of images in [-1, 1], as pose-gan and PATN have it."""
+    """Mean absolute difference of images in [-1, 1], as in pose-gan and PATN."""
     return l1(image, target) / 127.5
 
 
 def unit_l1(image: np.ndarray, target: np.ndarray) -> float:
-    """Mean absolute difference of images in [0, 1], as GFLA has it."""
+    """Mean absolute difference of images in [0, 1], as in GFLA."""
     return l1(image, target) / 255
 
 
@@ -90,11 +90,11 @@ def relative_l1(image: np.ndarray, target: np.ndarray) -> float:
 
 
 def masked(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Blackens images outside their masks.
+    """Sets images to black outside their masks.
 
     Args:
         image: uint8 [..., H, W, 3].
-        mask: [..., H, W] of 0 and 1.
+        mask: [..., H, W] with values 0 and 1.
     """
     return np.where(mask[..., None] > 0, image, 0).astype(np.uint8)
 
@@ -103,11 +103,11 @@ METRICS: dict[str, Metric] = {"ssim": ssim, "psnr": psnr, "l1": l1}
 
 
 def score(image: np.ndarray, target: np.ndarray, mask: np.ndarray) -> dict[str, float]:
-    """Returns every metric by name, on the whole images and as `mask_...` on the mask.
+    """Returns every metric by name, and as `mask_NAME` inside the mask.
 
     Args:
         image, target: uint8 [H, W, 3].
-        mask: of the target's pose, [H, W] of 0 and 1.
+        mask: mask of the target's pose, [H, W] with values 0 and 1.
     """
     inside = masked(image, mask), masked(target, mask)
     return {

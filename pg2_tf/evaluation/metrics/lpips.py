@@ -1,12 +1,11 @@
-"""LPIPS, a distance of images that follows human judgement (Zhang et al. 2018).
+"""LPIPS, a perceptual distance of images (Zhang et al. 2018).
 
-Version 0.1 on AlexNet: both images go through the five convolutions of AlexNet
-(Krizhevsky 2014, as torchvision has it); at each place the features after each ReLU are
-brought to length 1, and their squared differences, weighted by channel, are averaged
-over the places and summed over the five layers. 0 for equal images.
+Version 0.1 with AlexNet: both images pass the five convolutions of AlexNet (Krizhevsky
+2014, in torchvision's version). At each position the features after each ReLU are
+normalised to length 1; their squared differences, weighted by channel, are averaged
+over the positions and summed over the five layers. Equal images have distance 0.
 """
 
-import zipfile
 from pathlib import Path
 
 import keras
@@ -16,7 +15,7 @@ from keras import layers, ops
 from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
-# The number in torchvision's name of a convolution, its filters, kernel side, stride.
+# Number in torchvision's name of a convolution, filters, kernel size, stride.
 _CONVOLUTIONS = (
     (0, 64, 11, 4),
     (3, 192, 5, 1),
@@ -25,13 +24,13 @@ _CONVOLUTIONS = (
     (10, 256, 3, 1),
 )
 _PADDING = {11: 2, 5: 2, 3: 1}
-# Convolutions after a max pooling of 3x3, stride 2.
+# Convolutions that follow a max pooling of 3x3, stride 2.
 _POOLED = (3, 6)
-# Of RGB in [-1, 1]; the mean and deviation of ImageNet.
+# Mean and standard deviation of ImageNet, for RGB in [-1, 1].
 _SHIFT = np.array([-0.030, -0.088, -0.188], np.float32)
 _SCALE = np.array([0.458, 0.448, 0.450], np.float32)
 _EPSILON = 1e-10
-# Of a side in pixels: less leaves nothing after the second pooling.
+# Smallest side in pixels; smaller images vanish in the second pooling.
 SMALLEST = 31
 _BATCH = 16
 _CONVERSION = (
@@ -41,11 +40,11 @@ _CONVERSION = (
 
 
 class Lpips:
-    """The distance, ready to compare images.
+    """The distance, with its weights loaded.
 
     Args:
-        network: of `build_alexnet_distance`, with its weights.
-        checksums: SHA-256 of the files they were read from, by `alexnet` and `linear`.
+        network: network of `build_alexnet_distance`.
+        checksums: SHA-256 of the weight files, by `alexnet` and `linear`.
     """
 
     def __init__(self, network: keras.Model, *, checksums: dict[str, str]):
@@ -93,7 +92,7 @@ class Lpips:
             float64 [B], 0 or more.
 
         Raises:
-            InputError: the images are smaller.
+            InputError: the images are too small.
         """
         _check_images(images, targets)
         parts = [
@@ -145,11 +144,7 @@ def _names(layer: str) -> list[str]:
 def _read(path: Path) -> dict[str, np.ndarray]:
     if path.suffix in (".pth", ".pt"):
         raise InputError(f"{path}: convert it to .npz, with PyTorch: {_CONVERSION}")
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a readable .npz of arrays ({error})") from error
+    return files.read_arrays(path)
 
 
 def _in_keras_order(

@@ -1,8 +1,8 @@
-"""PCKh: how much of a target pose is found again in a generated image.
+"""PCKh: share of a target pose's keypoints that are detected in a generated image.
 
-As PATN's calPCKH_market.py and calPCKH_fashion.py count it (Zhu et al. 2019), on poses
-that MoveNet, not OpenPose, finds in the generated images: its values are to be compared
-with each other, and with those of the real target images, not with published ones.
+Counted as in PATN's calPCKH_market.py and calPCKH_fashion.py (Zhu et al. 2019), but
+with poses from MoveNet instead of OpenPose. Compare the values with each other and with
+those of the real target images, not with published ones.
 """
 
 import hashlib
@@ -14,12 +14,12 @@ from typing import Protocol
 
 import numpy as np
 
-from preprocessing.estimation import download
+from preprocessing.estimation import movenet
 from preprocessing.estimation.movenet import PoseEstimator
 from preprocessing.poses import keypoints as kp
 from preprocessing.system import files
 
-# Whose box is the head's, in PATN's scripts.
+# Keypoints of the head's bounding box, in PATN's scripts.
 HEAD = tuple(
     kp.INDEX[name]
     for name in ("nose", "neck", "right_eye", "left_eye", "right_ear", "left_ear")
@@ -35,17 +35,17 @@ class Estimator(Protocol):
 
 
 class PoseAccuracy:
-    """The measure, with the estimators that it looks at images with.
+    """The metric, with its pose estimators.
 
     Args:
-        estimators: alike; so many images are worked on at once.
-        checksum: SHA-256 of the model's file.
+        estimators: equal estimators, used in parallel.
+        checksum: SHA-256 of the pose model's file.
     """
 
     def __init__(self, estimators: Sequence[Estimator], *, checksum: str = ""):
         self.checksum = checksum
         self._estimators = estimators
-        # By image: the same source and target images come again in many pairs.
+        # Poses by image: source and target images are part of many pairs.
         self._known: dict[bytes, np.ndarray] = {}
 
     @classmethod
@@ -53,32 +53,30 @@ class PoseAccuracy:
         """Loads MoveNet, once for each CPU core.
 
         Args:
-            model_path: a MoveNet SinglePose model (`.tflite`). None: the one of
-                `preprocessing.estimate_pose`, fetched if it is not there.
+            model_path: a MoveNet SinglePose model (`.tflite`). None: the model of
+                `preprocessing.estimate_pose`, downloaded if it is missing.
 
         Raises:
-            InputError: it cannot be fetched, or is no such model.
+            InputError: it cannot be downloaded, or is another model.
         """
-        path = download.given_or_fetched(model_path, flag="pose_model")
+        path = movenet.model_path(model_path, flag="pose_model")
         estimators = [PoseEstimator(path) for _ in range(os.cpu_count() or 1)]
         return cls(estimators, checksum=files.sha256(path))
 
     def correct(
         self, images: np.ndarray, poses: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Says which keypoints of target poses are found again.
+        """Returns which keypoints of target poses are detected in images.
 
-        PCKh is the sum of the first result by that of the second, over all images: the
-        mean over keypoints, not over images.
+        PCKh is the sum of the first result over the sum of the second, over all images:
+        the mean over keypoints, not over images.
 
         Args:
-            images: generated, uint8 [B, H, W, 3].
-            poses: that they should show, float32 [B, 18, 3]: x, y in pixels,
-                confidence.
+            images: generated images, uint8 [B, H, W, 3].
+            poses: target poses, float32 [B, 18, 3]: x, y in pixels, confidence.
 
         Returns:
-            Which keypoints are found where they should be, and which count at all, both
-            bool [B, 18]; see `compare`.
+            Correct keypoints, and counted keypoints, both bool [B, 18]; see `compare`.
         """
         if images.ndim != 4 or poses.shape != (len(images), kp.NUM_KEYPOINTS, 3):
             raise ValueError(
@@ -108,13 +106,13 @@ class PoseAccuracy:
 def head_sizes(poses: np.ndarray) -> np.ndarray:
     """Returns the widths and heights of the heads of poses.
 
-    The box around those of nose, neck, eyes and ears that were found.
+    A head is the bounding box of the found keypoints among nose, neck, eyes and ears.
 
     Args:
         poses: float32 [B, 18, 3].
 
     Returns:
-        float64 [B, 2] in pixels; NaN where fewer than two were found.
+        float64 [B, 2] in pixels; NaN with fewer than two keypoints.
     """
     head = poses[:, HEAD]
     there = kp.found(head)
@@ -128,11 +126,11 @@ def head_sizes(poses: np.ndarray) -> np.ndarray:
 def compare(found: np.ndarray, poses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Compares found poses with target poses, all float32 [B, 18, 3].
 
-    A found keypoint is correct if it is off by less than half the head's width across
-    and less than half its height down. A keypoint counts if the target pose has it and
-    a head of at least two keypoints; one that the found pose lacks counts as wrong. A
-    head whose keypoints stand exactly above or beside each other has no width or
-    height, so that, as in PATN's scripts, nothing of its pose is correct.
+    A found keypoint is correct if its horizontal error is less than half the head's
+    width and its vertical error less than half the head's height. A keypoint counts if
+    the target pose has it and a head of at least two keypoints; if the found pose lacks
+    it, it counts as wrong. As in PATN's scripts, no keypoint is correct if the head has
+    width or height 0.
 
     Returns:
         Which keypoints are correct, and which count, both bool [B, 18].

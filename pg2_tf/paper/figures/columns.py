@@ -1,16 +1,19 @@
-"""What figures compare: images that runs generate, and images from folders."""
+"""The pairs and columns of a figure: images of runs, and images from folders."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
+from pg2_tf.data.dataset import Split
+from pg2_tf.data.pipeline import PairSource
 from pg2_tf.evaluation import folders
 from pg2_tf.evaluation.folders import image_name
 from pg2_tf.inference.pose_transfer import PoseTransfer
-from pg2_tf.paper.figures.pairs import Pairs
 from pg2_tf.runs.run_folder import RunFolder
 from preprocessing.images import image_files as images
 from preprocessing.system.errors import InputError
@@ -18,12 +21,34 @@ from preprocessing.system.errors import InputError
 _STAGES = ("1", "2")
 
 
+class Pairs(NamedTuple):
+    """Pairs of images.
+
+    Attributes:
+        names: names of source and target of each pair.
+        identities: identities of the targets.
+        source, target: uint8 [P, H, W, 3].
+        poses: target poses, float32 [P, 18, 3] in pixels.
+    """
+
+    names: list[tuple[str, str]]
+    identities: list[str]
+    source: np.ndarray
+    target: np.ndarray
+    poses: np.ndarray
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of the images, in pixels."""
+        return self.source.shape[1:3]
+
+
 class Column(NamedTuple):
     """Images of one method.
 
     Attributes:
-        heading: above them.
-        images: of each pair, uint8 [H, W, 3] each, of any size.
+        heading: heading of the column.
+        images: image of each pair, uint8 [H, W, 3], of any size.
     """
 
     heading: str
@@ -34,8 +59,8 @@ class Run(NamedTuple):
     """A run to take images from.
 
     Attributes:
-        label: what figures call it.
-        path: of the run folder.
+        label: label in the figure.
+        path: run folder.
         stage: 1 or 2, or None for the last one trained.
     """
 
@@ -44,26 +69,26 @@ class Run(NamedTuple):
     stage: int | None
 
     def require_size(self, size: tuple[int, int]) -> None:
-        """Raises InputError where there is no run, or its images are not of `size`."""
+        """Raises InputError if there is no run, or its images have another size."""
         made = RunFolder(self.path).require_config().model.image_size
         if made != size:
             raise InputError(
-                f"{self.path}: makes images of {_size(made)}, those of the data set "
-                f"are {_size(size)}"
+                f"{self.path}: generates images of {_size(made)}, the data set has "
+                f"{_size(size)}"
             )
 
     def generate(self, pairs: Pairs, *, weights: str) -> np.ndarray:
         """Generates the images of pairs.
 
         Args:
-            pairs: with source images and target poses, of the run's size.
-            weights: as of `PoseTransfer.load`.
+            pairs: source images and target poses of the run's size.
+            weights: see `PoseTransfer.load`.
 
         Returns:
-            uint8 [P, H, W, 3]: refined images of stage 2, coarse ones of stage 1.
+            uint8 [P, H, W, 3]: refined images of stage 2, coarse images of stage 1.
 
         Raises:
-            InputError: the run has no readable checkpoint of such weights.
+            InputError: the run has no readable checkpoint with these weights.
         """
         model = PoseTransfer.load(self.path, stage=self.stage, weights=weights)
         made = model(pairs.source, pairs.poses)
@@ -73,7 +98,7 @@ class Run(NamedTuple):
         """Returns the lambda of equation 4 that the stage was trained with.
 
         Raises:
-            InputError: it is not known, or the stage's loss has none.
+            InputError: lambda is unknown, or the stage's loss has none.
         """
         folder = RunFolder(self.path)
         config = folder.require_config()
@@ -81,22 +106,42 @@ class Run(NamedTuple):
         if stage.number not in config.recipe.adversarial:
             raise InputError(
                 f"{self.path}: stage {stage.number} of {config.variant} was not "
-                "trained against D; there is no lambda in its loss"
+                "trained with D; its loss has no lambda"
             )
         options = stage.options()
         if options is None:
             raise InputError(
-                f"{stage.path}: has no options.json, so that its lambda is not known"
+                f"{stage.path}: has no options.json; its lambda is unknown"
             )
         return float(options["training"]["l1_weight"])
 
 
-def parse_runs(flag: str, values: Sequence[str]) -> list[Run]:
-    """Parses `LABEL=RUN_DIR` or `RUN_DIR`, either with `@1` or `@2` for a stage.
+def gather(split: Split, positions: Sequence[int]) -> Pairs:
+    """Gathers pairs of a split.
 
     Args:
-        flag: the name of the flag, for messages.
-        values: of the flag.
+        split: data split.
+        positions: positions among the split's pairs, in order.
+    """
+    # Only the images of these pairs are decoded.
+    pairs = split.pairs[list(positions)]
+    chosen = PairSource(dataclasses.replace(split, pairs=pairs))
+    batch = chosen.gather(tf.range(len(pairs), dtype=tf.int64))
+    return Pairs(
+        names=chosen.names_of(np.arange(len(pairs))),
+        identities=[split.identities[target] for target in pairs[:, 1].tolist()],
+        source=batch["source"].numpy(),
+        target=batch["target"].numpy(),
+        poses=batch["keypoints"].numpy(),
+    )
+
+
+def parse_runs(flag: str, values: Sequence[str]) -> list[Run]:
+    """Parses `LABEL=RUN_DIR` or `RUN_DIR`, optionally with `@1` or `@2` for a stage.
+
+    Args:
+        flag: name of the flag, for messages.
+        values: values of the flag.
     """
     runs = []
     for label, place in _labelled(flag, values):
@@ -111,11 +156,11 @@ def parse_runs(flag: str, values: Sequence[str]) -> list[Run]:
 
 
 def parse_labelled(flag: str, values: Sequence[str]) -> dict[str, Path]:
-    """Parses `LABEL=PATH`, or `PATH`, whose label is its name without suffix.
+    """Parses `LABEL=PATH`, or `PATH` with its name without suffix as label.
 
     Args:
-        flag: the name of the flag, for messages.
-        values: of the flag.
+        flag: name of the flag, for messages.
+        values: values of the flag.
     """
     labelled = [
         (label or Path(path).stem, Path(path))
@@ -129,10 +174,10 @@ def read_generated(place: Path, pairs: Pairs) -> list[np.ndarray]:
     """Reads the images that a method generated for pairs, uint8 [H, W, 3] each.
 
     Args:
-        place: a folder with an image for each pair, called as `saving.image_name`
-            says, or a CSV with the columns `from,to,file`, files as seen from its
+        place: a folder with an image for each pair, named by `folders.image_name`, or
+            a CSV with the columns `from,to,file`, whose files are relative to its
             folder.
-        pairs: wanted.
+        pairs: the pairs.
 
     Raises:
         InputError: an image is missing, or cannot be read.
@@ -146,7 +191,7 @@ def read_generated(place: Path, pairs: Pairs) -> list[np.ndarray]:
 
 
 def _read_list(path: Path) -> dict[str, Path]:
-    """Returns the files that a list names, by the names of their pairs."""
+    """Returns the files in a list, by the image names of their pairs."""
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, UnicodeDecodeError, pd.errors.ParserError) as error:
@@ -178,8 +223,8 @@ def _refuse_twice(flag: str, labels: Sequence[str]) -> None:
     for label in labels:
         if labels.count(label) > 1:
             raise InputError(
-                f"--{flag}: {label} is there twice; give each a label of its own, as "
-                "in LABEL=PATH"
+                f"--{flag}: the label {label} appears twice; give each its own label, "
+                "as in LABEL=PATH"
             )
 
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pg2_tf.paper.figures import style
-from pg2_tf.paper.figures.layout import Layout, plan, shorten
+from pg2_tf.paper.figures.layout import Layout, new_figure, plan, shorten, styled
 from preprocessing.images import drawing as pictures
 from preprocessing.poses import keypoints as kp
 
@@ -17,21 +16,21 @@ if TYPE_CHECKING:
     from matplotlib.patches import Patch
 
 _LABEL_POINTS = 7.0
-# Of a cell's height: the width of limbs, the diameter of keypoints.
+# Width of limbs and diameter of keypoints, as shares of a cell's height.
 _LIMB = 1 / 75
 _KEYPOINT = 1 / 32
-# Keeps an image from being stretched by a pixel where its edge is off by rounding.
+# Keeps rounding errors at the edge from stretching an image by a pixel.
 _INSIDE = 1e-3
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in one place of a grid.
+    """One cell of a grid.
 
     Attributes:
-        image: uint8 [H, W, 3], RGB, shown pixel by pixel; None: black.
+        image: uint8 [H, W, 3], RGB, shown pixel by pixel; None for black.
         pose: float32 [18, 3] in pixels of the image, drawn over it, or None.
-        limbs: whether the pose's keypoints are connected.
+        limbs: whether lines connect the keypoints.
     """
 
     image: np.ndarray | None
@@ -44,11 +43,11 @@ class Grid:
     """Images in rows and columns.
 
     Attributes:
-        image_size: height and width that poses and most images are of, in pixels.
-        headings: of the columns.
-        rows: as many cells as headings in each.
-        labels: of the rows, or none.
-        arrows: whether arrows lead from column to column.
+        image_size: height and width of poses and most images, in pixels.
+        headings: column headings.
+        rows: cells of each row, one per heading.
+        labels: row labels, or none.
+        arrows: whether arrows connect the columns.
     """
 
     image_size: tuple[int, int]
@@ -61,18 +60,18 @@ class Grid:
 def draw_pages(
     grid: Grid, *, width: float, rows_per_page: int | None = None
 ) -> list["Figure"]:
-    """Draws a grid on as many pages as it takes.
+    """Draws a grid on one or more pages.
 
     Args:
-        grid: to draw.
-        width: of a page, in inches; see `layout.plan`.
-        rows_per_page: how many rows a page has. Default: as many as there is room for
-            on a page of a paper.
+        grid: the grid.
+        width: width of a page, in inches; see `layout.plan`.
+        rows_per_page: number of rows on a page. Default: as many as fit on a page of a
+            paper.
 
     Raises:
-        InputError: the headings cannot be read at that width.
+        InputError: the headings do not fit at a readable size.
     """
-    with style.styled():
+    with styled():
         layout = plan(
             grid.headings,
             image_size=grid.image_size,
@@ -80,7 +79,7 @@ def draw_pages(
             labels=bool(grid.labels),
             arrows=grid.arrows,
         )
-        count = rows_per_page or layout.rows_of_a_page(len(grid.rows))
+        count = rows_per_page or layout.rows_per_page(len(grid.rows))
         return [
             _draw_page(grid, layout, range(len(grid.rows))[start : start + count])
             for start in range(0, len(grid.rows), count)
@@ -89,8 +88,8 @@ def draw_pages(
 
 def _draw_page(grid: Grid, layout: Layout, rows: Sequence[int]) -> "Figure":
     height = layout.height(len(rows))
-    figure = style.new_figure(
-        # A hair more, for the PNG's size is cut off to whole pixels.
+    figure = new_figure(
+        # Slightly larger, because the PNG's size is truncated to whole pixels.
         (layout.width + _INSIDE) / layout.dpi,
         (height + _INSIDE) / layout.dpi,
         dpi=layout.dpi,
@@ -161,7 +160,7 @@ def _draw_arrows(axes: "Axes", layout: Layout, top: int, columns: int) -> None:
 
 
 def _draw_cell(axes: "Axes", layout: Layout, cell: Cell, left: int, top: int) -> None:
-    """Draws a cell; an image of other proportions stands in the middle of it."""
+    """Draws a cell; an image of other proportions is centred."""
     from matplotlib.patches import Rectangle
 
     height, width = layout.image_size if cell.image is None else cell.image.shape[:2]
@@ -181,7 +180,7 @@ def _draw_cell(axes: "Axes", layout: Layout, cell: Cell, left: int, top: int) ->
     )
     if cell.image is not None:
         axes.imshow(
-            # So turned, the PDF holds the image upright.
+            # With these rows reversed, the PDF holds the image upright.
             cell.image[::-1],
             extent=(left + _INSIDE, right - _INSIDE, bottom - _INSIDE, top + _INSIDE),
             interpolation="none",
@@ -202,14 +201,14 @@ def _draw_pose(
     height: float,
     within: "Patch",
 ) -> None:
-    """Draws a pose in the colours of `pictures.draw_pose`, as vectors.
+    """Draws a pose in the colours of `drawing.draw_pose`, as vectors.
 
     Args:
-        axes: to draw on.
-        cell: with the pose.
-        places: x and y of its keypoints on the page, float64 [18] each.
-        height: of the cell, in points.
-        within: what the pose stays within.
+        axes: axes to draw on.
+        cell: cell with the pose.
+        places: x and y of the keypoints on the page, float64 [18] each.
+        height: height of the cell, in points.
+        within: patch that clips the pose.
     """
     assert cell.pose is not None
     x, y = places

@@ -6,32 +6,57 @@ from typing import Any
 
 import pandas as pd
 
-from pg2_tf.paper.table1.plan import Plan
-from pg2_tf.paper.table1.published import METRICS, TABLE_1, TITLES
 from preprocessing.system import files
 
+METRICS = ("ssim", "is", "mask_ssim", "mask_is")
+TITLES = {"ssim": "SSIM", "is": "IS", "mask_ssim": "mask-SSIM", "mask_is": "mask-IS"}
+
+# Paper, Table 1, on 12,800 test pairs that the authors sampled. DeepFashion has no
+# masked scores. Its second and third row are equal in the paper.
+_PRINTED: dict[str, dict[str, tuple[float, ...]]] = {
+    "deepfashion": {
+        "G1-CE-L1": (0.694, 2.395),
+        "G1-HME-L1": (0.735, 2.427),
+        "G1-L1": (0.735, 2.427),
+        "G1-poseMaskLoss": (0.779, 2.668),
+        "G1+D": (0.761, 3.091),
+        "G1+G2+D": (0.762, 3.090),
+    },
+    "market1501": {
+        "G1-CE-L1": (0.219, 2.568, 0.771, 2.455),
+        "G1-HME-L1": (0.294, 3.171, 0.802, 2.508),
+        "G1-L1": (0.304, 3.006, 0.809, 2.455),
+        "G1-poseMaskLoss": (0.340, 3.326, 0.817, 2.682),
+        "G1+D": (0.283, 3.490, 0.803, 3.310),
+        "G1+G2+D": (0.253, 3.460, 0.792, 3.435),
+    },
+}
+TABLE_1 = {
+    dataset: {
+        model: dict(zip(METRICS, values, strict=False))
+        for model, values in rows.items()
+    }
+    for dataset, rows in _PRINTED.items()
+}
 COPY, REAL = "copy of the source", "real target images"
 _NOTHING = "-"
-# Of an image with itself, by definition.
+# Scores of an image compared with itself.
 _BEST = {"ssim": 1.0, "mask_ssim": 1.0}
 
 
-def rows(
-    dataset: str, variants: Sequence[str], scores: Mapping[str, Mapping[str, Any]]
-) -> pd.DataFrame:
+def rows(dataset: str, scores: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Returns a row for each model and metric.
 
     Args:
-        dataset: whose numbers of the paper stand beside.
-        variants: the models.
-        scores: what the evaluation of each wrote.
+        dataset: key in `TABLE_1`, for the paper's numbers.
+        scores: contents of each model's `scores.json`, by model.
 
     Returns:
         Columns model, metric, value, low, high (95 % interval), paper, difference.
     """
-    first = scores[variants[0]]
+    first = next(iter(scores.values()))
     images = [(COPY, first, "source")]
-    images += [(name, scores[name], _last(scores[name])) for name in variants]
+    images += [(name, content, _last(content)) for name, content in scores.items()]
     images += [(REAL, first, "target")]
     table = []
     for model, content, image in images:
@@ -58,14 +83,20 @@ def rows(
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Returns the table as Markdown: a model a row, three columns a metric."""
+    """Returns the table as Markdown: one row per model, three columns per metric."""
     head, cells = _cells(table, plus_minus="±", minus="-")
-    lines = [head, ["---"] * len(head), *cells]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    return markdown_table(head, cells)
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Returns a Markdown table; `|` in cells is escaped."""
+    lines = [head, ["---"] * len(head), *rows]
+    escaped = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in escaped) + "\n"
 
 
 def latex(table: pd.DataFrame) -> str:
-    """Returns the table as a LaTeX `tabular` with booktabs' rules."""
+    """Returns the table as a LaTeX `tabular` for the package booktabs."""
     head, cells = _cells(table, plus_minus=r"$\pm$", minus="$-$")
     body = [r" & ".join(line) + r" \\" for line in (head, *cells)]
     columns = "l" + "r" * (len(head) - 1)
@@ -83,28 +114,36 @@ def latex(table: pd.DataFrame) -> str:
     )
 
 
-def write(plan: Plan, dataset: str, variants: Sequence[str], *, out: Path) -> str:
-    """Writes `table1.md`, `table1.csv` and `table1.tex` of what a plan has scored.
+def write(
+    dataset: str,
+    scores: Mapping[str, Mapping[str, Any]],
+    *,
+    out: Path,
+    name: str = "table1",
+) -> str:
+    """Writes the table as `NAME.md`, `NAME.csv` and `NAME.tex`.
+
+    Args:
+        dataset: key in `TABLE_1`.
+        scores: contents of each model's `scores.json`, by model.
+        out: output folder.
+        name: file name without suffix.
 
     Returns:
         The table as Markdown.
-
-    Raises:
-        InputError: the scores of a row cannot be read.
     """
-    scores = {variant: plan.scores(variant) for variant in variants}
-    table = rows(dataset, variants, scores)
+    table = rows(dataset, scores)
     files.write_atomically(
-        out / "table1.csv", lambda path: table.to_csv(path, index=False)
+        out / f"{name}.csv", lambda path: table.to_csv(path, index=False)
     )
-    files.write_text(out / "table1.tex", latex(table))
+    files.write_text(out / f"{name}.tex", latex(table))
     text = markdown(table)
-    files.write_text(out / "table1.md", text)
+    files.write_text(out / f"{name}.md", text)
     return text
 
 
 def _last(content: Mapping[str, Any]) -> str:
-    """Returns the image that a model is scored by."""
+    """Returns the name of a model's final image."""
     return "refined" if "refined" in content["means"] else "coarse"
 
 

@@ -1,4 +1,4 @@
-"""Reads the answers that participants of a user study have downloaded."""
+"""Reads the answers that participants of a user study downloaded."""
 
 import csv
 from collections import Counter
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pg2_tf.paper.user_study.key import Key, Part
-from preprocessing.system import content
+from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
 SUFFIXES = (".json", ".csv")
@@ -16,13 +16,13 @@ COLUMNS = ("study", "part", "participant", "image", "answer", "milliseconds")
 
 
 class Answers(NamedTuple):
-    """All that one participant said.
+    """The answers of one participant.
 
     Attributes:
-        participant: drawn by the page.
-        part: of the study.
+        participant: random name that the page gave.
+        part: part of the study.
         judged: `real` or `fake`, by the image's name in the page.
-        milliseconds: from the question to the answer, by the same names.
+        milliseconds: time from the question to the answer, by the same names.
     """
 
     participant: str
@@ -32,12 +32,12 @@ class Answers(NamedTuple):
 
 
 def find(places: Sequence[str | Path], *, key_path: str | Path) -> list[Path]:
-    """Returns the files of answers at `places`, which are files or folders of them.
+    """Returns the answer files at `places`, which are files or folders.
 
-    A folder's .json and .csv files are taken, but for the key itself and hidden ones.
+    A folder's .json and .csv files are taken, except the key and hidden files.
 
     Raises:
-        InputError: there is no such place, or a folder without answers.
+        InputError: a folder has no answer file.
     """
     found: list[Path] = []
     for place in map(Path, places):
@@ -58,13 +58,13 @@ def find(places: Sequence[str | Path], *, key_path: str | Path) -> list[Path]:
 
 
 def read_all(paths: Sequence[Path], key: Key) -> list[Answers]:
-    """Reads the answers to a study, each participant's once.
+    """Reads the answers to a study.
 
-    A participant's JSON and CSV may both be there, and must then agree.
+    A participant may have both a JSON and a CSV file, which must agree.
 
     Raises:
-        InputError: a file is unreadable, of another study or incomplete, or a
-            participant's answers are there twice.
+        InputError: a file is unreadable, incomplete or belongs to another study, or a
+            participant has two files of one kind.
     """
     read: dict[str, Answers] = {}
     places: dict[str, list[Path]] = {}
@@ -74,12 +74,12 @@ def read_all(paths: Sequence[Path], key: Key) -> list[Answers]:
         for other in earlier:
             if other.suffix.lower() == path.suffix.lower():
                 raise InputError(
-                    f"{path}: participant {answers.participant} is there twice, also "
-                    f"in {other}"
+                    f"{path}: participant {answers.participant} also has the file "
+                    f"{other}"
                 )
             if read[answers.participant] != answers:
                 raise InputError(
-                    f"{path}: participant {answers.participant} answered otherwise in "
+                    f"{path}: participant {answers.participant} has other answers in "
                     f"{other}"
                 )
         earlier.append(path)
@@ -91,42 +91,42 @@ def read_file(path: str | Path, key: Key) -> Answers:
     """Reads one participant's answers from JSON or CSV.
 
     Raises:
-        InputError: the file is unreadable, of another study, or does not hold exactly
-            one answer to each image of its part.
+        InputError: the file is unreadable, belongs to another study, or does not hold
+            exactly one answer to each image of its part.
     """
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise InputError(f"{path}: not a file of answers (.json or .csv)")
+        raise InputError(f"{path}: not an answer file (.json or .csv)")
     return parse(
-        path, _read_csv(path) if suffix == ".csv" else content.read_json(path), key
+        path, _read_csv(path) if suffix == ".csv" else files.read_json(path), key
     )
 
 
 def parse(path: str | Path, fields: object, key: Key) -> Answers:
-    """Checks what a file of answers holds.
+    """Checks the content of an answer file.
 
     Args:
-        path: of the file, for messages.
-        fields: as the page writes them in JSON: study, part, participant, answers.
-        key: of the study.
+        path: path of the file, for messages.
+        fields: JSON that the page writes: study, part, participant, answers.
+        key: key of the study.
 
     Raises:
-        InputError: as `read_file`.
+        InputError: see `read_file`.
     """
-    fields = content.as_object(f"{path}: its content", fields)
+    fields = files.as_object(f"{path}: its content", fields)
     missing = {"study", "part", "participant", "answers"} - set(fields)
     if missing or not isinstance(fields["answers"], list):
         raise InputError(f"{path}: not the answers of a user study")
     if fields["study"] != key.study:
         raise InputError(
-            f"{path}: answers to study {content.shown(fields['study'])}, the key is of "
-            f"{key.study}"
+            f"{path}: answers to study {files.shown(fields['study'])}, the key "
+            f"belongs to {key.study}"
         )
     part = _part(path, fields["part"], key)
     participant = fields["participant"]
     if not isinstance(participant, str) or not participant:
-        raise InputError(f"{path}: {content.shown(participant)} is no participant")
+        raise InputError(f"{path}: {files.shown(participant)} is not a participant")
     return _checked(path, participant, part, fields["answers"])
 
 
@@ -135,7 +135,7 @@ def _part(path: str | Path, number: object, key: Key) -> Part:
         if str(number) == str(part.part):
             return part
     raise InputError(
-        f"{path}: answers to part {content.shown(number)}; the study has parts 1 to "
+        f"{path}: answers to part {files.shown(number)}; the study has parts 1 to "
         f"{len(key.parts)}"
     )
 
@@ -144,16 +144,16 @@ def _checked(path: str | Path, participant: str, part: Part, rows: list) -> Answ
     answers = Answers(participant, part, {}, {})
     known = {shown.image for shown in part.images}
     for row in rows:
-        fields = content.as_object(f"{path}: an answer", row)
+        fields = files.as_object(f"{path}: an answer", row)
         image, judged = str(fields.get("image")), fields.get("answer")
-        where = f"{path}: image {content.shown(image)}"
+        where = f"{path}: image {files.shown(image)}"
         if image not in known:
             raise InputError(f"{where} is not in part {part.part} of the study")
         if image in answers.judged:
             raise InputError(f"{where} is answered twice")
         if judged not in JUDGEMENTS:
             raise InputError(
-                f"{where} is answered {content.shown(judged)}; allowed: "
+                f"{where} is answered {files.shown(judged)}; allowed: "
                 f"{' and '.join(JUDGEMENTS)}"
             )
         answers.judged[image] = judged
@@ -172,7 +172,7 @@ def _checked(path: str | Path, participant: str, part: Part, rows: list) -> Answ
 def _milliseconds(where: str, value: Any) -> int:
     if not str(value).isdecimal():
         raise InputError(
-            f"{where}: {content.shown(value)} is no whole number of milliseconds"
+            f"{where}: {files.shown(value)} is not a whole number of milliseconds"
         )
     return int(value)
 
@@ -180,12 +180,12 @@ def _milliseconds(where: str, value: Any) -> int:
 def _read_csv(path: Path) -> dict[str, Any]:
     try:
         # Spreadsheet programs put a byte order mark in front.
-        text = content.read_bytes(path).decode("utf-8-sig")
+        text = files.read_bytes(path).decode("utf-8-sig")
         reader = csv.DictReader(text.splitlines(), strict=True)
         if tuple(reader.fieldnames or ()) != COLUMNS:
             raise InputError(
                 f"{path}: answers need the columns {','.join(COLUMNS)}; got "
-                f"{content.shown(reader.fieldnames)}"
+                f"{files.shown(reader.fieldnames)}"
             )
         rows = list(reader)
     except (UnicodeDecodeError, csv.Error) as error:

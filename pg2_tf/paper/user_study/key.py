@@ -1,10 +1,10 @@
-"""The key of a user study: what each image of its page really is."""
+"""The key of a user study: which images of its page are real."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from preprocessing.system import content
+from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
 SUFFIX = ".key.json"
@@ -14,9 +14,9 @@ class Shown(NamedTuple):
     """An image of a study.
 
     Attributes:
-        image: its name in the page, which says nothing of what it is.
-        file: the file it was read from.
-        real: whether it is a photograph; else it was generated.
+        image: name in the page, which does not tell whether it is real.
+        file: file that the image was read from.
+        real: True for a photograph, False for a generated image.
     """
 
     image: str
@@ -26,12 +26,12 @@ class Shown(NamedTuple):
 
 @dataclass(frozen=True)
 class Part:
-    """What one participant judges: the images of one method among real ones.
+    """The images that one participant judges: one method's images and real ones.
 
     Attributes:
-        part: its number, from 1 on.
-        method: the method's name.
-        images: in the order in which they are shown.
+        part: number of the part, from 1 on.
+        method: method name.
+        images: images in the order in which they are shown.
     """
 
     part: int
@@ -44,12 +44,12 @@ class Key:
     """A study's key.
 
     Attributes:
-        study: checksum of the page's contents, which every answer carries.
-        title: of the page.
-        seconds: how long each image is shown.
-        practice: how many images at the start of each part do not count.
-        seed: of the drawing.
-        parts: one for each method.
+        study: checksum of the page's contents; every answer carries it.
+        title: heading of the page.
+        seconds: time that each image is shown.
+        practice: number of images at the start of each part that do not count.
+        seed: seed of the drawing.
+        parts: one part for each method.
     """
 
     study: str
@@ -60,7 +60,7 @@ class Key:
     parts: list[Part]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what `read` reads."""
+        """Returns the key as JSON for `read`."""
         parts = [
             {**asdict(part), "images": [shown._asdict() for shown in part.images]}
             for part in self.parts
@@ -69,7 +69,7 @@ class Key:
 
 
 def path_of(page: Path) -> Path:
-    """Returns where the key of a page lies: `study.key.json` beside `study.html`."""
+    """Returns the path of a page's key: `study.key.json` beside `study.html`."""
     return page.with_name(page.stem + SUFFIX)
 
 
@@ -77,9 +77,9 @@ def read(path: str | Path) -> Key:
     """Reads the key of a study.
 
     Raises:
-        InputError: it cannot be read, or is no such key.
+        InputError: the file cannot be read, or is not a key.
     """
-    fields = content.as_object(f"{path}: the key", content.read_json(Path(path)))
+    fields = files.as_object(f"{path}: the key", files.read_json(Path(path)))
     try:
         parts = [
             Part(**{**part, "images": [Shown(**shown) for shown in part["images"]]})
@@ -89,8 +89,8 @@ def read(path: str | Path) -> Key:
         _check(key)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path}: not the key of a user study ({error}); give the {SUFFIX} that "
-            "was written beside the page"
+            f"{path}: not the key of a user study ({error}); give the file {SUFFIX} "
+            "beside the page"
         ) from error
     return key
 

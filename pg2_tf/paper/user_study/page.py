@@ -1,10 +1,16 @@
-"""A user study as one HTML page that needs nothing else, and its key."""
+"""Draws the images of a user study, and writes its page and key.
+
+The page is one HTML file with all images in it. The study follows section 4.4 of the
+paper: 55 real and 55 generated images for 1 second each, the first 10 for practice,
+30 participants.
+"""
 
 import base64
 import hashlib
 import html
 import json
 import re
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,17 +18,74 @@ from typing import Any
 from tqdm import tqdm
 
 from pg2_tf.paper.user_study import key as keys
-from pg2_tf.paper.user_study.drawing import SECONDS
-from pg2_tf.paper.user_study.key import Key, Part
+from pg2_tf.paper.user_study.key import Key, Part, Shown
 from preprocessing.images import image_files as images
+from preprocessing.sources.samples import Notes
+from preprocessing.sources.walking import image_files
 from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
+# Paper, section 4.4.
+IMAGES = 55
+PRACTICE = 10
+SECONDS = 1.0
+PARTICIPANTS = 30
 TITLE = "Real or fake?"
-# Of the checksum; enough to tell studies apart.
+# Digits of the study's checksum.
 _DIGITS = 16
-# Where the template is to be filled in.
+# Placeholders of the template.
 _PLACE = re.compile(r"\{\{ (\w+) \}\}")
+
+
+def draw(
+    real: str | Path,
+    methods: Mapping[str, str | Path],
+    *,
+    images: int = IMAGES,
+    practice: int = PRACTICE,
+    seed: int = 0,
+) -> list[Part]:
+    """Draws one part for each method.
+
+    The same file names and seed give the same study on every machine. All parts have
+    the same real images; methods whose folders have the same file names get the same
+    names. Half of the practice images are real: with the paper's numbers, 50 real and
+    50 generated images count.
+
+    Args:
+        real: folder of real images, with its subfolders.
+        methods: folders of generated images, by method name.
+        images: number of real images, and of generated images, in a part.
+        practice: number of practice images, real and generated together.
+        seed: seed of the drawing.
+
+    Raises:
+        InputError: a folder has too few images, or practice leaves no image to judge.
+    """
+    if (practice + 1) // 2 >= images:
+        raise InputError(
+            f"--practice={practice}: leaves none of the {images} real and {images} "
+            f"generated images to be judged; at most {max(0, 2 * images - 2)}"
+        )
+    photographs = _drawn(Path(real), images, draw_of=f"{seed}\nreal")
+    parts = []
+    for part, (method, folder) in enumerate(methods.items(), start=1):
+        generated = _drawn(Path(folder), images, draw_of=f"{seed}\ngenerated")
+        cut = practice // 2, practice - practice // 2
+        order = [
+            *_shuffled(
+                photographs[: cut[0]],
+                generated[: cut[1]],
+                draw_of=f"{seed}\npractice of {method}",
+            ),
+            *_shuffled(
+                photographs[cut[0] :],
+                generated[cut[1] :],
+                draw_of=f"{seed}\norder of {method}",
+            ),
+        ]
+        parts.append(Part(part, method, _shown(part, order)))
+    return parts
 
 
 def write(
@@ -36,19 +99,19 @@ def write(
 ) -> Key:
     """Writes a study's page, and its key beside it.
 
-    The page holds every image as PNG, whatever it was before, under names that say
-    nothing of what it is; a participant judges one of its parts.
+    The page holds every image as PNG under a name that does not tell whether it is
+    real. A participant judges one part.
 
     Args:
-        path: of the page, `.html`; see `key.path_of` for the key's.
-        parts: drawn by `drawing.draw`.
-        practice: how many images at the start of each part do not count.
-        seed: that they were drawn with.
-        seconds: how long each image is shown.
-        title: of the page.
+        path: path of the page, `.html`; see `key.path_of` for the key's.
+        parts: parts from `draw`.
+        practice: number of images at the start of each part that do not count.
+        seed: seed that the parts were drawn with.
+        seconds: time that each image is shown.
+        title: heading of the page.
 
     Raises:
-        InputError: an image cannot be read or is not of the others' size.
+        InputError: an image cannot be read, or the images differ in size.
     """
     path = Path(path)
     shown = {
@@ -60,10 +123,46 @@ def write(
     study = hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:_DIGITS]
     key = Key(study, title, seconds, practice, seed, parts)
     page = _fill({"study": study, **shown}, title=title)
-    # The key first: no page is ever without one.
+    # The key is written first, so that there is never a page without its key.
     files.write_json(keys.path_of(path), key.to_json())
     files.write_text(path, page)
     return key
+
+
+def _drawn(folder: Path, count: int, *, draw_of: str) -> list[Path]:
+    """Draws images of different content: one real image may belong to many pairs."""
+
+    def lot(path: Path) -> bytes:
+        # Without the suffix: methods may use PNG or JPEG.
+        return _lot(draw_of, path.relative_to(folder).with_suffix("").as_posix())
+
+    drawn: dict[str, Path] = {}
+    for path in sorted(image_files(folder, Notes()), key=lot):
+        drawn.setdefault(files.sha256(path), path)
+        if len(drawn) == count:
+            return list(drawn.values())
+    raise InputError(
+        f"{folder}: {len(drawn)} images of different content, the study needs {count}"
+    )
+
+
+def _shuffled(
+    real: Sequence[Path], generated: Sequence[Path], *, draw_of: str
+) -> list[tuple[Path, bool]]:
+    both = [(path, True) for path in real] + [(path, False) for path in generated]
+    lots = [_lot(draw_of, str(i)) for i in range(len(both))]
+    return [both[i] for i in sorted(range(len(both)), key=lots.__getitem__)]
+
+
+def _shown(part: int, order: Sequence[tuple[Path, bool]]) -> list[Shown]:
+    return [
+        Shown(f"{part}-{number:03d}", str(path), real)
+        for number, (path, real) in enumerate(order, start=1)
+    ]
+
+
+def _lot(draw_of: str, name: str) -> bytes:
+    return hashlib.sha256(f"{draw_of}\n{name}".encode()).digest()
 
 
 def _encoded(parts: list[Part]) -> list[dict[str, Any]]:

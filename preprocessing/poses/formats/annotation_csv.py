@@ -2,21 +2,25 @@
 
 One row an image, `name: [y0, ..., y17]: [x0, ..., x17]`, y first, whole or fractional
 pixels, -1 for a keypoint that was not found, with or without spaces after the
-colons; the first row may be the heading `name:keypoints_y:keypoints_x`.
+colons; the first row may be the heading `name:keypoints_y:keypoints_x`. Numbers may
+also be as NumPy 2 prints them, `np.int64(15)`.
 """
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 
 from preprocessing.poses import keypoints as kp
 from preprocessing.poses.formats.people import Parsed, Person
-from preprocessing.system import content, files
+from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
 HEADING = "name:keypoints_y:keypoints_x"
 _LONGEST_ROW = 10_000
+# A number as NumPy 2 prints it in a list: np.int64(15).
+_NUMPY_NUMBER = re.compile(r"\b(?:np|numpy)\.u?(?:int|float)\d+\(([^()]*)\)")
 
 
 def matches(path: Path) -> bool:
@@ -46,7 +50,7 @@ def read_csv(path: str | Path) -> dict[str, np.ndarray]:
             the file and the row.
     """
     try:
-        lines = content.read_bytes(Path(path)).decode("utf-8-sig").splitlines()
+        lines = files.read_bytes(Path(path)).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a text file ({error.reason})") from error
     poses: dict[str, np.ndarray] = {}
@@ -83,7 +87,7 @@ def _row(where: str, line: str) -> tuple[str, np.ndarray]:
 
 def _numbers(where: str, text: str) -> np.ndarray:
     try:
-        values = json.loads(text)
+        values = json.loads(_NUMPY_NUMBER.sub(r"\1", text))
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, list) or not all(map(kp.is_number, values)):

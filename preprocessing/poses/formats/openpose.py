@@ -3,16 +3,20 @@
 Understood are the keys of every version: `people` with `pose_keypoints_2d` (1.1 on) or
 `pose_keypoints` (1.0), and `bodies` with `joints` (before). Faces and hands are passed
 over, and so are people of whom nothing else was looked for.
+
+ControlNet, DWPose and the pose editors of ComfyUI write the same in pixels of a canvas,
+with `canvas_width` and `canvas_height`, and mostly in a list of one image.
 """
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from preprocessing.poses import keypoints as kp
-from preprocessing.poses.formats.people import Parsed, Person, triples
-from preprocessing.system import content, files
+from preprocessing.poses.formats.people import Parsed, Person, declared_size, person
+from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
 SUFFIX = "_keypoints.json"
@@ -23,9 +27,9 @@ _OTHERS = ("face_keypoints", "hand_left_keypoints", "hand_right_keypoints")
 
 def matches(value: object) -> bool:
     """True if parsed JSON looks like OpenPose's of one image."""
-    people = _people(value)
+    people = _people(_of_list(value))
     return people == [] or any(
-        key.startswith((*_BODY, *_OTHERS)) for key in content.first(people)
+        key.startswith((*_BODY, *_OTHERS)) for key in files.first(people)
     )
 
 
@@ -33,9 +37,15 @@ def parse(path: Path, value: object) -> Parsed:
     """Reads the people of one image from JSON that `matches`.
 
     Raises:
-        InputError: a person is malformed.
+        InputError: a person is malformed, or the list is of several images.
     """
-    return Parsed({None: people(str(path), value)})
+    if isinstance(value, list) and len(value) > 1:
+        raise InputError(
+            f"{path}: poses of {len(value)} images; give one file for each"
+        )
+    fields = _of_list(value)
+    size = declared_size(fields, "canvas_height", "canvas_width")
+    return Parsed({None: people(str(path), fields)}, sizes={None: size} if size else {})
 
 
 def people(where: str, value: object) -> list[Person]:
@@ -48,14 +58,14 @@ def people(where: str, value: object) -> list[Person]:
     if found is None:
         raise InputError(f"{where} has no list `{_PEOPLE[0]}`")
     persons = []
-    for index, person in enumerate(found):
+    for index, entry in enumerate(found):
         place = f"{where}: person {index}"
-        fields = content.as_object(place, person)
+        fields = files.as_object(place, entry)
         values = next((fields[key] for key in _BODY if key in fields), None)
         if values is None and not any(key.startswith(_OTHERS) for key in fields):
             raise InputError(f"{place} has neither `{_BODY[0]}` nor `{_BODY[1]}`")
         if values is not None and values != []:
-            persons.append(Person(place, triples(place, values)))
+            persons.append(person(place, values))
     return persons
 
 
@@ -67,6 +77,11 @@ def write_json(path: str | Path, pose: np.ndarray) -> None:
     values = [round(float(value), 3) for value in np.asarray(pose).reshape(-1)]
     people = [{"pose_keypoints_2d": values}] if kp.found(np.asarray(pose)).any() else []
     files.write_text(path, json.dumps({"version": 1.3, "people": people}) + "\n")
+
+
+def _of_list(value: object) -> Any:
+    """Returns the first element of a list, and anything else as it is."""
+    return value[0] if isinstance(value, list) and value else value
 
 
 def _people(value: object) -> list | None:

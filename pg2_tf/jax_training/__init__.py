@@ -1,0 +1,1 @@
+"""Training with Keras on JAX, on machines that have no TensorFlow."""

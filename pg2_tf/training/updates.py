@@ -1,0 +1,229 @@
+"""From losses to weights: parts of a batch, gradients, clipping, Adam, averages."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from pg2_tf.model.config import TrainConfig
+from pg2_tf.model.steps import Batch, Images, Losses
+from pg2_tf.training.learning_rates import learning_rate
+
+# === Updates ===
+
+
+class Passes:
+    """The generators' passes over the equal parts of a batch.
+
+    A single part's pass is kept, recorded for the generators' gradients. The passes
+    over several parts are not kept but repeated each time, to need less memory.
+
+    Args:
+        generate: function from a batch to images.
+        batch: the batch, whose size is a multiple of `parts`.
+        parts: the number of parts.
+    """
+
+    def __init__(self, generate: Callable[[Batch], Images], batch: Batch, parts: int):
+        self._generate = generate
+        self._batch = batch
+        self._parts = parts
+        self._kept: tuple[Images, tf.GradientTape] | None = None
+
+    def mean(self, function: Callable[[Batch, Images, tf.GradientTape], Any]) -> Any:
+        """Returns the mean over the parts of a function's nested floats.
+
+        The function receives a part, its images, and the tape that recorded them.
+        """
+        if self._parts == 1:
+            self._kept = self._kept or self._record(self._batch)
+            return function(self._batch, *self._kept)
+        return mean_over_parts(
+            lambda part: function(part, *self._record(part)), self._batch, self._parts
+        )
+
+    def _record(self, batch: Batch) -> tuple[Images, tf.GradientTape]:
+        with tf.GradientTape() as tape:
+            images = self._generate(batch)
+        return images, tape
+
+
+class Updates:
+    """Updates networks by their optimizers, on every replica alike.
+
+    Args:
+        networks: the trained networks by name.
+        optimizers: their optimizers, built, by the same names.
+        averages: networks that receive the moving averages of weights, by the name of
+            the network that they follow.
+        training: the stage's configuration: `accumulate`, `clip_norm`, `ema`.
+    """
+
+    def __init__(
+        self,
+        networks: Mapping[str, keras.Model],
+        optimizers: Mapping[str, keras.optimizers.Optimizer],
+        averages: Mapping[str, keras.Model],
+        training: TrainConfig,
+    ):
+        self._networks = networks
+        self._optimizers = optimizers
+        self._averages = averages
+        self._training = training
+
+    def passes(self, generate: Callable[[Batch], Images], batch: Batch) -> Passes:
+        """Returns the generators' passes over the parts of a batch."""
+        return Passes(generate, batch, self._training.accumulate)
+
+    def minimize(
+        self,
+        losses_of: Callable[[Batch, Images], Losses],
+        passes: Passes,
+        networks: Sequence[str],
+    ) -> Losses:
+        """Takes one step of each network down the gradient of the first loss.
+
+        Args:
+            losses_of: function of a batch and the generators' images.
+            passes: the generators' passes over the batch.
+            networks: the names of the networks: generators, or D alone, which leaves
+                the images as they are.
+
+        Returns:
+            All losses before the step.
+        """
+        variables = {
+            name: self._networks[name].trainable_variables for name in networks
+        }
+
+        def gradients(batch: Batch, images: Images, tape: tf.GradientTape) -> Any:
+            if "discriminator" in networks:
+                tape = tf.GradientTape()
+            with tape:
+                values = losses_of(batch, images)
+                loss = scaled_loss(next(iter(values.values())))
+            return values, tape.gradient(loss, variables)
+
+        values, found = passes.mean(gradients)
+        for name in networks:
+            self._apply(name, found[name])
+        return values
+
+    def _apply(self, name: str, gradients: list[Any]) -> None:
+        network, optimizer = self._networks[name], self._optimizers[name]
+        if self._training.clip_norm:
+            gradients = clip_gradients(gradients, self._training.clip_norm)
+        optimizer.apply(gradients, network.trainable_variables)
+        if name in self._averages:
+            steps = tf.cast(optimizer.iterations.value, tf.float32) - 1.0
+            # Grows from 0, so that the first weights are forgotten sooner.
+            momentum = tf.minimum(self._training.ema, steps / (steps + 9.0))
+            update_ema(self._averages[name], network, momentum=momentum)
+
+
+def scaled_loss(loss: Any) -> Any:
+    """Returns this replica's share of a loss: gradients are summed over replicas."""
+    return loss / tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def mean_over_parts(function: Callable[[Any], Any], batch: Any, parts: int) -> Any:
+    """Returns the mean of a function's values over equal parts of a batch.
+
+    For losses that are means over a batch, and their gradients, this equals the value
+    for the whole batch. Part i holds the pairs i, i + parts, and so on, so that the
+    parts on several devices together hold the pairs of one part on one device.
+
+    Args:
+        function: function from a part to nested floating-point tensors.
+        batch: nested floating-point tensors whose first axis is the pairs, a multiple
+            of `parts`.
+        parts: the number of parts.
+    """
+    if parts == 1:
+        return function(batch)
+    total: Any = None
+    for index in range(parts):
+        part = tf.nest.map_structure(lambda value, i=index: value[i::parts], batch)
+        if index == 0:
+            total = function(part)
+        else:
+            values = function(_after(total, part))
+            total = tf.nest.map_structure(tf.add, total, values)
+    return tf.nest.map_structure(lambda value: value / parts, total)
+
+
+def _after(before: Any, tensors: Any) -> Any:
+    """Returns tensors unchanged, but not before others are computed.
+
+    No part may begin before the last one has freed its memory. XLA ignores control
+    dependencies, so this one is of data: a 0 that the compiler cannot know to be 0.
+    """
+    some = [tf.reshape(tensor, [-1])[0] for tensor in tf.nest.flatten(before)]
+    zero = tf.minimum(tf.abs(tf.add_n(some)), 0.0)
+    return tf.nest.map_structure(lambda x: x + tf.cast(zero, x.dtype), tensors)
+
+
+def clip_gradients(gradients: list[Any], norm: float) -> list[Any]:
+    """Scales gradients so that their sum over the replicas has at most a norm."""
+    context = tf.distribute.get_replica_context()
+    summed = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+    scale = norm / tf.maximum(tf.linalg.global_norm(summed), norm)
+    return [gradient * scale for gradient in gradients]
+
+
+def update_ema(average: keras.Model, network: keras.Model, *, momentum: Any) -> None:
+    """Moves the moving averages of a network's weights on by one step."""
+    pairs = zip(average.trainable_variables, network.trainable_variables, strict=True)
+    for mean, weight in pairs:
+        mean.assign(momentum * mean.value + (1.0 - momentum) * weight.value)
+
+
+# === Optimizers ===
+
+
+@keras.saving.register_keras_serializable("pg2_tf")
+class FusedAdam(keras.optimizers.Adam):
+    """Adam that updates a weight in one operation.
+
+    Keras' Adam takes a dozen operations that each read the whole weight, a fifteenth
+    of a step on a CPU at the paper's width.
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Updates a weight and its two moments.
+
+        Args:
+            gradient: the gradient of the weight, float32.
+            variable: the weight, float32.
+            learning_rate: the learning rate, a scalar.
+        """
+        index = self._get_variable_index(variable)
+        step = tf.cast(self.iterations.value, tf.float32) + 1.0
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=tf.pow(self.beta_1, step),
+            beta2_power=tf.pow(self.beta_2, step),
+            lr=learning_rate,
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=gradient,
+            use_locking=True,
+        )
+
+
+def adam(training: TrainConfig, network: keras.Model) -> keras.optimizers.Optimizer:
+    """Returns the paper's Adam (section 4.1) for a network, built."""
+    optimizer = FusedAdam(
+        learning_rate(training),
+        training.beta_1,
+        training.beta_2,
+        epsilon=1e-8,  # TensorFlow 1's; Keras has 1e-7.
+        # Checkpoints hold this name; Keras would number it.
+        name="adam",
+    )
+    optimizer.build(network.trainable_variables)
+    return optimizer
