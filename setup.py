@@ -29,6 +29,7 @@ setup(
     install_requires=[
         "absl-py>=2.1",
         "ai-edge-litert>=2.1.6,<3",
+        "google-crc32c>=1.6,<2",
         "keras>=3.12,<4",
         "numpy>=2.0,<3",
         "opencv-python-headless>=5,<6",
@@ -36,7 +37,6 @@ setup(
         "pillow>=11.3",
         "scikit-image>=0.25",
         "scipy>=1.15",
-        "scipy>=1.14",
         "tensorboard>=2.20,<2.22",
         "tensorflow>=2.20,<2.22",
         "tqdm>=4.66",

@@ -14,6 +14,7 @@ DISCRIMINATOR_INPUTS = ("pair", "image", "pair_and_pose")
 DISCRIMINATOR_NORMS = ("batch", "spectral")
 PRECISIONS = ("float32", "bfloat16")
 SCHEDULES = ("constant", "cosine", "linear", "step")
+HEATMAPS = ("drawn", "stored")
 ADVERSARIAL_LOSSES = ("cross_entropy", "hinge", "least_squares")
 
 
@@ -171,6 +172,7 @@ class TrainConfig:
         validation_fraction: fraction of the training identities that is held out for
             validation, 0 to less than 1. 0 (the default, as in the paper): training
             uses all of them and there is no validation.
+        heatmaps: `drawn` from the keypoints, or `stored`: those of the records.
         seed: of weights, order and flips.
     """
 
@@ -217,6 +219,7 @@ class TrainConfig:
     def __post_init__(self):
         _one_of("precision", self.precision, PRECISIONS)
         _one_of("schedule", self.schedule, SCHEDULES)
+        _one_of("heatmaps", self.heatmaps, HEATMAPS)
         _one_of("adversarial_loss", self.adversarial_loss, ADVERSARIAL_LOSSES)
         for name in ("steps", "batch_size", "accumulate", "shard_groups"):
             _at_least(1, name, getattr(self, name))

@@ -15,11 +15,13 @@ others. The features of an Example:
     mask              bytes: [H, W] of 0 and 1, packed to bits, zlib
 """
 
+import copy
 import json
 import os
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +145,7 @@ def write_pairs(directory: Path, stem: str, pairs: np.ndarray) -> dict[str, Any]
 
 
 def read_manifest(data_dir: str | Path) -> dict[str, Any]:
-    """Reads a data set's manifest.
+    """Reads a data set's manifest; parses it once as long as the file stays the same.
 
     Raises:
         InputError: there is none, it is damaged, or of another schema version.
@@ -155,7 +157,9 @@ def read_manifest(data_dir: str | Path) -> dict[str, Any]:
             "python -m preprocessing.build"
         )
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        state = path.stat()
+        key = (state.st_ino, state.st_mtime_ns, state.st_size)
+        manifest = copy.deepcopy(_parsed(path.absolute(), key))
         version = manifest["schema_version"]
         known = version != SCHEMA_VERSION or {"image_size", "splits"} <= set(manifest)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -168,6 +172,13 @@ def read_manifest(data_dir: str | Path) -> dict[str, Any]:
             "build the data set again"
         )
     return manifest
+
+
+@lru_cache(maxsize=4)
+def _parsed(path: Path, state: tuple[int, int, int]) -> Any:
+    """Parses a JSON file; `state` changes whenever the file does."""
+    del state
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _bytes(value: bytes) -> tf.train.Feature:
