@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -15,8 +14,6 @@ from preprocessing.poses import pose_files as poses
 from preprocessing.sources.samples import Notes
 from preprocessing.system.errors import InputError
 
-Source = TypeVar("Source", Split, StoredPairs)
-
 
 def draw_pairs(split: Split, count: int, *, seed: int) -> list[int]:
     """Draws positions among a split's pairs, in ascending order; see `pairing.drawn`.
@@ -27,7 +24,9 @@ def draw_pairs(split: Split, count: int, *, seed: int) -> list[int]:
     return pairing.drawn(named, count=count, seed=seed)
 
 
-def hold_out(split: Source, fraction: float) -> tuple[Source, Source]:
+def hold_out(
+    split: Split | StoredPairs, fraction: float
+) -> tuple[Split | StoredPairs, Split | StoredPairs]:
     """Divides the pairs of a split by identity.
 
     The hash of its name decides for each identity, so the result depends neither on

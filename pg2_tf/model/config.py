@@ -196,6 +196,7 @@ class TrainConfig:
     accumulate: int = 1
     remat: bool = False
     shard_groups: int = 1
+    heatmaps: str = "drawn"
     validation_fraction: float = 0.0
     seed: int = 0
 
