@@ -1,6 +1,6 @@
 """`load_dataset`: a split as a `tf.data.Dataset` for `PG2.fit`."""
 
-from itertools import count
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,9 @@ def load_dataset(
     - `mask`: the target's pose mask, float32 [B, H, W, 1] of 0 and 1.
     - `heatmaps`: with `heatmaps="stored"` only, float32 [B, H, W, 18] of -1 and +1.
 
-    Each pass has another order and other flips; they follow from `seed` and from the
-    number of the pass. The batches of the first pass are those that `pg2_tf.train`
-    takes first with the same seed and batch size.
+    After each whole pass, the next one has another order and other flips; they follow
+    from `seed` and from the number of the pass. The batches of the first pass are those
+    that `pg2_tf.train` takes first with the same seed and batch size.
 
     Args:
         data_dir: Folder of the data set, made by `preprocessing.build`.
@@ -113,7 +113,7 @@ def _passes(
     drop_remainder: bool,
     where: str,
 ) -> tf.data.Dataset:
-    """Returns the batches of one pass, which is another one in each iteration."""
+    """Returns the batches of one pass; after a whole pass, those of the next one."""
     num_pairs = source.num_pairs
     steps = num_pairs // batch_size
     if not drop_remainder:
@@ -123,37 +123,52 @@ def _passes(
             f"{where} has {num_pairs} pairs, which is no batch of {batch_size}; use a "
             "smaller batch_size or drop_remainder=False"
         )
-    epochs = count(first_epoch)
+    finished = first_epoch
+
+    def start() -> np.int64:
+        return np.int64(finished)
+
+    def finish() -> np.int64:
+        nonlocal finished
+        finished += 1
+        return np.int64(0)
 
     def batch(epoch: tf.Tensor, number: tf.Tensor) -> dict[str, tf.Tensor]:
         end = tf.minimum((number + 1) * batch_size, num_pairs)
         within = tf.range(number * batch_size, end, dtype=tf.int64)
         positions = epoch * num_pairs + within
-        chosen = within
-        if shuffle:
-            chosen = pipeline.shuffled(positions, num_pairs, seed)
+        chosen = pipeline.shuffled(positions, num_pairs, seed) if shuffle else within
         pairs = source.gather(chosen)
         if flip:
             pairs = pipeline.mirror(pairs, positions, seed)
         return _as_networks_take(pairs, batch_size if drop_remainder else None)
 
-    def one_pass(_: tf.Tensor) -> tf.data.Dataset:
-        epoch = tf.numpy_function(lambda: np.int64(next(epochs)), [], tf.int64)
-        epoch = tf.ensure_shape(epoch, [])
-        return tf.data.Dataset.range(steps).map(
+    def batches(epoch: tf.Tensor, number: Any) -> tf.data.Dataset:
+        numbers = tf.data.Dataset.range(number)
+        return numbers.map(
             lambda number: batch(epoch, number),
             num_parallel_calls=2,
             deterministic=True,
         )
 
-    passes = tf.data.Dataset.range(1).flat_map(one_pass)
+    once = tf.data.Dataset.range(1)
+    passes = once.flat_map(lambda _: batches(_call(start), steps)).prefetch(2)
+    # No batches; called when all of the others have been taken. Keras looks at a first
+    # batch before it begins, which must not count as a pass.
+    end = once.flat_map(lambda zero: batches(zero, _call(finish)))
+    passes = passes.concatenate(end)
+    passes = passes.apply(tf.data.experimental.assert_cardinality(steps))
     options = tf.data.Options()
     # Several workers would each read all of it; each replica gets a part of a batch.
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.OFF
     )
-    passes = passes.apply(tf.data.experimental.assert_cardinality(steps))
-    return passes.prefetch(2).with_options(options)
+    return passes.with_options(options)
+
+
+def _call(function: Callable[[], np.int64]) -> tf.Tensor:
+    """Returns an integer that a Python function computes when it is needed."""
+    return tf.ensure_shape(tf.numpy_function(function, [], tf.int64), [])
 
 
 def _as_networks_take(

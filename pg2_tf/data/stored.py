@@ -129,9 +129,7 @@ class StoredPairs:
                 [test(self._image(shard, i).identity) for i in range(count)]
             )
             size = os.path.getsize(shard.pairs_path) - shard.pairs_start
-            index = os.pread(
-                self._open(shard.pairs_path).fileno(), size, shard.pairs_start
-            )
+            index = self._pread(shard.pairs_path, size, shard.pairs_start)
             passed.append(images[np.frombuffer(index, np.int32)[::2]])
             assert sum(map(len, passed)) == end
         everything = np.concatenate(passed)
@@ -180,18 +178,24 @@ class StoredPairs:
         number = int(np.searchsorted(self._ends, position, side="right"))
         shard = self._shards[number]
         local = position - (int(self._ends[number - 1]) if number else 0)
-        pair = os.pread(
-            self._open(shard.pairs_path).fileno(), 8, shard.pairs_start + 8 * local
-        )
+        pair = self._pread(shard.pairs_path, 8, shard.pairs_start + 8 * local)
         if len(pair) != 8:
             raise InputError(f"{shard.pairs_path}: has become shorter")
         source, target = struct.unpack("<ii", pair)
         return self._image(shard, source), self._image(shard, target)
 
+    def _pread(self, path: Path, size: int, start: int) -> bytes:
+        """Reads bytes of a file; keeps it open while it does, in every thread."""
+        file = self._open(path)
+        try:
+            return os.pread(file.fileno(), size, start)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
     def _image(self, shard: _Shard, number: int) -> StoredImage:
         """Reads and checks one record."""
         start, end = shard.bounds[number : number + 2].tolist()
-        framed = os.pread(self._open(shard.path).fileno(), end - start, start)
+        framed = self._pread(shard.path, end - start, start)
         content = framed[_HEADER.size : -_FOOTER.size]
         if (
             len(framed) != end - start
