@@ -32,7 +32,7 @@ setup(
         "google-crc32c>=1.6,<2",
         "keras>=3.12,<4",
         "numpy>=2.0,<3",
-        "opencv-python-headless>=5,<6",
+        "opencv-python-headless>=4.13,<6",
         "pandas>=2.2",
         "pillow>=11.3",
         "scikit-image>=0.25",

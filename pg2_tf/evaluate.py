@@ -68,7 +68,7 @@ _POSES = command.define_paths(
 _PROTOCOL = flags.DEFINE_enum(
     "protocol",
     "corrected",
-    ["authors", "corrected", "pose_gan", "patn"],
+    ["authors", "corrected", "pose_gan", "patn", "gfla"],
     "Definition of the scores.",
 )
 _MASK_OF = flags.DEFINE_enum(

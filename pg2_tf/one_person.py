@@ -12,14 +12,13 @@ from pathlib import Path
 
 import numpy as np
 from absl import flags
-from tqdm import tqdm
 
+from pg2_tf.data.dataset import read_split
 from pg2_tf.posing import finding
-from pg2_tf.posing.transfer import pose_estimator
-from preprocessing.images import image_files, video
+from preprocessing.images import image_files
 from preprocessing.poses import keypoints as kp
 from preprocessing.poses.formats import openpose
-from preprocessing.system import command, files
+from preprocessing.system import command, files, host
 from preprocessing.system.errors import InputError
 
 _VIDEO = flags.DEFINE_string("video", None, "Video of the person, about a minute long.")
@@ -56,9 +55,6 @@ _POSE_MODEL = flags.DEFINE_string(
     "A MoveNet SinglePose model (.tflite). Default: Lightning int8, fetched once.",
 )
 
-# Frames a second among which the photo is chosen.
-_LOOKED_AT = 2.0
-_MOST_LOOKED_AT = 240
 _FACE = [kp.INDEX[name] for name in ("nose", "right_eye", "left_eye")]
 
 
@@ -83,11 +79,13 @@ def main() -> None:
             *([f"--steps={steps}"] if steps else []),
         )
     if not photo.exists():
-        _write_photo(film, photo)
+        host.hide_gpus()
+        _write_photo(data, photo)
     for motion in _MOTION.value:
         _run(
             "pg2_tf.generate",
             *(f"--model={run}", f"--image={photo}", f"--photo_pose={_pose_of(photo)}"),
+            "--crop=none",
             *(f"--pose={motion}", f"--retarget={_RETARGET.value}"),
             *(f"--{'' if _SMOOTH.value else 'no'}smooth", *model),
             f"--out={out / Path(motion).stem}.mp4",
@@ -103,31 +101,29 @@ def _run(module: str, *arguments: str) -> None:
         sys.exit(status)
 
 
-def _write_photo(film: Path, photo: Path) -> None:
-    """Writes the frame that shows most of the person, and its pose."""
-    estimator = pose_estimator(_POSE_MODEL.value)()
-    _, frames = video.read_frames(
-        film, frames_per_second=_LOOKED_AT, most=_MOST_LOOKED_AT
-    )
-    best, chosen = (0, 0.0), None
-    for frame in tqdm(frames, desc="photo", unit=" frames", leave=False):
-        pose = estimator.estimate(frame)
-        if (shown := _shown(pose)) > best:
-            best, chosen = shown, (frame, pose)
-    if chosen is None:
-        raise InputError(f"{film}: no person found in it")
-    frame, pose = chosen
-    files.write_bytes(photo, image_files.encode_png(frame))
-    openpose.write_json(_pose_of(photo), pose)
-    print(f"{photo}: the frame that shows most of the person")
+def _write_photo(data: Path, photo: Path) -> None:
+    """Writes the image of a data set that shows most of the person, and its pose."""
+    size = command.parse_size("image_size", _IMAGE_SIZE.value)
+    split = read_split(data, "train", image_size=size)
+    best = max(range(len(split.names)), key=lambda i: _shown(split.keypoints[i]))
+    image = image_files.decode(split.images.numpy()[best], name=split.names[best])
+    files.write_bytes(photo, image_files.encode_png(image))
+    openpose.write_json(_pose_of(photo), split.keypoints[best])
+    print(f"{photo}: the image that shows most of the person")
 
 
 def _shown(pose: np.ndarray) -> tuple[int, float]:
-    """Returns the number of keypoints, those of the face twice, and the height."""
+    """Returns how well a pose shows a person: more is better.
+
+    First the number of keypoints, where those of the face count twice; then how much
+    of the crop around the person the torso fills, which is most with hanging arms.
+    """
     found = kp.found(pose)
-    if not found.any():
+    if not kp.has_torso(pose):
         return 0, 0.0
-    return int(found.sum() + found[_FACE].sum()), finding.height(pose)
+    shoulders, hips = pose[list(kp.TORSO[:2]), 1], pose[list(kp.TORSO[2:]), 1]
+    torso = float(hips.mean() - shoulders.mean())
+    return int(found.sum() + found[_FACE].sum()), torso / finding.height(pose)
 
 
 def _pose_of(photo: Path) -> Path:

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from preprocessing.dataset.settings import Settings
-from preprocessing.estimation import download
-from preprocessing.estimation.movenet import PoseEstimator
+from preprocessing.estimation.movenet import PoseEstimator, model_path
 from preprocessing.images import framing as fitting
 from preprocessing.poses import detections
 from preprocessing.poses.formats import orders, table
@@ -50,8 +49,8 @@ _WORKERS = flags.DEFINE_integer(
 _POSES = command.define_paths(
     "poses",
     "Files of poses, or folders of them, separated by commas: annotation CSVs, JSON of "
-    "OpenPose, COCO, AlphaPose or MMPose, the released code's all_peaks_dic_*.p. "
-    "Default: those found beside the images.",
+    "OpenPose, COCO, AlphaPose, MMPose or MediaPipe, the released code's "
+    "all_peaks_dic_*.p. Default: those found beside the images.",
 )
 _POSE_FORMAT = flags.DEFINE_enum(
     "pose_format", "auto", list(table.FORMATS), "Format of the files of poses."
@@ -254,7 +253,7 @@ def main() -> None:
         builder.collect(source.samples(**drawn, **options))
     else:
         if source.filmed:
-            path = download.given_or_fetched(_POSE_MODEL.value, flag="pose_model")
+            path = model_path(_POSE_MODEL.value, flag="pose_model")
             options |= {"size": settings.image_size, "estimator": PoseEstimator(path)}
         builder.collect(source.samples(root, builder.notes, **options))
         if _POSES.value or not source.own_poses:

@@ -12,11 +12,15 @@ from pathlib import Path
 
 from absl import flags
 
-from preprocessing.estimation import download, folder
-from preprocessing.estimation.movenet import MIN_CONFIDENCE, PoseEstimator
+from preprocessing.estimation import folder
+from preprocessing.estimation.movenet import (
+    MIN_CONFIDENCE,
+    PoseEstimator,
+    model_path,
+)
 from preprocessing.poses.pose_files import read_one
 from preprocessing.sources.samples import Notes
-from preprocessing.system import command, fetching, files
+from preprocessing.system import command, files
 from preprocessing.system.errors import InputError
 
 _IMAGES = flags.DEFINE_string(
@@ -74,8 +78,8 @@ def main() -> None:
 
 
 def _estimators(count: int) -> list[PoseEstimator]:
-    cache = Path(_CACHE_DIR.value) if _CACHE_DIR.value else fetching.default_cache()
-    path = Path(_MODEL.value) if _MODEL.value else download.fetch(cache)
+    cache = Path(_CACHE_DIR.value) if _CACHE_DIR.value else None
+    path = model_path(_MODEL.value, cache=cache)
     estimators = [
         PoseEstimator(path, min_confidence=_MIN_CONFIDENCE.value) for _ in range(count)
     ]

@@ -23,7 +23,7 @@ from pg2_tf.evaluation.metrics.lpips import Lpips
 from pg2_tf.evaluation.metrics.pose_accuracy import PoseAccuracy
 from preprocessing.images import image_files as images
 from preprocessing.images.masks import draw_mask
-from preprocessing.system import content, files
+from preprocessing.system import files
 
 MODULE = "pg2_tf.evaluate"
 _PAIRS = 12
@@ -159,7 +159,7 @@ def test_statistics_that_would_fill_the_memory_are_refused(
     path = tmp_path / "real.npz"
     np.savez_compressed(path, mu=np.zeros(16), sigma=np.zeros((1000, 1000)))
     assert path.stat().st_size < 20_000
-    monkeypatch.setattr(content, "_MOST_BYTES", 10**6)
+    monkeypatch.setattr(files, "_MOST_BYTES", 10**6)
     given = {"metrics": "fid", "inception_graph": networks["inception_graph"]}
     flags = flags_of(run, people_dir, tmp_path / "out", **given)
     error = command_error(capsys, MODULE, *flags, f"--fid_reference={path}")

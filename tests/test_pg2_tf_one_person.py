@@ -118,7 +118,7 @@ def test_from_two_videos_to_a_model_and_a_clip(tmp_path):
     )
     assert [steps_kept(out / "run", stage) for stage in (1, 2)] == [[2], [2]]
     photo = images.read(out / "photo.png")
-    assert photo.shape == (120, 160, 3)
+    assert photo.shape == (*SIZE, 3)
     assert pose_files.read_one(out / "photo_keypoints.json").people.shape == (1, 18, 3)
     for name, count in (("dance", 9), ("walk", 16)):
         _, frames = video.read_frames(
@@ -141,7 +141,9 @@ def test_bad_input_is_one_line(tmp_path, capsys):
     error = command_error(capsys, MODULE, f"--video={gone}", f"--out={tmp_path}")
     assert f"--video={gone}: no such file" in error
     (tmp_path / "empty").mkdir()
+    (tmp_path / "box.tflite").write_bytes(box_model())
     flags = ["--source=video", f"--root={tmp_path / 'empty'}", f"--out={tmp_path}/d"]
+    flags.append(f"--pose_model={tmp_path / 'box.tflite'}")
     error = command_error(capsys, "preprocessing.build", *flags)
     assert "empty: no video in this folder (.mp4" in error
 

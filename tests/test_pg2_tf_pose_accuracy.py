@@ -5,7 +5,7 @@ import pytest
 from preprocessing_estimation_helpers import SIDE, box_model, picture, real_people
 
 from pg2_tf.evaluation.metrics.pose_accuracy import PoseAccuracy, compare, head_sizes
-from preprocessing.estimation import download
+from preprocessing.estimation import movenet
 from preprocessing.poses import keypoints as kp
 from preprocessing.system import files
 from preprocessing.system.errors import InputError
@@ -147,7 +147,7 @@ def test_models_that_are_none_are_named(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="no such model file"):
         PoseAccuracy.load(tmp_path / "nowhere.tflite")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    path = tmp_path / "pg2_tf" / download.NAME
+    path = tmp_path / "pg2_tf" / movenet.NAME
     path.parent.mkdir()
     path.write_bytes(b"another model")
     with pytest.raises(InputError, match="or name it with --pose_model") as error:
@@ -178,7 +178,7 @@ def test_real_people_are_found_where_openpose_found_them(
     people = real_people(shared / "data" / archive, tmp_path, folder, table)
     images = np.stack([image for image, _ in people])
     poses = np.stack([pose for _, pose in people])
-    measure = PoseAccuracy.load(shared / "models" / download.NAME)
+    measure = PoseAccuracy.load(shared / "models" / movenet.NAME)
     right, counted = measure.correct(images, poses)
     assert counted.sum() > 5 * len(people)
     real = right.sum() / counted.sum()

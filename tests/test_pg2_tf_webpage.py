@@ -1,15 +1,18 @@
 """What the web page does, without a browser."""
 
 import json
+import signal
 import socket
 import sys
 import time
+import urllib.request
 
 import numpy as np
 import pytest
-from pg2_tf_helpers import command_error, make_run
+from pg2_tf_helpers import command_error, make_run, run_script
 from pg2_tf_webpage_helpers import SIZE, Echo, FirstStage, Seer, write_photo
 
+from pg2_tf.inference import shipped
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.posing import named_poses as named
 from pg2_tf.webpage import handlers as page_handlers
@@ -263,3 +266,29 @@ def test_without_gradio_it_is_said_what_to_install(handlers, monkeypatch, tmp_pa
         InputError, match=r"needs Gradio .*pip install 'pg2-tf\[demo\]'"
     ):
         server.start(handlers, tmp_path, host="127.0.0.1", port=1, megabytes=1)
+
+
+@pytest.mark.skipif(not shipped.NAMES, reason="no model is shipped")
+def test_the_demo_opens_with_a_shipped_model():
+    pytest.importorskip("gradio", reason="Gradio is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = run_script(
+        "import runpy, sys\n"
+        "try:\n"
+        "    runpy.run_module('pg2_tf.demo', run_name='__main__')\n"
+        "finally:\n"
+        "    print('heavy:', {'tensorflow', 'keras'} & set(sys.modules))",
+        f"--port={port}",
+        wait=False,
+    )
+    line = ""
+    while "http://" not in line:
+        line = process.stdout.readline()
+        assert line, "the page ended early"
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}") as answer:
+        assert answer.status == 200
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert "interrupted" in out
+    assert "heavy: set()" in out

@@ -8,11 +8,11 @@ import pytest
 from pg2_tf_helpers import command_error, run_command, run_script
 from preprocessing_estimation_helpers import box_model, picture
 
-from preprocessing.estimation import download, folder
+from preprocessing.estimation import folder
 from preprocessing.images import image_files as images
 from preprocessing.poses import keypoints as kp
 from preprocessing.poses.pose_files import read_one
-from preprocessing.system import files
+from preprocessing.system import download, files
 
 MODULE = "preprocessing.estimate_pose"
 BOX = (10, 4, 33, 60)
@@ -181,8 +181,8 @@ def test_the_model_is_fetched_where_none_is_named(
     add(tmp_path, "1.png")
     asked = []
 
-    def fetch(cache):
-        asked.append(cache)
+    def fetch(path, **_):
+        asked.append(path.parent)
         return tmp_path / "box.tflite"
 
     monkeypatch.setattr(download, "fetch", fetch)

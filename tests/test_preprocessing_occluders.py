@@ -7,7 +7,7 @@ import pytest
 from preprocessing_people_helpers import MAGENTA
 
 from preprocessing import synthetic as people
-from preprocessing.synthetic.occluders import KINDS, Occluder, stand_before
+from preprocessing.synthetic.surroundings import OCCLUDERS, Occluder, stand_before
 
 WIDE = (64, 128)
 
@@ -38,7 +38,7 @@ def hidden(before, after):
     return (body & over).sum() / body.sum()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", OCCLUDERS)
 def test_each_kind_hides_some_of_the_body_and_never_too_much(kind):
     shares = [hidden(*draw(seed, kind=kind)) for seed in range(12)]
     assert max(shares) < 0.45
@@ -52,7 +52,7 @@ def test_the_body_is_covered_by_no_more_than_the_share(side, share):
     body = np.zeros((120, 80), bool)
     body[10:110, 25:55] = True
     covered = []
-    for number, kind in enumerate(KINDS):
+    for number, kind in enumerate(OCCLUDERS):
         image = np.full((*body.shape, 3), (255, 0, 255), np.uint8)
         stand_before(image, body, Occluder(kind, side, share, seed=number))
         drawn = (image != (255, 0, 255)).any(axis=2)
@@ -67,7 +67,7 @@ def test_occluders_come_from_both_sides():
     images = []
     for side in ("left", "right"):
         image = np.full((*body.shape, 3), 255, np.uint8)
-        stand_before(image, body, Occluder("wall", side, 0.4, seed=1))
+        stand_before(image, body, Occluder("panel", side, 0.4, seed=1))
         images.append(image)
     left, right = ((image != 255).any(axis=2) for image in images)
     assert left[:, 0].any()
@@ -78,13 +78,13 @@ def test_occluders_come_from_both_sides():
 
 @pytest.mark.parametrize("size", [(128, 64), (64, 32), (256, 256), WIDE, (90, 61)])
 def test_any_size(size):
-    for number, kind in enumerate(KINDS):
+    for number, kind in enumerate(OCCLUDERS):
         before, after = draw(number, kind=kind, size=size)
         assert (after.shape, after.dtype) == ((*size, 3), np.uint8)
         assert (before != after).any()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", OCCLUDERS)
 def test_a_larger_picture_shows_the_same(kind):
     """Seen from afar, the large picture is about the small one."""
     small, large = (draw(4, kind=kind, size=size)[1] for size in ((64, 32), (256, 128)))
@@ -93,7 +93,7 @@ def test_a_larger_picture_shows_the_same(kind):
 
 
 def test_the_same_seed_gives_the_same_bytes():
-    for kind in KINDS:
+    for kind in OCCLUDERS:
         first, again, other = (draw(seed, kind=kind)[1] for seed in (3, 3, 5))
         assert first.tobytes() == again.tobytes()
         assert (first != other).any()
@@ -101,6 +101,6 @@ def test_the_same_seed_gives_the_same_bytes():
 
 def test_random_occluders_are_of_every_kind_from_both_sides():
     chosen = [people.random_occluder(np.random.default_rng(seed)) for seed in range(99)]
-    assert {occluder.kind for occluder in chosen} == set(KINDS)
+    assert {occluder.kind for occluder in chosen} == set(OCCLUDERS)
     assert {occluder.side for occluder in chosen} == {"left", "right"}
     assert all(0.1 <= occluder.share <= 0.4 for occluder in chosen)

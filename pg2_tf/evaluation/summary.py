@@ -17,7 +17,7 @@ from pg2_tf.evaluation.metrics.distributions import (
     inception_score,
     kernel_distance,
 )
-from preprocessing.system import content, files
+from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
 _RESAMPLES = 1000
@@ -144,7 +144,7 @@ def read_reference(path: str | Path, *, inception: str, kid: bool) -> Reference:
     Raises:
         InputError: the file cannot be read, lacks an array, or is of another Inception.
     """
-    arrays = content.read_arrays(path)
+    arrays = files.read_arrays(path)
     needed = ("mu", "sigma", *(["features"] if kid else []))
     for name in needed:
         if name not in arrays:

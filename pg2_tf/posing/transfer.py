@@ -347,10 +347,9 @@ def pose_estimator(path: str | Path | None) -> Callable[[], finding.Estimator]:
 
     @cache
     def loaded() -> finding.Estimator:
-        from preprocessing.estimation import download
-        from preprocessing.estimation.movenet import PoseEstimator
+        from preprocessing.estimation.movenet import PoseEstimator, model_path
 
-        return PoseEstimator(download.given_or_fetched(path, flag="pose_model"))
+        return PoseEstimator(model_path(path, flag="pose_model"))
 
     return loaded
 

@@ -6,6 +6,10 @@ it is and mirrored, and the mean of both answers is taken. A person who fills li
 the square is looked at again in a smaller one, and where the whole image shows nobody
 for sure, its parts are searched: the network sees 192 pixels a side, whatever the size
 of the image.
+
+The default model is TensorFlow Hub's
+`google/lite-model/movenet/singlepose/lightning/tflite/int8/4`, on Kaggle
+`google/movenet`, TFLite, variation `singlepose-lightning-tflite-int8`.
 """
 
 import re
@@ -17,7 +21,15 @@ import numpy as np
 from preprocessing.estimation import squares
 from preprocessing.poses import keypoints as kp
 from preprocessing.poses.formats import orders
+from preprocessing.system import download
 from preprocessing.system.errors import InputError
+
+URL = (
+    "https://storage.googleapis.com/tfhub-lite-models/google/lite-model/movenet/"
+    "singlepose/lightning/tflite/int8/4.tflite"
+)
+SHA256 = "cd7cc22fa946e5d146a7b98d496853e1923e22828d3972d579973f27f91bb105"
+NAME = "movenet_singlepose_lightning_int8_4.tflite"
 
 # Where precision and recall against OpenPose balance best, on Market-1501 (0.81, 0.93)
 # and on DeepFashion (0.92, 0.97) alike.
@@ -39,6 +51,26 @@ _ORDER = orders.ORDERS["coco17"]
 _MIRROR = [
     orders.COCO_17.index(kp.NAMES[kp.MIRROR[kp.INDEX[name]]]) for name in orders.COCO_17
 ]
+
+
+def model_path(
+    path: str | Path | None, *, cache: Path | None = None, flag: str = "model"
+) -> Path:
+    """Returns the path of a model; downloads the default model if it is missing.
+
+    Args:
+        path: a MoveNet SinglePose model, or None for the default model.
+        cache: folder that keeps the download. Default: `download.default_cache()`.
+        flag: flag of the command that names a model, for messages.
+
+    Raises:
+        InputError: the download fails, or the file has another checksum.
+    """
+    if path:
+        return Path(path)
+    kept = (cache or download.default_cache()) / NAME
+    advice = f"or download it to {kept} yourself, or name a copy of it with --{flag}"
+    return download.fetch(kept, url=URL, advice=advice, sha256=SHA256)
 
 
 class _Look(NamedTuple):

@@ -10,8 +10,8 @@ from preprocessing.poses.formats import table
 from preprocessing.poses.formats.collection import Collection, Entry
 from preprocessing.poses.formats.scales import SCALES
 from preprocessing.poses.formats.table import AUTO, FORMATS, PoseOptions
-from preprocessing.system.content import shown
 from preprocessing.system.errors import InputError
+from preprocessing.system.files import shown
 
 __all__ = ["FORMATS", "SCALES", "PoseOptions", "Poses", "default_key", "read_one"]
 

@@ -1,8 +1,9 @@
 """Videos of people: each video shows one person, whose frames become images.
 
 Of every video those frames are taken that are spread most widely over its poses.
-Blurred frames, frames without a whole torso and nearly equal poses are left out. Each
-image is the part of its frame around the person, in the proportions of the data set.
+Blurred frames, frames without a whole torso and nearly equal poses are left out. The
+images are crops around the person. All crops of a video have one scale and one ground
+line, so that a small person in one image is small in all.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
+from scipy.ndimage import median_filter
 from tqdm import tqdm
 
 from preprocessing.images import framing, image_files, video
@@ -26,8 +28,15 @@ _MOST_READ = 6000
 _BLURRED = 0.4
 # Poses whose mean distance is below this share of the torso's length are nearly equal.
 _EQUAL = 0.06
-# Height of the crop that sharpness is measured at.
+# Height of the crop that sharpness is measured at, in pixels.
 _MEASURED = 128
+# Scale and ground line follow the person by the median of so many seconds.
+_FOLLOWED_SECONDS = 2.0
+# Share of the frames whose whole body is inside its crop.
+_INSIDE = 0.95
+# Room under the lowest keypoint, as a share of the crop's height.
+_BELOW = 0.06
+_HIPS = [kp.INDEX["right_hip"], kp.INDEX["left_hip"]]
 
 
 class Estimator(Protocol):
@@ -42,14 +51,14 @@ class _Frame(NamedTuple):
 
     Attributes:
         number: its number in the video.
-        crop: the part around the person, uint8 [h, w, 3].
-        pose: float32 [18, 3], in pixels of the crop.
-        sharpness: mean squared Laplacian of the crop.
+        pose: float32 [18, 3], in pixels of the frame.
+        around: the smallest crop around the person.
+        sharpness: mean squared Laplacian of this crop.
     """
 
     number: int
-    crop: np.ndarray
     pose: np.ndarray
+    around: framing.Fit
     sharpness: float
 
 
@@ -75,19 +84,22 @@ def samples(
     """
     paths = _videos(root)
     for path in paths:
-        frames = _sharp(list(_frames(path, size, estimator, notes)), notes, path)
+        frames = list(_frames(path, size, estimator, notes))
         if not frames:
             raise InputError(f"{path}: no frame shows a person's torso")
-        chosen = _spread(frames, frames_per_video)
-        notes.say(f"{path.name}: {len(chosen)} of {len(frames)} sharp frames chosen")
-        for frame in chosen:
-            content = image_files.encode_jpeg(frame.crop)
+        sharp = _sharp(frames, notes, path)
+        chosen = _spread(sharp, frames_per_video)
+        notes.say(f"{path.name}: {len(chosen)} of {len(sharp)} sharp frames chosen")
+        crops = dict(zip([f.number for f in frames], _crops(frames, size), strict=True))
+        for frame, pixels in _read_again(path, chosen):
+            fit = crops[frame.number]
+            content = image_files.encode_jpeg(framing.fit_image(pixels, fit))
             yield Sample(
                 name=f"{path.stem}/{frame.number:05d}.jpg",
                 identity=path.stem,
                 read=partial(bytes, content),
                 split="train" if len(paths) == 1 else None,
-                pose=frame.pose,
+                pose=kp.within(framing.fit_pose(frame.pose, fit), size),
             )
 
 
@@ -105,23 +117,72 @@ def _videos(root: Path) -> list[Path]:
     return paths
 
 
+def _read(path: Path) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields the frames of a video with their numbers."""
+    _, frames = video.read_frames(
+        path, frames_per_second=_FRAMES_PER_SECOND, most=_MOST_READ
+    )
+    yield from enumerate(tqdm(frames, desc=path.name, unit=" frames", leave=False))
+
+
+def _read_again(
+    path: Path, frames: list[_Frame]
+) -> Iterator[tuple[_Frame, np.ndarray]]:
+    """Yields some frames with their pixels."""
+    wanted = {frame.number: frame for frame in frames}
+    for number, pixels in _read(path):
+        if number in wanted:
+            yield wanted[number], pixels
+
+
 def _frames(
     path: Path, size: tuple[int, int], estimator: Estimator, notes: Notes
 ) -> Iterator[_Frame]:
-    """Yields the frames that show a torso, cropped to the person."""
-    _, read = video.read_frames(
-        path, frames_per_second=_FRAMES_PER_SECOND, most=_MOST_READ
-    )
-    frames = tqdm(read, desc=path.name, unit=" frames", leave=False)
-    for number, pixels in enumerate(frames):
+    """Yields the frames that show a torso."""
+    for number, pixels in _read(path):
         pose = estimator.estimate(pixels)
         if not kp.has_torso(pose):
             notes.add("frames without a whole torso left out", f"{path.name} {number}")
             continue
-        fit = framing.around(pose, (pixels.shape[0], pixels.shape[1]), size)
-        crop = framing.fit_image(pixels, fit)
-        moved = framing.fit_pose(pose, fit)
-        yield _Frame(number, crop, moved, _sharpness(crop))
+        around = framing.around(pose, (pixels.shape[0], pixels.shape[1]), size)
+        crop = framing.fit_image(pixels, around)
+        yield _Frame(number, pose, around, _sharpness(crop))
+
+
+def _crops(frames: list[_Frame], size: tuple[int, int]) -> list[framing.Fit]:
+    """Returns a crop for each frame, all of one scale and one ground line.
+
+    The scale follows the length of the torso and the ground line the lowest keypoint,
+    each by a median over time, because the camera or the person may move. Across, a
+    crop is centred at the hips.
+    """
+    length = round(_FOLLOWED_SECONDS * _FRAMES_PER_SECOND) + 1
+    torso, lowest = (
+        median_filter(
+            np.array([measure(f.pose) for f in frames]), length, mode="nearest"
+        )
+        for measure in (_torso, _lowest)
+    )
+    needed = np.array([frame.around.framed[0] for frame in frames])
+    heights = torso * np.quantile(needed / torso, _INSIDE)
+    fits = []
+    for frame, height, ground in zip(frames, heights, lowest, strict=True):
+        tall, wide = round(height), max(1, round(height * size[1] / size[0]))
+        middle = frame.pose[_HIPS, 0].mean()
+        top = round(ground + _BELOW * height) - tall
+        left = round(middle - wide / 2)
+        fits.append(framing.Fit(frame.around.size, -top, -left, (tall, wide), size))
+    return fits
+
+
+def _torso(pose: np.ndarray) -> float:
+    right, left, right_hip, left_hip = pose[list(kp.TORSO), :2]
+    length = float(np.linalg.norm((right + left - right_hip - left_hip) / 2))
+    return max(length, 1.0)
+
+
+def _lowest(pose: np.ndarray) -> float:
+    return float(pose[kp.found(pose), 1].max())
 
 
 def _sharpness(crop: np.ndarray) -> float:
@@ -133,8 +194,6 @@ def _sharpness(crop: np.ndarray) -> float:
 
 def _sharp(frames: list[_Frame], notes: Notes, path: Path) -> list[_Frame]:
     """Returns the frames that are not blurred."""
-    if not frames:
-        return []
     least = _BLURRED * float(np.median([frame.sharpness for frame in frames]))
     for frame in frames:
         if frame.sharpness < least:
@@ -163,10 +222,8 @@ def _spread(frames: list[_Frame], most: int) -> list[_Frame]:
 
 def _normalised(pose: np.ndarray) -> np.ndarray:
     """Returns a pose with the hips at 0 and a torso of length 1; missing: NaN."""
-    right, left, right_hip, left_hip = pose[list(kp.TORSO), :2]
-    hips = (right_hip + left_hip) / 2
-    torso = max(float(np.linalg.norm((right + left) / 2 - hips)), 1.0)
-    places = (pose[:, :2] - hips) / torso
+    hips = pose[_HIPS, :2].mean(axis=0)
+    places = (pose[:, :2] - hips) / _torso(pose)
     return np.where(kp.found(pose)[:, None], places, np.nan)
 
 

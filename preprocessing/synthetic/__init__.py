@@ -6,18 +6,19 @@ Everything is drawn here from random numbers, so the pictures are free of rights
 import cv2
 import numpy as np
 
-from preprocessing.synthetic.backgrounds import (
-    Background,
-    paint_background,
-    random_background,
-)
 from preprocessing.synthetic.body import draw_person, draw_shadow
-from preprocessing.synthetic.looks import Person
-from preprocessing.synthetic.occluders import Occluder, random_occluder, stand_before
+from preprocessing.synthetic.looks import Person, random_person
 from preprocessing.synthetic.poses import FACINGS, BodyPose, random_body_pose
 from preprocessing.synthetic.shapes import Canvas, changed
 from preprocessing.synthetic.skeleton import body_keypoints, place_in_picture, pose_body
-from preprocessing.synthetic.wardrobe import random_person
+from preprocessing.synthetic.surroundings import (
+    Background,
+    Occluder,
+    paint_background,
+    random_background,
+    random_occluder,
+    stand_before,
+)
 
 __all__ = [
     "FACINGS",

@@ -1,16 +1,16 @@
-"""Draws a person's body, part by part from the farthest to the nearest."""
+"""Draws a person's body and bags, part by part from the farthest to the nearest."""
 
 from itertools import pairwise
 
 import numpy as np
 
-from preprocessing.synthetic.bags import draw_backpack, draw_bag, draw_straps
 from preprocessing.synthetic.clothes import draw_clothes
 from preprocessing.synthetic.head import draw_head, draw_loose_hair, draw_tied_hair
 from preprocessing.synthetic.looks import Person
 from preprocessing.synthetic.shapes import Canvas, Segment
 from preprocessing.synthetic.skeleton import Skeleton
 
+_STRAP = 0.017
 # An arm's part is drawn behind the torso, before it, or before the head as well,
 # by how far its middle lies behind the shoulders' middle.
 _LAYERS = (0.03, -0.06)
@@ -25,9 +25,9 @@ def draw_person(canvas: Canvas, person: Person, skeleton: Skeleton) -> None:
     bag_is_far = skeleton.hips[2, 0] > 0.3
     _draw_arms(canvas, person, skeleton, layer=2)
     if bag_is_far:
-        draw_bag(canvas, person, skeleton)
+        _draw_bag(canvas, person, skeleton)
     if front:
-        draw_backpack(canvas, person, skeleton)
+        _draw_backpack(canvas, person, skeleton)
     if face:
         draw_tied_hair(canvas, person, skeleton)
     if front:
@@ -42,11 +42,11 @@ def draw_person(canvas: Canvas, person: Person, skeleton: Skeleton) -> None:
     )
     canvas.limb([neck], shade=0.87)
     draw_clothes(canvas, person, skeleton)
-    draw_straps(canvas, person, skeleton)
+    _draw_straps(canvas, person, skeleton)
     if not bag_is_far:
-        draw_bag(canvas, person, skeleton)
+        _draw_bag(canvas, person, skeleton)
     if not front:
-        draw_backpack(canvas, person, skeleton)
+        _draw_backpack(canvas, person, skeleton)
     _draw_arms(canvas, person, skeleton, layer=1)
     if not front:
         draw_loose_hair(canvas, person, skeleton)
@@ -198,3 +198,66 @@ def _shaft(canvas, person, skeleton, *, side):
     )
     top = ankle + person.shaft * (knee - ankle)
     return Segment(ankle, top, 0.027, 0.026 + 0.014 * person.shaft, person.shoes)
+
+
+def _draw_backpack(canvas: Canvas, person: Person, skeleton: Skeleton) -> None:
+    """Draws the backpack, if there is one, without its straps."""
+    if person.backpack is None:
+        return
+    chest, neck = skeleton.chest, skeleton.joints["neck"]
+    half = float(np.hypot(0.082 * chest[0, 0], 0.05 * chest[0, 2]))
+    length = 0.1 - 0.8 * half
+    middle = neck + 0.125 * chest[:, 1] - 0.1 * chest[:, 2]
+    top, bottom = (canvas.at(middle + t * length * chest[:, 1]) for t in (-1, 1))
+    canvas.limb([Segment(top, bottom, half, half, person.backpack)])
+    if chest[2, 2] > 0.3:
+        pocket = tuple(round(0.8 * channel) for channel in person.backpack)
+        left, right = (
+            canvas.at(middle + 0.045 * chest[:, 1] + side * 0.035 * chest[:, 0])
+            for side in (-1, 1)
+        )
+        canvas.line(left, right, 0.055, pocket)
+
+
+def _draw_straps(canvas: Canvas, person: Person, skeleton: Skeleton) -> None:
+    """Draws the straps of a backpack or bag over the clothes."""
+    chest, neck = skeleton.chest, skeleton.joints["neck"]
+    if person.backpack is not None:
+        dark = tuple(round(0.75 * channel) for channel in person.backpack)
+        for side in (-1, 1):
+            places = ((0.058, -0.01, 0.02), (0.062, 0.06, 0.062), (0.088, 0.16, 0.04))
+            moved = [chest @ (np.array(place) * (side, 1, 1)) for place in places]
+            if moved[1][2] < 0.0:
+                points = [canvas.at(neck + place) for place in moved]
+                canvas.line(points[0], points[1], _STRAP, dark)
+                canvas.line(points[1], points[2], _STRAP, dark)
+    if person.bag is not None:
+        dark = tuple(round(0.75 * channel) for channel in person.bag)
+        surface = -0.05 * np.sign(chest[2, 2])
+        top = neck + chest @ np.array([-0.062, -0.008, 0.4 * surface])
+        middle = neck + chest @ np.array([0.01, 0.14, surface])
+        bottom = skeleton.hips @ np.array([0.1, 0.02, 0.6 * surface])
+        points = [canvas.at(place) for place in (top, middle, bottom)]
+        canvas.line(points[0], points[1], _STRAP, dark)
+        canvas.line(points[1], points[2], _STRAP, dark)
+
+
+def _draw_bag(canvas: Canvas, person: Person, skeleton: Skeleton) -> None:
+    """Draws the bag at the left hip, if there is one, without its strap."""
+    if person.bag is None:
+        return
+    hips = skeleton.hips
+    middle = hips @ np.array([0.112, 0.05, -0.01])
+    half = float(np.hypot(0.024 * hips[0, 0], 0.06 * hips[0, 2]))
+    radius = min(half, 0.03)
+    down = np.array([0, 0.03 * canvas.unit])
+    right = np.array([canvas.unit * (half - radius), 0])
+    corners = [
+        canvas.at(middle) + t * right + s * down for t in (-1, 1) for s in (-1, 1)
+    ]
+    canvas.limb(
+        [
+            Segment(corners[i], corners[j], radius, radius, person.bag)
+            for i, j in ((0, 1), (2, 3), (0, 2), (1, 3))
+        ]
+    )

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from preprocessing.synthetic.backgrounds import Colour
 from preprocessing.synthetic.skeleton import flatten
+
+Colour = tuple[int, ...]
 
 _EDGE = 0.0045
 _EDGE_SHADE = 0.68
@@ -62,21 +63,6 @@ class Canvas:
         middle = [round(float(value) * ones) for value in centre]
         size = round(max(radius * self.unit, 0.5) * ones)
         cv2.circle(self.image, middle, size, colour, -1, cv2.LINE_8, _FRACTION_BITS)
-
-    def ring(
-        self, centre: np.ndarray, radius: float, width: float, colour: Colour
-    ) -> None:
-        """Draws a circle's line; `radius` to its middle and `width` in body heights."""
-        ones = 1 << _FRACTION_BITS
-        cv2.circle(
-            self.image,
-            [round(float(value) * ones) for value in centre],
-            round(radius * self.unit * ones),
-            colour,
-            max(round(width * self.unit), 1),
-            cv2.LINE_8,
-            _FRACTION_BITS,
-        )
 
     def line(
         self, start: np.ndarray, end: np.ndarray, width: float, colour: Colour

@@ -1,11 +1,85 @@
-"""Files that appear whole or not at all, and checksums of them."""
+"""Reads files and the values in them, and writes files whole or not at all."""
 
 import hashlib
 import json
 import os
+import reprlib
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+from preprocessing.system.errors import InputError
+
+# The largest annotation files of COCO have 1 GB; JSON needs several times its length.
+_MOST_BYTES = 2**31
+_SHOWN = reprlib.Repr()
+_SHOWN.maxstring = 80
+
+
+class UnknownFormatError(InputError):
+    """A file is none of the formats that were looked for."""
+
+
+def read_bytes(path: Path) -> bytes:
+    """Reads a file, or raises `InputError`."""
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise InputError(f"{path}: larger than 2 GiB; give it in parts")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def read_json(path: Path) -> Any:
+    """Reads JSON, in UTF-8 or UTF-16 and with or without a byte order mark.
+
+    Raises:
+        InputError: the file cannot be read.
+        UnknownFormatError: it is not JSON.
+    """
+    try:
+        return json.loads(read_bytes(path))
+    except (ValueError, RecursionError) as error:
+        raise UnknownFormatError(f"{path}: not JSON ({error})") from error
+
+
+def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
+    """Reads the arrays of an `.npz` file; its pickled objects are refused.
+
+    Raises:
+        InputError: the file cannot be read, or its arrays take more than 2 GiB.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > _MOST_BYTES:
+            raise InputError(f"{path}: its arrays take more than 2 GiB")
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a readable .npz of arrays ({error})") from error
+
+
+def first(values: object) -> dict:
+    """Returns the first of a list of objects, or {} where there is no such list."""
+    if isinstance(values, list) and values and isinstance(values[0], dict):
+        return values[0]
+    return {}
+
+
+def as_object(where: str, value: object) -> dict:
+    """Returns `value`, or raises `InputError` where it is no JSON object."""
+    if not isinstance(value, dict):
+        raise InputError(f"{where} is no object, but {shown(value)}")
+    return value
+
+
+def shown(value: object) -> str:
+    """Returns a value from a file as a message shows it: short, in one line."""
+    return _SHOWN.repr(value)
 
 
 def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:

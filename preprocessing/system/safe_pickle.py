@@ -7,7 +7,9 @@ protocols 0 to 5; strings of Python 2 are taken as Latin-1.
 """
 
 import io
+import math
 import pickle
+import re
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -16,10 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from preprocessing.system import pickled_numpy
 from preprocessing.system.errors import InputError
-from preprocessing.system.pickled_numpy import ADMITTED, DataType, RefusedError
 
+_ADMITTED = "only containers, strings, numbers and numpy arrays are admitted"
+# Numbers and strings of a fixed length: no objects, records or dates.
+_TYPE_CODE = re.compile(r"[<>=|]?([biufcSU])([1-9]\d{0,8})")
+_EMPTY_BYTES = 1 << 20
 _CONTAINERS = (dict, list, tuple, set, frozenset)
 _LEAVES = (str, bytes, bytearray, bool, int, float, complex, type(None))
 _REPEATS = "contains itself, or one part too many times over"
@@ -61,7 +65,7 @@ def load(path: str | Path) -> Any:
     try:
         loaded = _Reader(content).load()
         _check(loaded, most=_PARTS_PER_BYTE * len(content))
-    except RefusedError as error:
+    except _RefusedError as error:
         raise InputError(f"{path}: {error}") from error
     except Exception as error:
         # Damaged bytes raise nearly every kind of exception, each where it hits.
@@ -69,6 +73,10 @@ def load(path: str | Path) -> Any:
             f"{path}: a damaged pickle, or none ({type(error).__name__})"
         ) from error
     return loaded
+
+
+class _RefusedError(Exception):
+    """The pickle holds what is not admitted."""
 
 
 class _Reader(_Unpickler):
@@ -84,7 +92,7 @@ class _Reader(_Unpickler):
             return _FUNCTIONS[module, name]
         except KeyError:
             shown = f"{module}.{name}"[:100].encode("unicode_escape").decode()
-            raise RefusedError(f"refers to {shown}; {ADMITTED}") from None
+            raise _RefusedError(f"refers to {shown}; {_ADMITTED}") from None
 
     def _load_reduce(self) -> None:
         self._use_up(self.stack[-1])
@@ -94,11 +102,11 @@ class _Reader(_Unpickler):
         state, instance = self.stack.pop(), self.stack[-1]
         self._use_up(state)
         if type(instance) is np.ndarray:
-            pickled_numpy.set_state(instance, state)
+            _fill(instance, state)
         elif type(instance) is DataType:
             instance.set_state(state)
         else:
-            raise RefusedError(f"sets attributes of an object; {ADMITTED}")
+            raise _RefusedError(f"sets attributes of an object; {_ADMITTED}")
 
     def _load_dict(self) -> None:
         items = self.pop_mark()
@@ -132,7 +140,7 @@ class _Reader(_Unpickler):
         """Refuses to make copy after copy of one large part."""
         self._room -= sum(len(part) for part in arguments if hasattr(part, "__len__"))
         if self._room < 0:
-            raise RefusedError(_REPEATS)
+            raise _RefusedError(_REPEATS)
 
     dispatch = {
         getattr(pickle, name)[0]: _Unpickler.dispatch[getattr(pickle, name)[0]]
@@ -168,7 +176,7 @@ def _frozenset(items: Iterable[Any] = ()) -> frozenset:
 def _key(key: Any) -> Any:
     # Of a tuple a hundred thousand deep, Python dies when it takes the hash.
     if type(key) not in _LEAVES and not isinstance(key, np.generic):
-        raise RefusedError(f"has a {type(key).__name__} for a key or in a set")
+        raise _RefusedError(f"has a {type(key).__name__} for a key or in a set")
     return key
 
 
@@ -182,8 +190,94 @@ def _complex(real: float, imaginary: float) -> complex:
 
 def _encode(text: str, encoding: str) -> bytes:
     if encoding not in ("latin1", "latin-1", "utf-8", "utf8", "ascii"):
-        raise RefusedError(f"refers to the encoding {encoding[:20]!r}; {ADMITTED}")
+        raise _RefusedError(f"refers to the encoding {encoding[:20]!r}; {_ADMITTED}")
     return text.encode(encoding)
+
+
+class DataType:
+    """What a pickle says of a numpy dtype: its code, then by `set_state` the rest."""
+
+    def __init__(self, code: str, *_: object):
+        match = _TYPE_CODE.fullmatch(code)
+        if not match:
+            raise _RefusedError(f"holds a numpy array of {code[:20]!r}; {_ADMITTED}")
+        self._code = "".join(match.groups())
+        self._order = "|"
+
+    def set_state(self, state: tuple) -> None:
+        """Takes the byte order; the other fields are those of records."""
+        order, *fields = state[1:5]
+        if order not in ("<", ">", "=", "|") or any(f is not None for f in fields):
+            raise _RefusedError(f"holds a numpy array of records; {_ADMITTED}")
+        self._order = order
+
+    def make(self) -> np.dtype:
+        """Returns the dtype."""
+        return np.dtype(self._order + self._code)
+
+
+def _ndarray() -> None:
+    """Stands for the class, which is named but not called."""
+    raise _RefusedError(f"calls numpy.ndarray; {_ADMITTED}")
+
+
+def _reconstruct(kind: object, shape: tuple, _: object) -> np.ndarray:
+    """Returns an array that `set_state` will fill."""
+    if kind is not _ndarray or shape != (0,):
+        raise _RefusedError(f"holds a numpy array of another class; {_ADMITTED}")
+    return np.empty(0, np.int8)
+
+
+def _fill(array: np.ndarray, state: tuple) -> None:
+    """Fills an array, in place: the pickle may know it by a number already."""
+    _, shape, data_type, is_fortran, data = state
+    made = _from_bytes(data, data_type, shape, "F" if is_fortran else "C")
+    content: Any = 1, made.shape, made.dtype, bool(is_fortran), made.tobytes("A")
+    array.__setstate__(content)
+
+
+def _scalar(data_type: DataType, data: bytes | str) -> Any:
+    """Returns a numpy scalar."""
+    return _from_bytes(data, data_type, (), "C")[()]
+
+
+def _from_bytes(
+    data: bytes | str,
+    data_type: DataType,
+    shape: tuple[int, ...],
+    order: Any,
+    axes: tuple[int, ...] | None = None,
+) -> np.ndarray:
+    """Returns an array.
+
+    Args:
+        data: its bytes and no more; a pickle of Python 2 has them as Latin-1 text.
+        data_type: of its elements.
+        shape: of the array.
+        order: of the bytes in memory, `C` or `F`.
+        axes: instead of `order`: of a C array, how its axes are put then.
+
+    Raises:
+        _RefusedError: the bytes are not those of such an array, or it has no elements
+            and yet a billion rows.
+        TypeError, ValueError: the arguments are not of these kinds.
+    """
+    if not isinstance(data, (str, bytes, bytearray)):
+        raise TypeError("data")
+    raw = data.encode("latin1") if isinstance(data, str) else bytes(data)
+    dtype = data_type.make()
+    if any(type(count) is not int or count < 0 for count in shape):
+        raise ValueError("shape")
+    said = f"holds a numpy array of {dtype} and shape {list(shape)[:8]}"
+    if math.prod(shape) * dtype.itemsize != len(raw):
+        raise _RefusedError(f"{said}, but {len(raw):,} bytes for it")
+    room = max(len(raw), _EMPTY_BYTES)
+    if math.prod(count or 1 for count in shape) * dtype.itemsize > room:
+        raise _RefusedError(f"{said}, without elements")
+    array = np.frombuffer(raw, dtype)
+    if axes is not None:
+        return array.reshape(shape).transpose(axes).copy(order="K")
+    return array.reshape(shape, order=order).copy(order="A")
 
 
 # Python 2 and 3 name them differently, and so do numpy 1 and 2.
@@ -191,7 +285,7 @@ _FUNCTIONS: dict[tuple[str, str], Callable] = {
     ("_codecs", "encode"): _encode,
     ("collections", "OrderedDict"): _ordered_dict,
     ("numpy", "dtype"): DataType,
-    ("numpy", "ndarray"): pickled_numpy.ndarray,
+    ("numpy", "ndarray"): _ndarray,
 }
 for _module in ("__builtin__", "builtins"):
     _FUNCTIONS[_module, "set"] = _set
@@ -199,13 +293,13 @@ for _module in ("__builtin__", "builtins"):
     _FUNCTIONS[_module, "bytes"] = _no_bytes
     _FUNCTIONS[_module, "complex"] = _complex
 for _module in ("numpy.core", "numpy._core"):
-    _FUNCTIONS[f"{_module}.multiarray", "_reconstruct"] = pickled_numpy.reconstruct
-    _FUNCTIONS[f"{_module}.multiarray", "scalar"] = pickled_numpy.scalar
-    _FUNCTIONS[f"{_module}.numeric", "_frombuffer"] = pickled_numpy.from_bytes
+    _FUNCTIONS[f"{_module}.multiarray", "_reconstruct"] = _reconstruct
+    _FUNCTIONS[f"{_module}.multiarray", "scalar"] = _scalar
+    _FUNCTIONS[f"{_module}.numeric", "_frombuffer"] = _from_bytes
 
 
 def _check(loaded: Any, *, most: int) -> None:
-    """Raises `RefusedError` where a value is of a kind that is not admitted.
+    """Raises `_RefusedError` where a value is of a kind that is not admitted.
 
     A value that contains itself, or one part so often that a short file unfolds to
     billions of values, is refused too: nobody could walk through it.
@@ -216,9 +310,9 @@ def _check(loaded: Any, *, most: int) -> None:
         if isinstance(value, _CONTAINERS):
             count += len(value)
             if count > most:
-                raise RefusedError(_REPEATS)
+                raise _RefusedError(_REPEATS)
             waiting.extend(value)
             if isinstance(value, dict):
                 waiting.extend(value.values())
         elif not isinstance(value, (*_LEAVES, np.ndarray, np.generic)):
-            raise RefusedError(f"holds a {type(value).__name__}; {ADMITTED}")
+            raise _RefusedError(f"holds a {type(value).__name__}; {_ADMITTED}")

@@ -7,7 +7,6 @@ class probabilities from the weights of the last layer without its bias. The fil
 (Szegedy et al. 2015) with 1008 classes. No later Inception gives the same scores.
 """
 
-import hashlib
 import io
 import tarfile
 import zlib
@@ -18,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from preprocessing.system import fetching, files
+from preprocessing.system import download, files
 from preprocessing.system.errors import InputError
 
 URL = "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
@@ -54,12 +53,12 @@ class Inception:
 
         Args:
             path: path of `classify_image_graph_def.pb`. None: the copy in
-                `fetching.default_cache()`, downloaded if it is missing.
+                `download.default_cache()`, downloaded if it is missing.
 
         Raises:
             InputError: it cannot be downloaded, or is another graph.
         """
-        place = Path(path) if path else fetch(fetching.default_cache(), url=URL)
+        place = Path(path) if path else fetch(download.default_cache(), url=URL)
         graph, checksum = read_graph(place), files.sha256(place)
         try:
             loaded = cls(graph, checksum=checksum)
@@ -117,17 +116,16 @@ def fetch(cache: Path, *, url: str = URL) -> Path:
     Raises:
         InputError: the download fails, or the archive does not hold the graph.
     """
-    path = cache / NAME
-    if not path.exists():
-        print(f"fetching {url}")
-        advice = (
-            f"fetch it yourself: mkdir -p {cache} && curl -L {url} | tar -xz -C "
-            f"{cache}; or name a copy of {NAME} with --inception_graph"
-        )
-        archive = fetching.content(url, advice=advice)
-        print(f"fetched {url}, SHA-256 {hashlib.sha256(archive).hexdigest()}")
-        files.write_bytes(path, _unpack(archive, url, advice))
-    return path
+    advice = (
+        f"fetch it yourself: mkdir -p {cache} && curl -L {url} | tar -xz -C {cache}; "
+        f"or name a copy of {NAME} with --inception_graph"
+    )
+    return download.fetch(
+        cache / NAME,
+        url=url,
+        advice=advice,
+        unpack=lambda archive: _unpack(archive, url, advice),
+    )
 
 
 def read_graph(path: Path) -> tf.compat.v1.GraphDef:

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from preprocessing.system import content, files
+from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
 # Number in torchvision's name of a convolution, filters, kernel size, stride.
@@ -144,7 +144,7 @@ def _names(layer: str) -> list[str]:
 def _read(path: Path) -> dict[str, np.ndarray]:
     if path.suffix in (".pth", ".pt"):
         raise InputError(f"{path}: convert it to .npz, with PyTorch: {_CONVERSION}")
-    return content.read_arrays(path)
+    return files.read_arrays(path)
 
 
 def _in_keras_order(

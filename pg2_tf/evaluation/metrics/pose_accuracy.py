@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from preprocessing.estimation import download
+from preprocessing.estimation import movenet
 from preprocessing.estimation.movenet import PoseEstimator
 from preprocessing.poses import keypoints as kp
 from preprocessing.system import files
@@ -59,7 +59,7 @@ class PoseAccuracy:
         Raises:
             InputError: it cannot be downloaded, or is another model.
         """
-        path = download.given_or_fetched(model_path, flag="pose_model")
+        path = movenet.model_path(model_path, flag="pose_model")
         estimators = [PoseEstimator(path) for _ in range(os.cpu_count() or 1)]
         return cls(estimators, checksum=files.sha256(path))
 

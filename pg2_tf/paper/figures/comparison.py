@@ -16,8 +16,8 @@ from preprocessing.dataset import pairing
 from preprocessing.images import image_files as images
 from preprocessing.images import masks
 from preprocessing.poses import keypoints as kp
-from preprocessing.system.content import read_json
 from preprocessing.system.errors import InputError
+from preprocessing.system.files import read_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -21,7 +21,7 @@ from pg2_tf.paper.table1.steps import (
 )
 from pg2_tf.runs.checkpoint_files import step_of
 from pg2_tf.runs.run_folder import RunFolder, describe_data
-from preprocessing.system import content, files
+from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
 # Options that may differ between a training and its plan: lambda has no effect in a
@@ -88,7 +88,7 @@ class Plan:
             InputError: they cannot be read.
         """
         path = self.scores_path(name)
-        return content.as_object(f"{path}: its content", content.read_json(path))
+        return files.as_object(f"{path}: its content", files.read_json(path))
 
     def steps(self) -> list[Step]:
         """Returns the steps of all rows, in order.

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from pg2_tf.model.config import RunConfig, TrainConfig
 from pg2_tf.runs.run_folder import RunFolder
-from preprocessing.system import content, files
+from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
 
@@ -64,7 +64,7 @@ class Note(NamedTuple):
         return {"inputs": inputs, "result": files.sha256(self.result) if there else ""}
 
     def _read(self) -> Any:
-        return content.read_json(self.path) if self.path.is_file() else None
+        return files.read_json(self.path) if self.path.is_file() else None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pg2_tf.paper.user_study.key import Key, Part
-from preprocessing.system import content
+from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
 SUFFIXES = (".json", ".csv")
@@ -99,7 +99,7 @@ def read_file(path: str | Path, key: Key) -> Answers:
     if suffix not in SUFFIXES:
         raise InputError(f"{path}: not an answer file (.json or .csv)")
     return parse(
-        path, _read_csv(path) if suffix == ".csv" else content.read_json(path), key
+        path, _read_csv(path) if suffix == ".csv" else files.read_json(path), key
     )
 
 
@@ -114,19 +114,19 @@ def parse(path: str | Path, fields: object, key: Key) -> Answers:
     Raises:
         InputError: see `read_file`.
     """
-    fields = content.as_object(f"{path}: its content", fields)
+    fields = files.as_object(f"{path}: its content", fields)
     missing = {"study", "part", "participant", "answers"} - set(fields)
     if missing or not isinstance(fields["answers"], list):
         raise InputError(f"{path}: not the answers of a user study")
     if fields["study"] != key.study:
         raise InputError(
-            f"{path}: answers to study {content.shown(fields['study'])}, the key "
+            f"{path}: answers to study {files.shown(fields['study'])}, the key "
             f"belongs to {key.study}"
         )
     part = _part(path, fields["part"], key)
     participant = fields["participant"]
     if not isinstance(participant, str) or not participant:
-        raise InputError(f"{path}: {content.shown(participant)} is not a participant")
+        raise InputError(f"{path}: {files.shown(participant)} is not a participant")
     return _checked(path, participant, part, fields["answers"])
 
 
@@ -135,7 +135,7 @@ def _part(path: str | Path, number: object, key: Key) -> Part:
         if str(number) == str(part.part):
             return part
     raise InputError(
-        f"{path}: answers to part {content.shown(number)}; the study has parts 1 to "
+        f"{path}: answers to part {files.shown(number)}; the study has parts 1 to "
         f"{len(key.parts)}"
     )
 
@@ -144,16 +144,16 @@ def _checked(path: str | Path, participant: str, part: Part, rows: list) -> Answ
     answers = Answers(participant, part, {}, {})
     known = {shown.image for shown in part.images}
     for row in rows:
-        fields = content.as_object(f"{path}: an answer", row)
+        fields = files.as_object(f"{path}: an answer", row)
         image, judged = str(fields.get("image")), fields.get("answer")
-        where = f"{path}: image {content.shown(image)}"
+        where = f"{path}: image {files.shown(image)}"
         if image not in known:
             raise InputError(f"{where} is not in part {part.part} of the study")
         if image in answers.judged:
             raise InputError(f"{where} is answered twice")
         if judged not in JUDGEMENTS:
             raise InputError(
-                f"{where} is answered {content.shown(judged)}; allowed: "
+                f"{where} is answered {files.shown(judged)}; allowed: "
                 f"{' and '.join(JUDGEMENTS)}"
             )
         answers.judged[image] = judged
@@ -172,7 +172,7 @@ def _checked(path: str | Path, participant: str, part: Part, rows: list) -> Answ
 def _milliseconds(where: str, value: Any) -> int:
     if not str(value).isdecimal():
         raise InputError(
-            f"{where}: {content.shown(value)} is not a whole number of milliseconds"
+            f"{where}: {files.shown(value)} is not a whole number of milliseconds"
         )
     return int(value)
 
@@ -180,12 +180,12 @@ def _milliseconds(where: str, value: Any) -> int:
 def _read_csv(path: Path) -> dict[str, Any]:
     try:
         # Spreadsheet programs put a byte order mark in front.
-        text = content.read_bytes(path).decode("utf-8-sig")
+        text = files.read_bytes(path).decode("utf-8-sig")
         reader = csv.DictReader(text.splitlines(), strict=True)
         if tuple(reader.fieldnames or ()) != COLUMNS:
             raise InputError(
                 f"{path}: answers need the columns {','.join(COLUMNS)}; got "
-                f"{content.shown(reader.fieldnames)}"
+                f"{files.shown(reader.fieldnames)}"
             )
         rows = list(reader)
     except (UnicodeDecodeError, csv.Error) as error:

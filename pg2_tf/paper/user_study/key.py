@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from preprocessing.system import content
+from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
 SUFFIX = ".key.json"
@@ -79,7 +79,7 @@ def read(path: str | Path) -> Key:
     Raises:
         InputError: the file cannot be read, or is not a key.
     """
-    fields = content.as_object(f"{path}: the key", content.read_json(Path(path)))
+    fields = files.as_object(f"{path}: the key", files.read_json(Path(path)))
     try:
         parts = [
             Part(**{**part, "images": [Shown(**shown) for shown in part["images"]]})

@@ -11,14 +11,14 @@ from typing import Any
 
 from preprocessing.poses.formats import coco, openpose
 from preprocessing.poses.formats.people import Parsed
-from preprocessing.system import content
+from preprocessing.system import files
 
 
 def matches(value: object) -> bool:
     """True if parsed JSON looks like AlphaPose's of many images."""
     if isinstance(value, dict):
         return bool(value) and all(map(openpose.matches, value.values()))
-    named = not isinstance(content.first(value).get("image_id"), int)
+    named = not isinstance(files.first(value).get("image_id"), int)
     return named and coco.is_results(value)
 
 
@@ -31,7 +31,7 @@ def parse(path: Path, value: Any) -> Parsed:
     if isinstance(value, dict):
         return Parsed(
             {
-                image: openpose.people(f"{path}: {content.shown(image)}", entry)
+                image: openpose.people(f"{path}: {files.shown(image)}", entry)
                 for image, entry in value.items()
             }
         )

@@ -14,7 +14,7 @@ import numpy as np
 
 from preprocessing.poses import keypoints as kp
 from preprocessing.poses.formats.people import Parsed, Person
-from preprocessing.system import content, files
+from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
 HEADING = "name:keypoints_y:keypoints_x"
@@ -50,7 +50,7 @@ def read_csv(path: str | Path) -> dict[str, np.ndarray]:
             the file and the row.
     """
     try:
-        lines = content.read_bytes(Path(path)).decode("utf-8-sig").splitlines()
+        lines = files.read_bytes(Path(path)).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a text file ({error.reason})") from error
     poses: dict[str, np.ndarray] = {}

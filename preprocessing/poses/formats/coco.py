@@ -15,20 +15,20 @@ import numpy as np
 
 from preprocessing.poses.formats import people
 from preprocessing.poses.formats.people import Parsed, Person
-from preprocessing.system import content
+from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
 
 def matches(value: object) -> bool:
     """True if parsed JSON looks like either file."""
     if isinstance(value, dict):
-        return "file_name" in content.first(value.get("images"))
+        return "file_name" in files.first(value.get("images"))
     return is_results(value)
 
 
 def is_results(value: object) -> bool:
     """True if parsed JSON looks like a list of results."""
-    return {"image_id", "keypoints"} <= content.first(value).keys()
+    return {"image_id", "keypoints"} <= files.first(value).keys()
 
 
 def parse(path: Path, value: Any) -> Parsed:
@@ -49,7 +49,7 @@ def results(path: Path, value: list) -> Parsed:
     images: dict[str | int | None, list[Person]] = {}
     for index, entry in enumerate(value):
         where = f"{path}: entry {index}"
-        fields = content.as_object(where, entry)
+        fields = files.as_object(where, entry)
         image = _key(where, fields, "image_id")
         score = people.score(where, fields, "score")
         person = people.person(where, fields.get("keypoints"), score)
@@ -70,12 +70,12 @@ def _annotated(path: Path, value: dict) -> Parsed:
     images: dict[str | int | None, list[Person]] = {n: [] for n in names.values()}
     for index, annotation in enumerate(annotations):
         where = f"{path}: annotation {index}"
-        fields = content.as_object(where, annotation)
+        fields = files.as_object(where, annotation)
         if fields.get("keypoints", []) == []:
             continue
         image = _key(where, fields, "image_id")
         if image not in names:
-            raise InputError(f"{where}: no image has the id {content.shown(image)}")
+            raise InputError(f"{where}: no image has the id {files.shown(image)}")
         score = people.score(where, fields, "score")
         person = people.person(where, fields["keypoints"], score)
         person.keypoints[:, 2] = np.minimum(person.keypoints[:, 2], 1)
@@ -100,12 +100,12 @@ def _names(path: Path, images: list) -> dict[str | int, str]:
     names: dict[str | int, str] = {}
     for index, image in enumerate(images):
         where = f"{path}: image {index}"
-        fields = content.as_object(where, image)
+        fields = files.as_object(where, image)
         key, name = _key(where, fields, "id"), fields.get("file_name")
         if not isinstance(name, str):
-            raise InputError(f"{where}: file_name is {content.shown(name)}, no name")
+            raise InputError(f"{where}: file_name is {files.shown(name)}, no name")
         if names.setdefault(key, name) != name:
-            raise InputError(f"{where}: a second image of id {content.shown(key)}")
+            raise InputError(f"{where}: a second image of id {files.shown(key)}")
     return names
 
 
@@ -113,6 +113,6 @@ def _key(where: str, fields: dict, field: str) -> str | int:
     key = fields.get(field)
     if isinstance(key, bool) or not isinstance(key, (str, int)):
         raise InputError(
-            f"{where}: {field} is {content.shown(key)}, neither a name nor a number"
+            f"{where}: {field} is {files.shown(key)}, neither a name nor a number"
         )
     return key

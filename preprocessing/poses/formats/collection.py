@@ -9,8 +9,8 @@ from typing import NamedTuple
 from preprocessing.poses.detections import Detection
 from preprocessing.poses.formats import finding, table
 from preprocessing.poses.formats.table import PoseOptions
-from preprocessing.system.content import UnknownFormatError, shown
 from preprocessing.system.errors import InputError
+from preprocessing.system.files import UnknownFormatError, shown
 
 
 class Entry(NamedTuple):

@@ -13,7 +13,7 @@ import numpy as np
 
 from preprocessing.poses.formats import people
 from preprocessing.poses.formats.people import Parsed, Person
-from preprocessing.system import content
+from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
 _PREFIX = "results_"
@@ -23,7 +23,7 @@ def matches(value: object) -> bool:
     """True if parsed JSON looks like MMPose's; an empty list is nobody."""
     if isinstance(value, dict):
         return isinstance(value.get("instance_info"), list)
-    fields = content.first(value)
+    fields = files.first(value)
     return value == [] or "keypoint_scores" in fields or "instances" in fields
 
 
@@ -41,7 +41,7 @@ def parse(path: Path, value: Any) -> Parsed:
         instances = value["instance_info"]
         if path.name.startswith(_PREFIX):
             image = path.name.removeprefix(_PREFIX)
-    if "instances" in content.first(instances):
+    if "instances" in files.first(instances):
         raise InputError(
             f"{path}: MMPose's result of a video; run it on the frames as images"
         )
@@ -53,7 +53,7 @@ def parse(path: Path, value: Any) -> Parsed:
 
 
 def _person(where: str, instance: object) -> Person:
-    fields = content.as_object(where, instance)
+    fields = files.as_object(where, instance)
     places = fields.get("keypoints")
     if not isinstance(places, list):
         raise InputError(f"{where} has no list of keypoints")

@@ -16,7 +16,7 @@ import numpy as np
 
 from preprocessing.poses import keypoints as kp
 from preprocessing.poses.formats.people import Parsed, Person, declared_size, person
-from preprocessing.system import content, files
+from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
 SUFFIX = "_keypoints.json"
@@ -29,7 +29,7 @@ def matches(value: object) -> bool:
     """True if parsed JSON looks like OpenPose's of one image."""
     people = _people(_of_list(value))
     return people == [] or any(
-        key.startswith((*_BODY, *_OTHERS)) for key in content.first(people)
+        key.startswith((*_BODY, *_OTHERS)) for key in files.first(people)
     )
 
 
@@ -60,7 +60,7 @@ def people(where: str, value: object) -> list[Person]:
     persons = []
     for index, entry in enumerate(found):
         place = f"{where}: person {index}"
-        fields = content.as_object(place, entry)
+        fields = files.as_object(place, entry)
         values = next((fields[key] for key in _BODY if key in fields), None)
         if values is None and not any(key.startswith(_OTHERS) for key in fields):
             raise InputError(f"{place} has neither `{_BODY[0]}` nor `{_BODY[1]}`")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from preprocessing.poses import keypoints as kp
-from preprocessing.system import content
+from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
 # Of COCO-17 and COCO-18; neither is three times the length of a known order.
@@ -54,9 +54,7 @@ class Parsed:
 def numbers(where: str, values: object) -> list[float]:
     """Returns `values`, or raises `InputError` where they are no list of numbers."""
     if not isinstance(values, list):
-        raise InputError(
-            f"{where} has no list of keypoints, but {content.shown(values)}"
-        )
+        raise InputError(f"{where} has no list of keypoints, but {files.shown(values)}")
     if not all(map(kp.is_number, values)):
         raise InputError(f"{where}: its keypoints are not all numbers")
     return values
@@ -120,5 +118,5 @@ def score(where: str, fields: dict, key: str) -> float | None:
     """
     value = fields.get(key)
     if value is not None and not kp.is_number(value):
-        raise InputError(f"{where}: its {key} is no number, but {content.shown(value)}")
+        raise InputError(f"{where}: its {key} is no number, but {files.shown(value)}")
     return value

@@ -21,9 +21,9 @@ from preprocessing.poses.formats import (
 )
 from preprocessing.poses.formats import original_pickles as pickles
 from preprocessing.poses.formats.people import Parsed
-from preprocessing.system import content
-from preprocessing.system.content import UnknownFormatError
+from preprocessing.system import files
 from preprocessing.system.errors import InputError
+from preprocessing.system.files import UnknownFormatError
 
 AUTO, CSV, PEAKS = "auto", "csv", "peaks"
 _PICKLES = (".p", ".pkl")
@@ -115,7 +115,7 @@ def read(path: Path, options: PoseOptions) -> Contents:
         return _read_peaks(path, options)
     if options.format == CSV or (options.format == AUTO and suffix != ".json"):
         return _settle(path, "annotation CSV", annotation_csv.parse(path), options)
-    value = content.read_json(path)
+    value = files.read_json(path)
     found = _recognise(path, value, options)
     return _settle(path, found.title, found.parse(path, value), options)
 
