@@ -20,6 +20,7 @@ from pg2_tf import train_flags
 from pg2_tf.model import presets
 from pg2_tf.model.config import (
     DEFAULT_VARIANT,
+    DISCRIMINATOR_INPUTS,
     DISCRIMINATOR_NORMS,
     PRECISIONS,
     PROFILES,
@@ -84,6 +85,13 @@ _DISCRIMINATOR_WIDTH = flags.DEFINE_integer(
     None,
     "Filters of D's first layer. Default: the run folder's, or in the preset's "
     "proportion to --width.",
+)
+_DISCRIMINATOR_INPUT = flags.DEFINE_enum(
+    "discriminator_input",
+    None,
+    DISCRIMINATOR_INPUTS,
+    "What D sees; pair_and_pose: the target's heatmaps as well. Default: the run "
+    "folder's, else the profile's.",
 )
 _DISCRIMINATOR_NORM = flags.DEFINE_enum(
     "discriminator_norm",
@@ -241,9 +249,10 @@ def _run_config(dataset: str, folder: RunFolder) -> RunConfig:
     variant = _VARIANT.value or (there.variant if there else DEFAULT_VARIANT)
     model = presets.preset(dataset, profile=profile, variant=variant).model
     if there and there.dataset == dataset:
+        same = there.profile == profile
         model = dataclasses.replace(
             there.model,
-            discriminator_input=model.discriminator_input,
+            discriminator_input=(there.model if same else model).discriminator_input,
             pose_embedding=model.pose_embedding,
         )
     if _WIDTH.value not in (None, model.width):
@@ -253,6 +262,8 @@ def _run_config(dataset: str, folder: RunFolder) -> RunConfig:
             raise InputError(f"--{error}") from error
     if _DISCRIMINATOR_WIDTH.value is not None:
         model = _replace(model, discriminator_width=_DISCRIMINATOR_WIDTH.value)
+    if _DISCRIMINATOR_INPUT.value is not None:
+        model = _replace(model, discriminator_input=_DISCRIMINATOR_INPUT.value)
     if _DISCRIMINATOR_NORM.value is not None:
         model = _replace(model, discriminator_norm=_DISCRIMINATOR_NORM.value)
     return RunConfig(dataset, profile, model, variant)

@@ -6,24 +6,26 @@ r"""Trains PG2 with Keras on JAX, on a machine that need not have TensorFlow.
         --stage=1 --out=jax/stage1
     python -m pg2_tf.train_jax train --dataset=market1501 --data=market1501.npz \
         --stage=2 --generator1=jax/stage1/weights.npz --out=jax/stage2
-    KERAS_BACKEND=tensorflow python -m pg2_tf.train_jax import \
-        --weights=jax/stage2/weights.npz --run_dir=runs/jax
+    python -m pg2_tf.train_jax import --weights=jax/stage2/weights.npz \
+        --run_dir=runs/jax
 
 `pack` and `import` need TensorFlow, `draw` and `train` do not. An interrupted training
 starts again from the first step.
 """
 
 import dataclasses
-import functools
 import json
 import os
+import sys
 import time
 import zipfile
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
+# Before Keras is imported, which every action does for itself.
+os.environ.setdefault(
+    "KERAS_BACKEND", "jax" if sys.argv[1:2] == ["train"] else "tensorflow"
+)
 
 import cv2
 import numpy as np
@@ -41,9 +43,6 @@ from pg2_tf.model.config import (
     TrainConfig,
 )
 from preprocessing.dataset import pairing
-from preprocessing.images import masks
-from preprocessing.sources import synthetic
-from preprocessing.sources.samples import Sample
 from preprocessing.system import command, files
 from preprocessing.system.errors import InputError
 
@@ -102,6 +101,8 @@ _SAME_BACKGROUND = flags.DEFINE_boolean(
     "same_background", False, "draw: one background for all images of a person."
 )
 _TRAINING = train_flags.define_training()
+# Other people are held out than those of any --drawing_seed near by.
+_TEST_SEED_OFFSET = 1_000_000
 
 
 def pack() -> None:
@@ -130,52 +131,28 @@ def pack() -> None:
 
 def draw() -> None:
     """Draws people for training and testing into one `.npz` file."""
-    from pg2_tf.jax_training.pairs import save
+    from pg2_tf.jax_training.pairs import draw_people, save
 
     path = command.required("data", _DATA.value)
-    size = command.parse_size("image_size", _IMAGE_SIZE.value or "128x64")
+    options: dict[str, Any] = {
+        "images_per_identity": _IMAGES_PER_IDENTITY.value,
+        "size": command.parse_size("image_size", _IMAGE_SIZE.value or "128x64"),
+        "same_background": _SAME_BACKGROUND.value,
+    }
     seed = _DRAWING_SEED.value
-    # Seeds of held-out people are the training people's plus this.
     splits = {
-        "train": _drawn(_IDENTITIES.value, size, seed),
-        "test": _drawn(_TEST_IDENTITIES.value, size, seed + 1_000_000),
+        "train": draw_people(_IDENTITIES.value, seed=seed, **options),
+        "test": draw_people(
+            _TEST_IDENTITIES.value, seed=seed + _TEST_SEED_OFFSET, **options
+        ),
     }
     save(path, splits)
     _report(path, splits)
 
 
-def _drawn(identities: int, size: tuple[int, int], seed: int) -> Any:
-    from pg2_tf.jax_training.pairs import EncodedImages
-
-    samples = list(
-        synthetic.samples(
-            identities=identities,
-            images_per_identity=_IMAGES_PER_IDENTITY.value,
-            size=size,
-            seed=seed,
-            same_background=_SAME_BACKGROUND.value,
-        )
-    )
-    poses = np.stack([np.asarray(sample.pose, np.float32) for sample in samples])
-    with ProcessPoolExecutor() as pool:
-        encode = functools.partial(_encode, size=size)
-        images, packed = zip(*pool.map(encode, samples, chunksize=64), strict=True)
-    pairs = pairing.same_identity_pairs(
-        [sample.identity for sample in samples], list(poses), rule="all"
-    )
-    names = [sample.name for sample in samples]
-    return EncodedImages(names, images, poses, np.stack(packed), pairs)
-
-
-def _encode(sample: Sample, *, size: tuple[int, int]) -> tuple[bytes, np.ndarray]:
-    """Returns the JPEG bytes and the packed pose mask of a drawn person."""
-    mask = masks.draw_mask(np.asarray(sample.pose), size=size)
-    return sample.read(), np.packbits(mask)
-
-
 def train() -> None:
     """Trains one stage; writes weights, losses and scored test images."""
-    from pg2_tf.jax_training import loop, pairs
+    from pg2_tf.jax_training import loop, pairs, weights
 
     started = time.monotonic()
     out = Path(command.required("out", _OUT.value))
@@ -195,7 +172,12 @@ def train() -> None:
         seconds=_SECONDS.value or float("inf"),
         report=lambda line: print(line, flush=True),
     )
-    loop.save_weights(out / loop.WEIGHTS, trained, dtype=_WEIGHTS_DTYPE.value)
+    weights.save_weights(
+        out / weights.NAME,
+        trained.steps.networks,
+        trained.weights,
+        dtype=_WEIGHTS_DTYPE.value,
+    )
     figures = {**options, **trained.figures}
     files.write_json(out / "figures.json", figures)
     if _NUM_PAIRS.value:

@@ -21,7 +21,7 @@ from preprocessing.dataset.settings import Settings
 from preprocessing.estimation.movenet import PoseEstimator, model_path
 from preprocessing.images import framing as fitting
 from preprocessing.poses import detections
-from preprocessing.poses.formats import orders, table
+from preprocessing.poses.formats import people, table
 from preprocessing.poses.pose_files import SCALES, PoseOptions
 from preprocessing.sources.table import SOURCES, Source
 from preprocessing.system import command, host
@@ -56,7 +56,7 @@ _POSE_FORMAT = flags.DEFINE_enum(
     "pose_format", "auto", list(table.FORMATS), "Format of the files of poses."
 )
 _KEYPOINT_ORDER = flags.DEFINE_enum(
-    "keypoint_order", "auto", ["auto", *orders.ORDERS], "Order of the keypoints."
+    "keypoint_order", "auto", ["auto", *people.ORDERS], "Order of the keypoints."
 )
 _POSE_SCALE = flags.DEFINE_enum(
     "pose_scale",

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from preprocessing.images import image_files as images
 from preprocessing.poses.formats import annotation_csv
-from preprocessing.poses.formats.orders import COCO_17
+from preprocessing.poses.formats.people import COCO_17
 
 SIDE = 32
 

@@ -1,5 +1,6 @@
 """The commands that train and evaluate, on tiny data."""
 
+import dataclasses
 import json
 
 import pandas as pd
@@ -9,6 +10,7 @@ from pg2_tf_helpers import (
     command_error,
     make_run,
     run_command,
+    tiny_config,
 )
 
 from pg2_tf.model import presets
@@ -101,6 +103,18 @@ def test_discriminator_follows_the_width_unless_told(people_dir, tmp_path, capsy
     assert "discriminator_width: 16  [preset: 64]" in shown
     shown = run_command(capsys, "pg2_tf.train", *flags, "--discriminator_width=64").out
     assert "discriminator_width: 64\n" in shown
+
+
+def test_what_the_discriminator_sees_stays_that_of_the_run(tmp_path, capsys):
+    config = tiny_config()
+    model = dataclasses.replace(config.model, discriminator_input="pair_and_pose")
+    run = make_run(tmp_path / "run", config=dataclasses.replace(config, model=model))
+    flags = [f"--run_dir={run}", "--dataset=tiny", "--stage=2", "--dry_run"]
+    shown = run_command(capsys, "pg2_tf.train", *flags).out
+    assert "discriminator_input: pair_and_pose  [preset: pair]" in shown
+    flags.append("--discriminator_input=pair")
+    shown = run_command(capsys, "pg2_tf.train", *flags).out
+    assert "discriminator_input: pair\n" in shown
 
 
 def test_run_of_another_width_or_data_set_is_refused(run, people_dir, tmp_path, capsys):

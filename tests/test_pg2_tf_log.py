@@ -8,6 +8,7 @@ import tensorflow as tf
 from pg2_tf_helpers import events_of
 
 from pg2_tf.training.log import Log
+from preprocessing.system.errors import InputError
 
 _PICTURE = np.full((8, 8, 3), 200, np.uint8)
 
@@ -97,3 +98,28 @@ def test_full_disk_at_cutting_back_names_the_file(tmp_path, monkeypatch):
         Log(tmp_path, start=2)
     assert "tfevents" in str(caught.value.filename)
     assert len(events_of(tmp_path / "events")) == 8
+
+
+def test_damaged_lines_are_skipped_and_reported(tmp_path, capsys):
+    write(tmp_path, [2, 4]).close()
+    path = tmp_path / "metrics.jsonl"
+    good = path.read_bytes()
+    bad = [
+        b"\xff\xfe\n",
+        b'{"step": null, "loss": 1}\n',
+        b'{"step": 3, "loss": null}\n',
+    ]
+    bad += [b"[1]\n", b'{"loss": 1}\n']
+    path.write_bytes(b"".join(bad) + good)
+    log = Log(tmp_path, start=4)
+    log.close()
+    assert [row["step"] for row in log.rows] == [2, 4]
+    assert f"{path}: skipping 5 damaged lines" in capsys.readouterr().out
+    assert path.read_bytes() == good
+
+
+@pytest.mark.parametrize("name", ["events", "samples"])
+def test_a_file_in_place_of_a_folder_is_named(tmp_path, name):
+    (tmp_path / name).write_text("")
+    with pytest.raises(InputError, match=f"{name}: is a file, expected a folder"):
+        Log(tmp_path, start=0)

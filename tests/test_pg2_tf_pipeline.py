@@ -11,8 +11,7 @@ import tensorflow as tf
 from pg2_tf.data import ranges
 from pg2_tf.data.dataset import read_split
 from pg2_tf.data.pipeline import PairSource, training_batches
-from preprocessing.images.heatmaps import draw_heatmaps
-from preprocessing.images.masks import draw_mask
+from preprocessing.images.heatmaps import draw_heatmaps, draw_mask
 from preprocessing.poses import keypoints as kp
 
 

@@ -119,7 +119,7 @@ def test_damaged_newest_checkpoint_costs_only_its_steps(
     path.write_bytes(path.read_bytes()[:64])
     assert train(run, people_dir, 1, 8) == 8
     out = capsys.readouterr().out
-    assert "ckpt-8: damaged checkpoint passed over" in out
+    assert "ckpt-8: skipping corrupt checkpoint" in out
     assert "going on from step 6" in out
     assert same(checkpoint(run, 1, 8)[1], checkpoint(whole, 1, 8)[1])
     assert metrics(run, 1) == metrics(whole, 1)

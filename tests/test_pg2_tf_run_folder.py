@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from pg2_tf_helpers import (
@@ -86,14 +87,47 @@ def test_run_that_left_no_checkpoint_gives_way(tmp_path):
     assert folder.require_config() == tiny_config("authors")
 
 
+def changed(path, **values):
+    """Returns a JSON file's content with some values changed, or without them."""
+    content = json.loads(path.read_text())
+    for key, value in values.items():
+        *places, last = key.split("__")
+        inner = content
+        for place in places:
+            inner = inner[place]
+        inner[last] = value
+        if value is KeyError:
+            del inner[last]
+    return json.dumps(content)
+
+
 @pytest.mark.parametrize(
-    "content",
-    ["", "{", "[]", "{}", '{"dataset": "tiny", "profile": "paper", "model": {"x": 1}}'],
+    ("content", "message"),
+    [
+        ("", "damaged .*not JSON"),
+        ("{", "damaged .*not JSON"),
+        ("[]", "is no object"),
+        ({"dataset": KeyError}, "dataset: missing"),
+        ({"dataset": 3}, "dataset 3: expected str"),
+        ({"profile": "author"}, "profile 'author': allowed are paper, authors"),
+        ({"newer": 1}, "newer: unknown field"),
+        ({"model": []}, r"expected the fields of ModelConfig, got \[\]"),
+        ({"model__width": "4"}, "width '4': expected int"),
+        ({"model__width": True}, "width True: expected int"),
+        ({"model__width": 10**6}, "width 1000000: must be from 1 to 4096"),
+        ({"model__bottleneck": 10**9}, "bottleneck 1000000000: must be from 1 to"),
+        ({"model__image_size": [32]}, r"image_size \[32\]: expected 2 numbers"),
+        ({"model__image_size": [32, "a"]}, "image_size 'a': expected int"),
+        ({"model__image_size": [2**20, 2**20]}, "image_size .*: must be from 1 to"),
+    ],
 )
-def test_damaged_configuration_is_named(tmp_path, content):
+def test_damaged_configuration_is_named(tmp_path, content, message):
     folder = RunFolder(tmp_path)
-    (tmp_path / "config.json").write_text(content)
-    with pytest.raises(InputError, match=r"config\.json: damaged"):
+    folder.claim(tiny_config())
+    path = tmp_path / "config.json"
+    text = content if isinstance(content, str) else changed(path, **content)
+    path.write_text(text)
+    with pytest.raises(InputError, match=rf"config\.json: {message}"):
         folder.config()
 
 
@@ -144,10 +178,65 @@ def test_stage_without_a_checkpoint_may_begin_again_with_other_options(tmp_path)
     assert stage.options()["training"]["batch_size"] == 5
 
 
-def test_damaged_options_are_named(stage):
-    stage.path.joinpath("options.json").write_text("{")
-    with pytest.raises(InputError, match=r"options\.json: damaged"):
-        stage.claim(options())
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "damaged .*not JSON"),
+        ("[1]", "is no object"),
+        ({"training": KeyError}, "training: expected the fields of TrainConfig"),
+        ({"training__steps": "9"}, "training: steps '9': expected int"),
+        ({"training__ema": None}, "training: ema None: expected float"),
+        ({"training__later": 1}, "training: later: unknown field"),
+        ({"data": []}, r"data.checksum \[\]: expected a string"),
+    ],
+)
+def test_damaged_options_are_named(stage, content, message):
+    stage.claim(options())
+    path = stage.path / "options.json"
+    path.write_text(content if isinstance(content, str) else changed(path, **content))
+    for use in (stage.options, stage.averaged, lambda: stage.claim(options())):
+        with pytest.raises(InputError, match=rf"options\.json: {message}"):
+            use()
+
+
+@pytest.mark.parametrize("scores", [{}, {"step": "3"}, {"step": 3, "mask_ssim": None}])
+def test_damaged_best_scores_are_named(stage, scores):
+    stage.best_dir.mkdir()
+    (stage.best_dir / "best.json").write_text(json.dumps(scores))
+    with pytest.raises(InputError, match=r"best\.json: (step|mask_ssim) .* a number"):
+        stage.best()
+
+
+def test_a_flipped_byte_anywhere_in_a_checkpoint_is_noticed(tmp_path, capsys):
+    weights = tf.Variable(tf.random.stateless_normal((64, 64), (0, 1)))
+    checkpoint = tf.train.Checkpoint(weights=weights)
+    path = checkpoint_files.write(checkpoint, tmp_path, step=5)
+    assert checkpoint_files.read(checkpoint, path, partial=False)
+    names = sorted(file.name for file in tmp_path.iterdir())
+    assert names == ["ckpt-5.data-00000-of-00001", "ckpt-5.index", "ckpt-5.sha256"]
+    before = weights.numpy()
+    for name in names:
+        whole = (tmp_path / name).read_bytes()
+        for place in range(0, len(whole), max(1, len(whole) // 60)):
+            changed = bytearray(whole)
+            changed[place] ^= 1 << (place % 8)
+            (tmp_path / name).write_bytes(changed)
+            assert not checkpoint_files.read(checkpoint, path, partial=False)
+        (tmp_path / name).write_bytes(whole)
+    np.testing.assert_array_equal(before, weights.numpy())
+    assert "skipping corrupt checkpoint" in capsys.readouterr().out
+    # A checkpoint of an earlier version has no checksums.
+    (tmp_path / "ckpt-5.sha256").unlink()
+    assert checkpoint_files.read(checkpoint, path, partial=False)
+    checkpoint_files.remove(path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_index_that_is_a_folder_is_no_checkpoint(stage):
+    index = stage.checkpoint_dir / "ckpt-30.index"
+    index.unlink()
+    index.mkdir()
+    assert step_of(stage.checkpoints()[0]) == 20
 
 
 def test_newest_checkpoint_is_loaded(stage):
@@ -189,7 +278,7 @@ def test_damaged_checkpoint_is_passed_over_with_a_message(stage, capsys, damage)
     for ours, other in rest:
         if "stem" not in ours.path:
             assert same(copies([ours]), copies([other]))
-    assert "ckpt-30: damaged checkpoint passed over" in capsys.readouterr().out
+    assert "ckpt-30: skipping corrupt checkpoint" in capsys.readouterr().out
 
 
 def test_checkpoints_are_found_by_their_files_alone(stage):

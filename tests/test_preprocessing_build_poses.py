@@ -15,8 +15,10 @@ from preprocessing_helpers import (
 
 from preprocessing.dataset.builder import Builder
 from preprocessing.dataset.settings import Settings
+from preprocessing.images.image_files import encode_jpeg
 from preprocessing.poses.formats import annotation_csv
 from preprocessing.sources.samples import Sample
+from preprocessing.system.errors import InputError
 
 
 @pytest.fixture
@@ -118,3 +120,50 @@ def test_keypoints_of_little_confidence_are_not_found(root, out):
     stored = stored_pose(out, "anna/doubtful.jpg")
     assert np.flatnonzero(stored[:, 2]).tolist() == list(range(5, 18))
     np.testing.assert_allclose(stored[5:], doubtful[5:], rtol=1e-6)
+
+
+# === Poses that cannot belong to these images ===
+
+
+def tall_people(root, poses):
+    """Writes images of 128x64 with one pose each."""
+    for number, points in enumerate(poses):
+        image = np.full((128, 64, 3), 90, np.uint8)
+        add(root, f"anna/{number:02d}.jpg", encode_jpeg(image), poses=[points])
+    return root
+
+
+def standing(*, scale=1.0):
+    """Returns a pose that fills an image of 128x64, float32 [18, 3]."""
+    points = np.ones((18, 3), np.float32)
+    points[:, 0] = np.linspace(20, 44, 18) * scale
+    points[:, 1] = np.linspace(10, 118, 18) * scale
+    return points
+
+
+def build_tall(root, out, **settings):
+    return folder_builder(root, out, image_size=(128, 64), **settings).write()
+
+
+def test_swapped_columns_are_refused_with_the_reason(tmp_path, out):
+    swapped = standing()[:, [1, 0, 2]]
+    root = tall_people(tmp_path / "photos", [swapped] * 3)
+    with pytest.raises(InputError, match=r"\d+% of the found joints.*x and y are swap"):
+        build_tall(root, out)
+    assert not (out / "manifest.json").exists()
+
+
+def test_poses_of_another_image_size_are_refused_with_the_reason(tmp_path, out):
+    root = tall_people(tmp_path / "photos", [standing(scale=4)] * 3)
+    with pytest.raises(InputError, match=r"they reach 472x176 .*--pose_size"):
+        build_tall(root, out)
+    report = build_tall(root, out, pose_size=(512, 256))
+    assert "outside" not in report
+
+
+def test_a_few_joints_outside_are_counted(tmp_path, out):
+    part = standing()
+    part[:2, 0] = 70
+    root = tall_people(tmp_path / "photos", [part, standing(), standing()])
+    report = build_tall(root, out)
+    assert "2 found joints outside their image (e.g. anna/00.jpg)" in report

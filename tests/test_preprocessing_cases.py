@@ -17,7 +17,9 @@ from preprocessing import synthetic as people
 from preprocessing.images import image_files
 from preprocessing.poses import keypoints as kp
 from preprocessing.poses.detections import choose
-from preprocessing.poses.formats import annotation_csv, openpose, orders
+from preprocessing.poses.formats import annotation_csv, openpose
+from preprocessing.poses.formats.people import COCO_17 as COCO_17_NAMES
+from preprocessing.poses.formats.people import ORDERS
 from preprocessing.poses.pose_files import Poses, read_one
 from preprocessing.system.errors import InputError
 
@@ -25,7 +27,7 @@ SIZE = (128, 64)
 NAMES = [
     f"{person}/{number}.jpg" for person in ("anna", "ben") for number in ("1", "2")
 ]
-COCO_17 = [kp.INDEX[name] for name in orders.COCO_17]
+COCO_17 = [kp.INDEX[name] for name in COCO_17_NAMES]
 
 
 @cache
@@ -125,7 +127,7 @@ def test_x_and_y_without_confidence(tmp_path, joints):
 
 def landmarks(index, form="objects"):
     """Returns MediaPipe's landmarks; all that COCO does not have are at a corner."""
-    order = orders.ORDERS["mediapipe33"]
+    order = ORDERS["mediapipe33"]
     rows = np.tile([0.9, 0.9, 0.0, 0.5], (33, 1))
     for joint, place in enumerate(order.index):
         if place is not None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from preprocessing.poses import keypoints as kp
-from preprocessing.poses.formats.orders import ORDERS, recognise, to_coco_18
+from preprocessing.poses.formats.people import ORDERS, recognise, to_coco_18
 from preprocessing.system.errors import InputError
 
 FACE = ["nose", "left_eye", "right_eye", "left_ear", "right_ear"]

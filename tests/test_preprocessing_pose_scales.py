@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from preprocessing.poses.formats.scales import is_normalized
+from preprocessing.poses.formats.table import is_normalized
 from preprocessing.poses.pose_files import PoseOptions, Poses, read_one
 from preprocessing.system.errors import InputError
 

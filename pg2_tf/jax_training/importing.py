@@ -1,10 +1,15 @@
 """Weights files of a JAX training as run folders."""
 
 import json
-import os
 from pathlib import Path
 
+import tensorflow as tf
+
+from pg2_tf.jax_training.weights import load_weights
 from pg2_tf.model.config import RunConfig
+from pg2_tf.model.networks import Networks, build_networks
+from pg2_tf.runs.run_folder import RunFolder
+from pg2_tf.runs.weights import weights_of
 from preprocessing.system.errors import InputError
 
 
@@ -21,15 +26,6 @@ def import_weights(path: Path, run_dir: str | Path) -> None:
     Raises:
         InputError: a file is missing or damaged, or the folder is a run folder.
     """
-    if os.environ.get("KERAS_BACKEND") != "tensorflow":
-        raise InputError("import needs KERAS_BACKEND=tensorflow in the environment")
-    import tensorflow as tf
-
-    from pg2_tf.jax_training.loop import load_weights
-    from pg2_tf.model.networks import Networks, build_networks
-    from pg2_tf.runs.run_folder import RunFolder
-    from pg2_tf.runs.weights import weights_of
-
     options = path.with_name("options.json")
     try:
         content = json.loads(options.read_text(encoding="utf-8"))

@@ -9,21 +9,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import keras
 import numpy as np
 
 from pg2_tf.data import ranges
 from pg2_tf.jax_training.pairs import Pairs
 from pg2_tf.jax_training.steps import State, Steps
+from pg2_tf.jax_training.weights import load_weights
 from pg2_tf.model.config import RunConfig, TrainConfig
 from pg2_tf.model.networks import build_networks
 from pg2_tf.model.pose_heatmaps import PoseHeatmaps
 from pg2_tf.model.steps import Batch
 from preprocessing.poses import keypoints as kp
-from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
-WEIGHTS = "weights.npz"
 _MIRROR = np.array(kp.MIRROR)
 
 
@@ -113,51 +111,6 @@ def train(
         "log": log,
     }
     return Trained(steps, steps.generating_weights(state), figures)
-
-
-def save_weights(path: str | Path, trained: Trained, *, dtype: str = "float32") -> None:
-    """Writes the networks' weights to an `.npz` file, by network and path.
-
-    Args:
-        path: file to write, whole or not at all.
-        trained: the trained stage.
-        dtype: `float32` or `float16`.
-    """
-    arrays: dict[str, Any] = {}
-    for name, network in trained.steps.networks.items():
-        pairs = zip(network.trainable_variables, trained.weights[name], strict=True)
-        for variable, value in pairs:
-            arrays[f"{name}/{variable.path}"] = np.asarray(value, dtype)
-
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            np.savez(file, **arrays)
-
-    files.write_atomically(path, write)
-
-
-def load_weights(network: keras.Model, path: str | Path) -> None:
-    """Loads a network's weights from a file that `save_weights` wrote.
-
-    Args:
-        network: a generator or D.
-        path: weights file.
-
-    Raises:
-        InputError: the file cannot be read, or its weights are of another network.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            for variable in network.trainable_variables:
-                value = file[f"{network.name}/{variable.path}"]
-                if value.shape != tuple(variable.shape):
-                    raise InputError(
-                        f"{path}: {network.name}/{variable.path} has the shape "
-                        f"{list(value.shape)}, needed {list(variable.shape)}"
-                    )
-                variable.assign(value.astype("float32"))
-    except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"{path}: no weights of {network.name} ({error})") from error
 
 
 def generate(

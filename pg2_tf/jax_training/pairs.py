@@ -1,16 +1,20 @@
 """The training data of a JAX run: one `.npz` file with images, poses and pairs."""
 
+import functools
 import zipfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from preprocessing.images import image_files
+from preprocessing.dataset import pairing
+from preprocessing.images import heatmaps, image_files
 from preprocessing.poses import keypoints as kp
+from preprocessing.sources import synthetic
+from preprocessing.sources.samples import Sample
 from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
@@ -58,6 +62,49 @@ class Pairs:
     def image_size(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return self.images.shape[1], self.images.shape[2]
+
+
+def draw_people(
+    identities: int,
+    *,
+    images_per_identity: int,
+    size: tuple[int, int],
+    seed: int,
+    same_background: bool,
+) -> EncodedImages:
+    """Draws people on all CPU cores and pairs the images of each, in both orders.
+
+    Args:
+        identities: number of people.
+        images_per_identity: images of each.
+        size: height and width in pixels.
+        seed: seed of everything random.
+        same_background: whether all images of a person have one background.
+    """
+    samples = list(
+        synthetic.samples(
+            identities=identities,
+            images_per_identity=images_per_identity,
+            size=size,
+            seed=seed,
+            same_background=same_background,
+        )
+    )
+    poses = np.stack([np.asarray(sample.pose, np.float32) for sample in samples])
+    with ProcessPoolExecutor() as pool:
+        encode = functools.partial(_encode, size=size)
+        images, packed = zip(*pool.map(encode, samples, chunksize=64), strict=True)
+    pairs = pairing.same_identity_pairs(
+        [sample.identity for sample in samples], list(poses), rule="all"
+    )
+    names = [sample.name for sample in samples]
+    return EncodedImages(names, images, poses, np.stack(packed), pairs)
+
+
+def _encode(sample: Sample, *, size: tuple[int, int]) -> tuple[bytes, np.ndarray]:
+    """Returns the JPEG bytes and the packed pose mask of a drawn person."""
+    mask = heatmaps.draw_mask(np.asarray(sample.pose), size=size)
+    return sample.read(), np.packbits(mask)
 
 
 def save(path: str | Path, splits: Mapping[str, EncodedImages]) -> None:
@@ -113,18 +160,18 @@ def load(path: str | Path, split: str) -> Pairs:
         raise InputError(f"{path}: the {split} split has no pairs")
     images = _decoded(path, names, arrays["jpeg"].tobytes(), arrays["sizes"])
     keypoints = np.asarray(arrays["keypoints"], np.float32)
-    masks = np.asarray(arrays["masks"], np.uint8)
+    packed = np.asarray(arrays["masks"], np.uint8)
     height, width = images.shape[1:3]
     for name, array, shape in (
         ("keypoints", keypoints, (len(names), kp.NUM_KEYPOINTS, 3)),
-        ("masks", masks, (len(names), (height * width + 7) // 8)),
+        ("masks", packed, (len(names), (height * width + 7) // 8)),
     ):
         if array.shape != shape:
             raise InputError(
                 f"{path}: {split}/{name} has the shape {list(array.shape)}, needed "
                 f"{list(shape)}"
             )
-    return Pairs(names, images, keypoints, masks, arrays["pairs"])
+    return Pairs(names, images, keypoints, packed, arrays["pairs"])
 
 
 def _decoded(

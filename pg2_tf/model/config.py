@@ -4,8 +4,15 @@ Nothing here knows a data set; `presets.py` holds the numbers.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from math import isfinite
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
+
+_Config = TypeVar("_Config")
+# Beyond these, a mistake is more likely than a machine with enough memory.
+_MOST_FILTERS = 4096
+_MOST_NUMBERS = 65_536
+_MOST_PIXELS = 2048
 
 PROFILES = ("paper", "authors")
 POSE_EMBEDDINGS = ("concat", "heatmap", "coordinate")
@@ -83,17 +90,19 @@ class ModelConfig:
         object.__setattr__(self, "image_size", tuple(self.image_size))
         height, width = self.image_size
         step = 2 ** (self.num_blocks - 1)
-        if self.num_blocks < 3 or height % step or width % step:
+        if self.num_blocks < 3 or height % step or width % step or width < 1:
             raise ValueError(
                 f"image_size {height}x{width}: needs a height of at least 32, and "
                 f"both multiples of {step}"
             )
-        _one_of("pose_embedding", self.pose_embedding, POSE_EMBEDDINGS)
-        _one_of("generator2_skips", self.generator2_skips, SKIPS)
-        _one_of("discriminator_input", self.discriminator_input, DISCRIMINATOR_INPUTS)
-        _one_of("discriminator_norm", self.discriminator_norm, DISCRIMINATOR_NORMS)
-        for name in ("width", "bottleneck", "discriminator_width"):
-            _at_least(1, name, getattr(self, name))
+        _between(1, _MOST_PIXELS, "image_size", max(height, width))
+        one_of("pose_embedding", self.pose_embedding, POSE_EMBEDDINGS)
+        one_of("generator2_skips", self.generator2_skips, SKIPS)
+        one_of("discriminator_input", self.discriminator_input, DISCRIMINATOR_INPUTS)
+        one_of("discriminator_norm", self.discriminator_norm, DISCRIMINATOR_NORMS)
+        for name in ("width", "discriminator_width"):
+            _between(1, _MOST_FILTERS, name, getattr(self, name))
+        _between(1, _MOST_NUMBERS, "bottleneck", self.bottleneck)
 
     def with_width(self, width: int) -> "ModelConfig":
         """Returns the networks at another width, D's in proportion.
@@ -218,10 +227,10 @@ class TrainConfig:
         return self.trained_generators if self.ema else ()
 
     def __post_init__(self):
-        _one_of("precision", self.precision, PRECISIONS)
-        _one_of("schedule", self.schedule, SCHEDULES)
-        _one_of("heatmaps", self.heatmaps, HEATMAPS)
-        _one_of("adversarial_loss", self.adversarial_loss, ADVERSARIAL_LOSSES)
+        one_of("precision", self.precision, PRECISIONS)
+        one_of("schedule", self.schedule, SCHEDULES)
+        one_of("adversarial_loss", self.adversarial_loss, ADVERSARIAL_LOSSES)
+        one_of("heatmaps", self.heatmaps, HEATMAPS)
         for name in ("steps", "batch_size", "accumulate", "shard_groups"):
             _at_least(1, name, getattr(self, name))
         for name in ("halve_every", "warm_up", "clip_norm", "feature_matching"):
@@ -254,8 +263,8 @@ class RunConfig:
     variant: str = DEFAULT_VARIANT
 
     def __post_init__(self):
-        _one_of("profile", self.profile, PROFILES)
-        _one_of("variant", self.variant, tuple(VARIANTS))
+        one_of("profile", self.profile, PROFILES)
+        one_of("variant", self.variant, tuple(VARIANTS))
 
     @property
     def recipe(self) -> Variant:
@@ -270,19 +279,68 @@ class RunConfig:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "RunConfig":
-        """Undoes `to_json`; raises KeyError, TypeError or ValueError if it cannot."""
-        return cls(
-            dataset=content["dataset"],
-            profile=content["profile"],
-            model=ModelConfig(**content["model"]),
-            # Earlier versions knew one, and did not name it.
-            variant=content.get("variant", DEFAULT_VARIANT),
-        )
+        """Creates the configuration from plain data.
+
+        Raises:
+            ValueError: A field is missing, unknown, or of another type or value.
+        """
+        if isinstance(content, Mapping) and "model" in content:
+            model = from_plain(ModelConfig, content["model"])
+            content = {**content, "model": model}
+        # Earlier versions had one variant, and did not store its name.
+        return from_plain(cls, content)
 
 
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+def from_plain(kind: type[_Config], content: Any) -> _Config:
+    """Creates a configuration from plain data such as JSON, and checks its types.
+
+    Args:
+        kind: The dataclass.
+        content: The values by field name. Fields with a default may be missing.
+
+    Raises:
+        ValueError: A field is missing, unknown, or of another type or value. The
+            message names the field, the given value and the allowed ones.
+    """
+    if not isinstance(content, Mapping):
+        raise ValueError(f"expected the fields of {kind.__name__}, got {content!r:.80}")
+    types = get_type_hints(kind)
+    known = {field.name: field for field in fields(cast(Any, kind))}
+    for name in content:
+        if name not in known:
+            raise ValueError(f"{name}: unknown field; was a newer version used?")
+    values = {}
+    for name, field in known.items():
+        if name in content:
+            values[name] = _of_type(name, content[name], types[name])
+        elif field.default is MISSING:
+            raise ValueError(f"{name}: missing")
+    return kind(**values)
+
+
+def _of_type(name: str, value: Any, kind: Any) -> Any:
+    if get_origin(kind) is tuple:
+        parts = get_args(kind)
+        if not isinstance(value, (list, tuple)) or len(value) != len(parts):
+            raise ValueError(f"{name} {value!r:.80}: expected {len(parts)} numbers")
+        return tuple(map(_of_type, [name] * len(parts), value, parts))
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if kind is float and number and isfinite(value):
+        return float(value)
+    if type(value) is not kind:
+        raise ValueError(f"{name} {value!r:.80}: expected {kind.__name__}")
+    return value
+
+
+def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raises a ValueError unless a value is one of those that are allowed."""
     if value not in allowed:
         raise ValueError(f"{name} {value!r}: allowed are {', '.join(allowed)}")
+
+
+def _between(least: int, most: int, name: str, value: int) -> None:
+    if not least <= value <= most:
+        raise ValueError(f"{name} {value}: must be from {least} to {most}")
 
 
 def _at_least(least: int, name: str, value: float) -> None:

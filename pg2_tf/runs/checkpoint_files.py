@@ -1,10 +1,12 @@
-"""Checkpoints as files: written whole or not at all, listed, read, removed.
+"""Checkpoint files: written atomically, listed, verified, read and removed.
 
-A checkpoint of step 500 is `ckpt-500.index` and `ckpt-500.data-...`. It is written in
-a folder beside and moved into place, the index last: a checkpoint is there once its
-index is.
+The checkpoint of step 500 is `ckpt-500.data-...`, `ckpt-500.sha256` and
+`ckpt-500.index`. The files are written to another folder and then moved, the index
+last: a checkpoint exists once its index does. `.sha256` holds the checksums of the
+other files; checkpoints of earlier versions have none and are not verified.
 """
 
+import json
 import os
 import re
 import shutil
@@ -13,14 +15,16 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from preprocessing.system import host
+from preprocessing.system import files, host
 from preprocessing.system.errors import InputError
 
 _NAME = re.compile(r"ckpt-\d+")
 _WRITING = ".writing"
+_CHECKSUMS = ".sha256"
 # TensorFlow raises one or another by what is damaged: IndexError where bytes lack.
 _READ_ERRORS = (
     tf.errors.OpError,
+    OSError,
     ValueError,
     AssertionError,
     IndexError,
@@ -41,7 +45,7 @@ def path_of(folder: Path, step: int) -> str:
 
 def find(folder: Path) -> list[str]:
     """Returns the checkpoints in a folder, paths without suffix, the newest first."""
-    names = (path.stem for path in folder.glob("ckpt-*.index"))
+    names = (path.stem for path in folder.glob("ckpt-*.index") if path.is_file())
     paths = [str(folder / name) for name in names if _NAME.fullmatch(name)]
     return sorted(paths, key=step_of, reverse=True)
 
@@ -62,6 +66,8 @@ def write(checkpoint: tf.train.Checkpoint, folder: Path, *, step: int) -> str:
     try:
         with host.writing(folder):
             checkpoint.write(str(place / Path(path).name))
+            checksums = {p.name: files.sha256(p) for p in sorted(place.iterdir())}
+            files.write_json(place / f"{Path(path).name}{_CHECKSUMS}", checksums)
         remove(path)
         for part in sorted(place.iterdir(), key=lambda part: part.suffix == ".index"):
             os.replace(part, folder / part.name)
@@ -71,18 +77,19 @@ def write(checkpoint: tf.train.Checkpoint, folder: Path, *, step: int) -> str:
 
 
 def read(checkpoint: tf.train.Checkpoint, path: str, *, partial: bool) -> bool:
-    """Reads a checkpoint into `checkpoint`; reports a damaged one on standard output.
+    """Verifies and reads a checkpoint; reports a corrupt one on standard output.
 
     Args:
-        checkpoint: of what to read.
-        path: without suffix.
-        partial: whether the file may hold more than that.
+        checkpoint: The object to read into.
+        path: Path of the checkpoint without suffix.
+        partial: Whether the file may hold more than the object does.
 
     Returns:
-        False if the checkpoint is damaged; what was to be read may then be overwritten
-        in part.
+        False if the checkpoint is corrupt. Without a `.sha256` file, the object may
+        then have been overwritten in part.
     """
     try:
+        _verify(Path(path))
         status = checkpoint.read(path)
         status.assert_existing_objects_matched()
         if partial:
@@ -90,15 +97,35 @@ def read(checkpoint: tf.train.Checkpoint, path: str, *, partial: bool) -> bool:
         return True
     except _READ_ERRORS as error:
         message = str(error).splitlines()[0][:200]
-        print(f"{path}: damaged checkpoint passed over ({message})")
+        print(f"{path}: skipping corrupt checkpoint ({message})")
         return False
 
 
+def _verify(path: Path) -> None:
+    """Compares the files of a checkpoint with their checksums.
+
+    Raises:
+        ValueError: A file differs, or the file of checksums is damaged.
+    """
+    place = path.with_name(f"{path.name}{_CHECKSUMS}")
+    if not place.exists():
+        return
+    checksums = json.loads(place.read_bytes())
+    if not isinstance(checksums, dict) or f"{path.name}.index" not in checksums:
+        raise ValueError(f"{place.name} is damaged")
+    for name, checksum in checksums.items():
+        if files.sha256(path.with_name(name)) != checksum:
+            raise ValueError(f"{name} does not match its checksum")
+
+
 def remove(path: str) -> None:
-    """Removes a checkpoint, its index first, so that no half of it counts as one."""
+    """Removes a checkpoint; the index first, so that no incomplete one remains."""
     place = Path(path)
-    place.with_name(f"{place.name}.index").unlink(missing_ok=True)
-    for part in place.parent.glob(f"{place.name}.data-*"):
+    index = place.with_name(f"{place.name}.index")
+    if not index.is_dir():
+        index.unlink(missing_ok=True)
+    others = [*place.parent.glob(f"{place.name}.data-*")]
+    for part in [*others, place.with_name(f"{place.name}{_CHECKSUMS}")]:
         part.unlink(missing_ok=True)
 
 
@@ -106,7 +133,12 @@ def remove_all_but(kept: Iterable[str], folder: Path) -> None:
     """Removes the other checkpoints of a folder, and what writing left if killed."""
     shutil.rmtree(folder / _WRITING, ignore_errors=True)
     names = {Path(path).name for path in kept}
-    for part in [*folder.glob("ckpt-*.index"), *folder.glob("ckpt-*.data-*")]:
+    parts = [
+        p
+        for kind in ("index", "data-*", "sha256")
+        for p in folder.glob(f"ckpt-*.{kind}")
+    ]
+    for part in parts:
         if _NAME.fullmatch(part.stem) and part.stem not in names:
             remove(str(folder / part.stem))
 

@@ -15,20 +15,24 @@ stage1/, stage2/
 import hashlib
 import importlib.metadata
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from pg2_tf.model.config import RunConfig, TrainConfig
+from pg2_tf.model.config import RunConfig, TrainConfig, from_plain
 from pg2_tf.runs import checkpoint_files
 from preprocessing.dataset import records
 from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
 CONFIG = "config.json"
+OPTIONS = "options.json"
 BEST = "best.json"
+# The metric that selects the best weights.
+SCORE = "mask_ssim"
 _PACKAGES = (
     "pg2-tf",
     "tensorflow",
@@ -56,14 +60,13 @@ class RunFolder:
             InputError: the configuration is damaged.
         """
         path = self.path / CONFIG
-        if not path.exists():
+        fields = _read_json(path)
+        if fields is None:
             return None
         try:
-            return RunConfig.from_json(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}: damaged run configuration ({error!r})") from (
-                error
-            )
+            return RunConfig.from_json(fields)
+        except ValueError as error:
+            raise InputError(f"{path}: {error}") from error
 
     def require_config(self) -> RunConfig:
         """Returns what the run is of.
@@ -143,16 +146,41 @@ class StageFolder:
         Raises:
             InputError: the file that holds them is damaged.
         """
-        return _read_json(self.best_dir / BEST)
+        path = self.best_dir / BEST
+        scores = _read_json(path)
+        if scores is None:
+            return None
+        for name, kind in (("step", int), (SCORE, float)):
+            value: Any = scores.get(name)
+            if type(value) not in (kind, int) or not math.isfinite(value):
+                raise InputError(f"{path}: {name} {value!r:.80}: expected a number")
+        return scores
 
     def options(self) -> dict[str, Any] | None:
-        """Returns the options of the training, or None where there was none."""
-        return _read_json(self.path / "options.json")
+        """Returns the options of the training, or None without a training.
+
+        Raises:
+            InputError: The file is damaged, or a training option has another type.
+        """
+        path = self.path / OPTIONS
+        options = _read_json(path)
+        if options is None:
+            return None
+        try:
+            from_plain(TrainConfig, options.get("training"))
+        except ValueError as error:
+            raise InputError(f"{path}: training: {error}") from error
+        data = options.get("data")
+        if not isinstance(data, dict) or not isinstance(data.get("checksum"), str):
+            raise InputError(f"{path}: data.checksum {data!r:.80}: expected a string")
+        return options
 
     def averaged(self) -> tuple[str, ...]:
         """Returns the networks whose moving averages the checkpoints hold too."""
         options = self.options()
-        return TrainConfig(**options["training"]).averaged if options else ()
+        if not options:
+            return ()
+        return from_plain(TrainConfig, options["training"]).averaged
 
     def claim(self, options: dict[str, Any]) -> None:
         """Keeps the options of a training, or checks that they are the same.
@@ -166,7 +194,7 @@ class StageFolder:
         there = self.options()
         if there and self.checkpoints():
             # Options that an older version did not know have their defaults.
-            known = TrainConfig(**there["training"])
+            known = from_plain(TrainConfig, there["training"])
             free = ["data.folder"]
             if known.is_open_ended:
                 free.append("training.steps")
@@ -180,7 +208,7 @@ class StageFolder:
                     f"{self.path}: was trained with {key.split('.')[-1]} {old}, not "
                     f"{new}; give the same, or another --run_dir"
                 )
-        files.write_json(self.path / "options.json", options)
+        files.write_json(self.path / OPTIONS, options)
 
     def restore(self, checkpoint: tf.train.Checkpoint, *, partial: bool = False) -> str:
         """Restores the newest checkpoint that can be read.
@@ -217,17 +245,18 @@ def package_versions() -> dict[str, str]:
 def describe_data(data_dir: str | Path) -> dict[str, str]:
     """Returns a data set's folder and a checksum of its contents."""
     splits = records.read_manifest(data_dir)["splits"]
-    content = json.dumps(splits, sort_keys=True).encode()
-    checksum = hashlib.sha256(content).hexdigest()
+    text = json.dumps(splits, sort_keys=True)
+    checksum = hashlib.sha256(text.encode()).hexdigest()
     return {"folder": str(data_dir), "checksum": checksum}
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
+    """Returns the JSON object in a file, or None without a file."""
     if not path.exists():
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return files.as_object(f"{path}:", files.read_json(path))
+    except files.UnknownFormatError as error:
         raise InputError(f"{path}: damaged ({error})") from error
 
 

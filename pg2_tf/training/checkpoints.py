@@ -9,12 +9,11 @@ import tensorflow as tf
 
 from pg2_tf.model.networks import Networks
 from pg2_tf.runs import checkpoint_files
-from pg2_tf.runs.run_folder import BEST, StageFolder
+from pg2_tf.runs.run_folder import BEST, SCORE, StageFolder
 from pg2_tf.runs.weights import load_weights, weights_of
 from preprocessing.system import files
 
 KEEP = 3
-SCORE = "mask_ssim"
 # Names and shapes of variables, beside their values.
 _OVERHEAD = 1 << 20
 

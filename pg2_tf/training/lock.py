@@ -1,42 +1,44 @@
-"""One training at a time in a stage's folder, and nothing there half written."""
+"""The lock that allows one training at a time in the folder of a stage."""
 
-import errno
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from preprocessing.system.errors import InputError
+from filelock import FileLock, Timeout
 
-# Some network file systems have no locks.
-_WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+from preprocessing.system.errors import InputError
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Within it, no other training may write to `folder`; a killed one lets go.
+    """Locks a folder for one training, and removes partly written files in it.
 
-    Files that one was writing when it was killed are removed.
+    The operating system releases the lock when the process ends, for any reason. On a
+    file system without locks, a warning is printed instead.
+
+    Args:
+        folder: Folder of the stage. It is created if it does not exist.
 
     Raises:
-        InputError: another is at work there.
+        InputError: Another training holds the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"{folder}: another training is at work here; end it, or give another "
-                "--run_dir"
-            ) from error
-        except OSError as error:
-            if error.errno not in _WITHOUT_LOCKS:
-                raise
-            print(
-                f"{folder}: cannot be locked here ({error.strerror}); see to it that "
-                "no other training writes to it"
-            )
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(
+            f"{folder}: another training is running in this folder; stop it, or use "
+            "another --run_dir"
+        ) from error
+    except NotImplementedError:
+        print(
+            f"{folder}: the file system has no locks; make sure that no other training "
+            "writes to this folder"
+        )
+    try:
         for path in folder.rglob(".*.tmp"):
             path.unlink()
         yield
+    finally:
+        lock.release()

@@ -13,6 +13,7 @@ import tensorflow as tf
 from pg2_tf.training import events
 from preprocessing.images import image_files as images
 from preprocessing.system import files
+from preprocessing.system.errors import InputError
 
 METRICS = "metrics.jsonl"
 VALIDATION = "validation.jsonl"
@@ -44,6 +45,9 @@ class Log:
         if not writes:
             self._events = tf.summary.create_noop_writer()
             return
+        for name in ("events", "samples"):
+            if (folder / name).is_file():
+                raise InputError(f"{folder / name}: is a file, expected a folder")
         for name in (METRICS, VALIDATION, WARNINGS):
             _drop_after(folder / name, start)
         _drop_sheets(self._samples, start)
@@ -100,15 +104,31 @@ class Log:
 def _rows(path: Path, last: int) -> list[dict[str, Any]]:
     if not path.exists():
         return []
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            row = json.loads(line)
-            if row["step"] <= last:
-                rows.append(row)
-        except (ValueError, KeyError, TypeError):
-            continue  # The last line of a training that was killed.
+    rows, skipped = [], 0
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    for line in lines:
+        row = _row(line)
+        if row is None:
+            skipped += 1
+        elif row["step"] <= last:
+            rows.append(row)
+    # A training that was killed may leave its last line incomplete.
+    if skipped > (bool(lines) and _row(lines[-1]) is None):
+        print(f"{path}: skipping {skipped} damaged lines")
     return rows
+
+
+def _row(line: str) -> dict[str, Any] | None:
+    """Returns the row of a line, or None if the line is damaged."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(row, dict) or type(row.get("step")) is not int:
+        return None
+    others = [value for key, value in row.items() if key != "warning"]
+    numbers = all(type(value) in (int, float) for value in others)
+    return row if numbers else None
 
 
 def _drop_after(path: Path, last: int) -> None:

@@ -114,6 +114,7 @@ class Builder:
         if self._pose_size:
             height, width = self._pose_size
             self.notes.say(f"poses are taken as found in images of {height}x{width}")
+        preparing.require_poses_inside(self._samples, self._found, self._preparation())
 
     def write(self) -> str:
         """Writes shards and pair indices, then the manifest; returns the report.
@@ -242,6 +243,15 @@ class Builder:
         self.notes.merge(notes)
         return dict(entry), Images.of(chosen)
 
+    def _preparation(self) -> preparing.Preparation:
+        return preparing.Preparation(
+            size=self.settings.image_size,
+            fit=self.settings.fit,
+            person=self.settings.person,
+            min_confidence=self.settings.min_confidence,
+            pose_size=self._pose_size,
+        )
+
     def _examples(
         self,
         shard: Shard,
@@ -249,13 +259,7 @@ class Builder:
         notes: Notes,
         progress: tqdm,
     ) -> Iterator[bytes]:
-        preparation = preparing.Preparation(
-            size=self.settings.image_size,
-            fit=self.settings.fit,
-            person=self.settings.person,
-            min_confidence=self.settings.min_confidence,
-            pose_size=self._pose_size,
-        )
+        preparation = self._preparation()
         with ThreadPoolExecutor(self._workers) as pool:
             tasks = [
                 pool.submit(

@@ -1,17 +1,23 @@
 """From an image as its source has it to a record, with notes of what was changed."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from preprocessing.dataset import records
 from preprocessing.images import framing as fitting
+from preprocessing.images import image_files
 from preprocessing.poses import detections
 from preprocessing.poses import keypoints as kp
 from preprocessing.poses.detections import Detection
 from preprocessing.sources.samples import Notes, Sample
 from preprocessing.system.errors import InputError
 
+# Images to check before a build, and the shares of joints outside that stop it.
+_CHECKED = 200
+_MANY = 0.1
+_MOST = 0.5
 _TAKEN = {
     "confident": "the most confident",
     "largest": "the largest",
@@ -78,24 +84,95 @@ def prepare(
             "declares: poses scaled",
             sample.name,
         )
-    pose = _pose(found, fitted, preparation) if found else kp.missing_pose()
+    pose = kp.missing_pose()
+    if found:
+        placed = pose_in_image(found, fitted.size, preparation)
+        outside = int(outside_share(placed, fitted.size) * kp.found(placed).sum() + 0.5)
+        if outside:
+            notes.add("found joints outside their image", sample.name, outside)
+        pose = fitting.fit_pose(placed, fitted)
     if found and len(found.people) > 1:
         taken = _TAKEN[preparation.person]
         notes.add(f"images with several people: {taken} was taken", sample.name)
     return records.encode(sample.name, sample.identity, image, pose, size=size), notes
 
 
-def _pose(
-    found: Detection, fitted: fitting.Fit, preparation: Preparation
+def pose_in_image(
+    found: Detection, size: tuple[int, int], preparation: Preparation
 ) -> np.ndarray:
-    """Returns the pose of the person who is meant, in pixels of the fitted image."""
-    pose_size = preparation.pose_size or fitted.size
+    """Returns the pose of the chosen person in pixels of the image.
+
+    Args:
+        found: The people found in the image.
+        size: Height and width of the image in pixels.
+        preparation: The person to choose, and the size that poses belong to.
+
+    Returns:
+        float32 [18, 3]: x, y and confidence; all zeros without a person.
+    """
+    pose_size = preparation.pose_size or size
     chosen = detections.choose(found, pose_size, policy=preparation.person)
     if chosen is None:
         return kp.missing_pose()
-    pose = fitting.reframe(chosen, pose_size, fitted.size)
+    pose = fitting.reframe(chosen, pose_size, size)
     pose[pose[:, 2] < preparation.min_confidence] = 0
-    return fitting.fit_pose(pose, fitted)
+    return pose
+
+
+def outside_share(pose: np.ndarray, size: tuple[int, int]) -> float:
+    """Returns the fraction of found keypoints that lie outside of an image.
+
+    Args:
+        pose: Keypoints, float32 [..., 18, 3].
+        size: Height and width of the image in pixels.
+    """
+    found = kp.found(pose)
+    inside = kp.found(kp.within(pose, size))
+    return float(1 - inside.sum() / found.sum()) if found.any() else 0.0
+
+
+def require_poses_inside(
+    samples: Sequence[Sample], found: Mapping[str, Detection], preparation: Preparation
+) -> None:
+    """Checks that poses belong to images of these sizes, on some of the images.
+
+    Args:
+        samples: The images.
+        found: The people found in each image by its name.
+        preparation: The person to choose, and the size that poses belong to.
+
+    Raises:
+        InputError: Most found keypoints lie outside their images, or many do and would
+            not with x and y swapped. The message names the likely reason.
+    """
+    posed = [sample for sample in samples if sample.name in found]
+    step = max(1, len(posed) // _CHECKED)
+    counts, extent = np.zeros(3), np.zeros(2)
+    for sample in posed[::step]:
+        try:
+            image = image_files.decode(sample.read(), name=sample.name)
+        except (InputError, OSError):
+            continue  # Counted when the shards are written.
+        size = image.shape[:2]
+        pose = pose_in_image(found[sample.name], size, preparation)
+        number = kp.found(pose).sum()
+        if not number:
+            continue
+        swapped = pose[:, [1, 0, 2]]
+        shares = (outside_share(pose, size), outside_share(swapped, size), 1.0)
+        counts += number * np.array(shares)
+        extent = np.maximum(extent, pose[kp.found(pose), 1::-1].max(axis=0))
+    if not counts[2]:
+        return
+    share, share_swapped = counts[:2] / counts[2]
+    message = f"{share:.0%} of the found joints lie outside their images; "
+    if share > _MANY and share_swapped < share / 4:
+        raise InputError(message + "x and y are swapped in the pose files")
+    if share > _MOST:
+        raise InputError(
+            f"{message}they reach {extent[0]:.0f}x{extent[1]:.0f} (height x width): "
+            "give the size of the images that they were found in as --pose_size"
+        )
 
 
 def _framed(fitted: fitting.Fit) -> str:

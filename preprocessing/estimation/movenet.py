@@ -20,7 +20,7 @@ import numpy as np
 
 from preprocessing.estimation import squares
 from preprocessing.poses import keypoints as kp
-from preprocessing.poses.formats import orders
+from preprocessing.poses.formats import people
 from preprocessing.system import download
 from preprocessing.system.errors import InputError
 
@@ -47,9 +47,9 @@ _MOST_SMALLER = 3
 _SURE = 0.3
 
 _RETURNED = "float32 [1, 1, 17, 3]"
-_ORDER = orders.ORDERS["coco17"]
+_ORDER = people.ORDERS["coco17"]
 _MIRROR = [
-    orders.COCO_17.index(kp.NAMES[kp.MIRROR[kp.INDEX[name]]]) for name in orders.COCO_17
+    people.COCO_17.index(kp.NAMES[kp.MIRROR[kp.INDEX[name]]]) for name in people.COCO_17
 ]
 
 
@@ -132,7 +132,7 @@ class PoseEstimator:
         lost |= ~_inside(best.keypoints, size)
         if np.sum(~lost) < _FEWEST:
             return kp.missing_pose()
-        return orders.to_coco_18(np.where(lost[:, None], 0, best.keypoints), _ORDER)
+        return people.to_coco_18(np.where(lost[:, None], 0, best.keypoints), _ORDER)
 
     def _closer(self, image: np.ndarray, look: _Look) -> _Look:
         for _ in range(_MOST_SMALLER):

@@ -5,11 +5,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
+from preprocessing.poses.collection import Collection, Entry
 from preprocessing.poses.detections import Detection
 from preprocessing.poses.formats import table
-from preprocessing.poses.formats.collection import Collection, Entry
-from preprocessing.poses.formats.scales import SCALES
-from preprocessing.poses.formats.table import AUTO, FORMATS, PoseOptions
+from preprocessing.poses.formats.table import AUTO, FORMATS, SCALES, PoseOptions
 from preprocessing.system.errors import InputError
 from preprocessing.system.files import shown
 

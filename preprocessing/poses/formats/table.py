@@ -1,4 +1,4 @@
-"""The formats of files of poses: recognised, or as told, and read."""
+"""The formats of files of poses: recognised or given, and read."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,20 +10,62 @@ import numpy as np
 from preprocessing.poses import keypoints as kp
 from preprocessing.poses.detections import Detection, detection
 from preprocessing.poses.formats import (
-    alphapose,
     annotation_csv,
     coco,
-    mediapipe,
-    mmpose,
+    estimators,
     openpose,
-    orders,
-    scales,
+    people,
 )
 from preprocessing.poses.formats import original_pickles as pickles
-from preprocessing.poses.formats.people import Parsed
+from preprocessing.poses.formats.people import NORMALIZED, Parsed
 from preprocessing.system import files
 from preprocessing.system.errors import InputError
 from preprocessing.system.files import UnknownFormatError
+
+PIXELS = "pixels"
+SCALES = ("auto", PIXELS, NORMALIZED)
+_LARGEST_SHARE = 1.5
+# Forced shares are believed further, but nobody is ten images away.
+_LARGEST_FORCED = 10.0
+
+
+def may_be_shares(places: np.ndarray) -> bool:
+    """True if no coordinate, float [N, 2], is too large for a share of an image."""
+    return float(np.abs(places).max(initial=0)) <= _LARGEST_FORCED
+
+
+def is_normalized(path: object, places: np.ndarray, scale: str = "auto") -> bool:
+    """True if coordinates are shares of width and height, False if pixels.
+
+    Args:
+        path: of the file, for messages.
+        places: x and y of every keypoint found in the file, float [N, 2].
+        scale: one of `SCALES`.
+
+    Raises:
+        InputError: they are from -1 to 1, or too large for the shares that `scale`
+            says they are.
+    """
+    if scale == PIXELS:
+        return False
+    furthest = float(np.abs(places).max(initial=0))
+    if scale == NORMALIZED:
+        if furthest > _LARGEST_FORCED:
+            raise InputError(
+                f"{path}: coordinates up to {furthest:.0f} are not {NORMALIZED}, which "
+                "would be 0 to 1"
+            )
+        return True
+    if len(places) < 2 or furthest > _LARGEST_SHARE or (places % 1 == 0).all():
+        return False
+    if (places < 0).any():
+        raise InputError(
+            f"{path}: coordinates from {places.min():.2f} to {places.max():.2f} look "
+            "like OpenPose's --keypoint_scale=4; run it with 0 (pixels) or 3 (0 to 1), "
+            f"or say that they are {PIXELS} or {NORMALIZED}"
+        )
+    return True
+
 
 AUTO, CSV, PEAKS = "auto", "csv", "peaks"
 _PICKLES = (".p", ".pkl")
@@ -46,22 +88,28 @@ class JsonFormat(NamedTuple):
 # Those that look like two formats are of the first.
 JSON_FORMATS = {
     "openpose": JsonFormat("OpenPose JSON", openpose.matches, openpose.parse),
-    "mmpose": JsonFormat("MMPose JSON", mmpose.matches, mmpose.parse),
-    "alphapose": JsonFormat("AlphaPose JSON", alphapose.matches, alphapose.parse),
+    "mmpose": JsonFormat(
+        "MMPose JSON", estimators.matches_mmpose, estimators.parse_mmpose
+    ),
+    "alphapose": JsonFormat(
+        "AlphaPose JSON", estimators.matches_alphapose, estimators.parse_alphapose
+    ),
     "coco": JsonFormat("COCO JSON", coco.matches, coco.parse),
-    "mediapipe": JsonFormat("MediaPipe JSON", mediapipe.matches, mediapipe.parse),
+    "mediapipe": JsonFormat(
+        "MediaPipe JSON", estimators.matches_mediapipe, estimators.parse_mediapipe
+    ),
 }
 FORMATS = (AUTO, *JSON_FORMATS, CSV, PEAKS)
 
 
 @dataclass(frozen=True)
 class PoseOptions:
-    """What is said of files of poses, rather than recognised.
+    """Format, order and scale of files of poses, if they are not to be recognised.
 
     Attributes:
         format: one of `FORMATS`.
-        order: a key of `orders.ORDERS`, or `auto`.
-        scale: one of `scales.SCALES`.
+        order: a key of `people.ORDERS`, or `auto`.
+        scale: one of `SCALES`.
 
     Raises:
         InputError: it is none of them.
@@ -74,8 +122,8 @@ class PoseOptions:
     def __post_init__(self) -> None:
         for what, value, allowed in (
             ("format", self.format, FORMATS),
-            ("order", self.order, (AUTO, *orders.ORDERS)),
-            ("scale", self.scale, scales.SCALES),
+            ("order", self.order, (AUTO, *people.ORDERS)),
+            ("scale", self.scale, SCALES),
         ):
             if value not in allowed:
                 raise InputError(
@@ -84,7 +132,7 @@ class PoseOptions:
 
 
 class Contents(NamedTuple):
-    """What is in a file of poses.
+    """The contents of a file of poses.
 
     Attributes:
         kind: format, order and scale, as a report names them.
@@ -130,36 +178,37 @@ def _recognise(path: Path, value: object, options: PoseOptions) -> JsonFormat:
 
 
 def _settle(path: Path, title: str, parsed: Parsed, options: PoseOptions) -> Contents:
+    """Brings keypoints to COCO-18, and decides on their scale."""
     used: dict[str, None] = {}
-    confidence = True
     poses: dict[str | int | None, list[np.ndarray]] = {}
-    for image, people in parsed.images.items():
+    for image, persons in parsed.images.items():
         poses[image] = []
-        for person in people:
-            order = orders.recognise(person.where, len(person.keypoints), options.order)
+        for person in persons:
+            order = people.recognise(person.where, len(person.keypoints), options.order)
             used[order.title] = None
-            confidence &= person.has_confidence
-            poses[image].append(orders.to_coco_18(person.keypoints, order))
+            poses[image].append(people.to_coco_18(person.keypoints, order))
     everybody = np.array(
-        [pose for people in poses.values() for pose in people], np.float32
+        [pose for found in poses.values() for pose in found], np.float32
     ).reshape(-1, kp.NUM_KEYPOINTS, 3)
     places = everybody[kp.found(everybody)][:, :2]
-    usual = options.scale == AUTO and parsed.scale == scales.NORMALIZED
-    wanted = parsed.scale if usual and scales.may_be_shares(places) else options.scale
-    normalized = scales.is_normalized(path, places, wanted)
-    scale = scales.NORMALIZED if normalized else scales.PIXELS
-    kind = [title, " and ".join(used), scale] if len(places) else [title, "nobody"]
-    if not confidence:
-        kind.append("without confidence (0, 0 and negative: not found)")
+    scale = options.scale
+    if scale == AUTO and parsed.scale == NORMALIZED and may_be_shares(places):
+        scale = NORMALIZED
+    normalized = is_normalized(path, places, scale)
     images = {
         image: detection(
-            people,
+            found,
             _scores(parsed, image),
             normalized=normalized,
             size=parsed.sizes.get(image),
         )
-        for image, people in poses.items()
+        for image, found in poses.items()
     }
+    kind = [title, "nobody"]
+    if len(places):
+        kind = [title, " and ".join(used), NORMALIZED if normalized else PIXELS]
+    if not all(p.has_confidence for found in parsed.images.values() for p in found):
+        kind.append("without confidence (0, 0 and negative: not found)")
     return Contents(", ".join(kind), images, parsed.names, parsed.sizes)
 
 
@@ -170,7 +219,7 @@ def _scores(parsed: Parsed, image: str | int | None) -> list[float] | None:
 
 
 def _read_peaks(path: Path, options: PoseOptions) -> Contents:
-    order, scale = orders.ORDERS["coco18"], scales.PIXELS
+    order, scale = people.ORDERS["coco18"], PIXELS
     if options.order not in (AUTO, "coco18") or options.scale not in (AUTO, scale):
         raise InputError(
             f"{path}: the released code's pickles are {order.title} in {scale}"

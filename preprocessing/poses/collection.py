@@ -1,4 +1,4 @@
-"""Gathers the files of poses that are given, and what is in them."""
+"""Gathers the given files of poses, and the poses in them."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -7,8 +7,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from preprocessing.poses.detections import Detection
-from preprocessing.poses.formats import finding, table
-from preprocessing.poses.formats.table import PoseOptions
+from preprocessing.poses.formats import annotation_csv, openpose, table
+from preprocessing.poses.formats import original_pickles as pickles
+from preprocessing.poses.formats.table import (
+    AUTO,
+    CSV,
+    JSON_FORMATS,
+    PEAKS,
+    PoseOptions,
+)
 from preprocessing.system.errors import InputError
 from preprocessing.system.files import UnknownFormatError, shown
 
@@ -57,8 +64,8 @@ class Collection:
             self._files.append((path, Path(path.name)))
             return
         for file in sorted(path.rglob("*")):
-            named = finding.is_named(file, self._options.format)
-            if not named and not finding.is_candidate(file, self._options.format):
+            named = _is_named(file, self._options.format)
+            if not named and not _is_candidate(file, self._options.format):
                 continue
             try:
                 if not named:
@@ -75,7 +82,7 @@ class Collection:
         """
         names, sizes = self._names()
         for path, below in self._files:
-            own = finding.own_name(below)
+            own = _own_name(below)
             if path not in self._contents:
                 yield Entry(own, path, None, is_named=False)
                 continue
@@ -117,7 +124,7 @@ class Collection:
             if number
         ]
         wanted = self._options.format
-        other = "no poses" if wanted == table.AUTO else f"not in format {wanted}"
+        other = "no poses" if wanted == AUTO else f"not in format {wanted}"
         waiting = [path for path, _ in self._files if path not in self._contents]
         for paths, why in (self._passed_over, other), (waiting, "of other images"):
             if paths:
@@ -153,3 +160,30 @@ def _name(path: Path, number: int, names: set[str]) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def _is_named(path: Path, format: str) -> bool:
+    """True for a file that is told by its name to be OpenPose's of one image."""
+    return format in (AUTO, "openpose") and path.name.endswith(openpose.SUFFIX)
+
+
+def _is_candidate(path: Path, format: str) -> bool:
+    """True for a file that may be of the format; of JSON only reading it will tell.
+
+    The released code's poses of mirrored images are passed over: those images have
+    the names of the others.
+    """
+    name = path.name
+    if name.lower().endswith(".json"):
+        return format in (AUTO, *JSON_FORMATS) and path.is_file()
+    if name.lower().endswith(".csv"):
+        return format in (AUTO, CSV) and annotation_csv.matches(path)
+    return format in (AUTO, PEAKS) and pickles.is_peaks_file(path)
+
+
+def _own_name(path: Path) -> str:
+    """Returns the name of the image that a JSON file is named after."""
+    name = path.as_posix()
+    suffix = openpose.SUFFIX if name.endswith(openpose.SUFFIX) else path.suffix
+    # A suffix keeps a key function from cutting a dot out of the name.
+    return name.removesuffix(suffix) + ".jpg"

@@ -1,0 +1,193 @@
+"""The JSON of AlphaPose, MMPose and MediaPipe.
+
+AlphaPose writes by default a list of results like COCO's, with images by name. With
+`--format cmu` or `--format open` it writes an object with an OpenPose-like entry for
+each image, and besides one OpenPose-like file for each image. Those are right only for
+its models of COCO's 17 keypoints: for Halpe's the neck is the top of the head.
+
+MMPose's inferencer writes a list of people as `<image>.json`, its demo programs write
+`results_<image>.json` with that list as `instance_info`. A person has `keypoints` of
+[x, y], `keypoint_scores` and mostly `bbox_score`. For a video both write a list of
+frames, which cannot be matched to images.
+
+MediaPipe (BlazePose) has no file format of its own; programs save its landmarks.
+A person is a list of 33 landmarks. A landmark is an object with `x`, `y` and mostly
+`visibility`, or a list x, y, z, visibility; x and y are shares of the image's width and
+height. A file holds a list of people or one person, as it is or under one of `_KEYS`:
+`pose_landmarks` in Python, `poseLandmarks` and `landmarks` in JavaScript, and within
+them `landmark` from the older solution. It may also name the image and its size, as
+`image`, `width` and `height`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from preprocessing.poses.formats import coco, openpose, people
+from preprocessing.poses.formats.people import NORMALIZED, Parsed, Person
+from preprocessing.system import files
+from preprocessing.system.errors import InputError
+
+
+def matches_alphapose(value: object) -> bool:
+    """True if parsed JSON looks like AlphaPose's of many images."""
+    if isinstance(value, dict):
+        return bool(value) and all(map(openpose.matches, value.values()))
+    named = not isinstance(files.first(value).get("image_id"), int)
+    return named and coco.is_results(value)
+
+
+def parse_alphapose(path: Path, value: Any) -> Parsed:
+    """Reads the people of each image from JSON that `matches_alphapose` accepts.
+
+    Raises:
+        InputError: an entry is malformed.
+    """
+    if isinstance(value, dict):
+        return Parsed(
+            {
+                image: openpose.people(f"{path}: {files.shown(image)}", entry)
+                for image, entry in value.items()
+            }
+        )
+    return coco.results(path, value)
+
+
+_MMPOSE_PREFIX = "results_"
+
+
+def matches_mmpose(value: object) -> bool:
+    """True if parsed JSON looks like MMPose's; an empty list is nobody."""
+    if isinstance(value, dict):
+        return isinstance(value.get("instance_info"), list)
+    fields = files.first(value)
+    return value == [] or "keypoint_scores" in fields or "instances" in fields
+
+
+def parse_mmpose(path: Path, value: Any) -> Parsed:
+    """Reads the people of one image from JSON that `matches_mmpose` accepts.
+
+    A person's score is that of the box times the mean of the keypoints', as MMPose
+    itself ranks people.
+
+    Raises:
+        InputError: a person is malformed, or the file is of a video.
+    """
+    image, instances = None, value
+    if isinstance(value, dict):
+        instances = value["instance_info"]
+        if path.name.startswith(_MMPOSE_PREFIX):
+            image = path.name.removeprefix(_MMPOSE_PREFIX)
+    if "instances" in files.first(instances):
+        raise InputError(
+            f"{path}: MMPose's result of a video; run it on the frames as images"
+        )
+    people = [
+        _mmpose_person(f"{path}: person {index}", instance)
+        for index, instance in enumerate(instances)
+    ]
+    return Parsed({image: people})
+
+
+def _mmpose_person(where: str, instance: object) -> Person:
+    fields = files.as_object(where, instance)
+    places = fields.get("keypoints")
+    if not isinstance(places, list):
+        raise InputError(f"{where} has no list of keypoints")
+    sure = people.numbers(where, fields.get("keypoint_scores"))
+    pairs = [people.numbers(where, place) for place in places]
+    if any(len(pair) != 2 for pair in pairs):
+        raise InputError(f"{where}: its keypoints are not all [x, y]")
+    if len(sure) != len(pairs) or not sure:
+        raise InputError(f"{where}: {len(pairs)} keypoints, {len(sure)} scores")
+    keypoints = np.column_stack([np.array(pairs, np.float64), sure])
+    box = people.score(where, fields, "bbox_score")
+    return Person(where, keypoints, (1 if box is None else box) * float(np.mean(sure)))
+
+
+_LANDMARKS = 33
+_KEYS = ("pose_landmarks", "poseLandmarks", "landmarks", "landmark")
+_POSE_KEYS = set(_KEYS[:2])
+
+
+def matches_mediapipe(value: object) -> bool:
+    """True if parsed JSON looks like MediaPipe's landmarks of one image."""
+    found = _mediapipe_people(_landmarks(value))
+    if found is None or value == []:
+        return False
+    # The other keys are also those of faces, hands and objects.
+    named = isinstance(value, dict) and not _POSE_KEYS.isdisjoint(value)
+    return named or all(len(person) == _LANDMARKS for person in found)
+
+
+def parse_mediapipe(path: Path, value: Any) -> Parsed:
+    """Reads the people of one image from JSON that `matches_mediapipe` accepts.
+
+    Raises:
+        InputError: a landmark is malformed.
+    """
+    fields = value if isinstance(value, dict) else {}
+    image = fields["image"] if isinstance(fields.get("image"), str) else None
+    found = [
+        _mediapipe_person(f"{path}: person {index}", landmarks)
+        for index, landmarks in enumerate(_mediapipe_people(_landmarks(value)) or [])
+    ]
+    size = people.declared_size(fields, "height", "width")
+    return Parsed({image: found}, sizes={image: size} if size else {}, scale=NORMALIZED)
+
+
+def _landmarks(value: object) -> object:
+    """Returns what is under the keys of `_KEYS`, or `value` itself."""
+    while isinstance(value, dict):
+        key = next((key for key in _KEYS if key in value), None)
+        if key is None:
+            break
+        value = value[key]
+    return value
+
+
+def _mediapipe_people(landmarks: object) -> list[list] | None:
+    """Returns people as lists of landmarks; None if it is neither."""
+    if not isinstance(landmarks, list):
+        return None
+    if landmarks and all(map(_is_landmark, landmarks)):
+        return [landmarks]
+    unwrapped = [_landmarks(person) for person in landmarks]
+    if all(
+        isinstance(person, list) and person and all(map(_is_landmark, person))
+        for person in unwrapped
+    ):
+        return unwrapped  # type: ignore[return-value]
+    return None
+
+
+def _is_landmark(value: object) -> bool:
+    if isinstance(value, dict):
+        return "x" in value and "y" in value
+    return (
+        isinstance(value, list)
+        and 2 <= len(value) <= 5
+        and not any(isinstance(part, (list, dict)) for part in value)
+    )
+
+
+def _mediapipe_person(where: str, landmarks: list) -> Person:
+    if len(landmarks) != _LANDMARKS:
+        raise InputError(
+            f"{where}: {len(landmarks)} landmarks; MediaPipe has {_LANDMARKS}"
+        )
+    rows = []
+    for index, landmark in enumerate(landmarks):
+        place = f"{where}: landmark {index}"
+        if isinstance(landmark, dict):
+            landmark = [
+                landmark["x"],
+                landmark["y"],
+                0,
+                landmark.get("visibility", landmark.get("presence", 1)),
+            ]
+        x, y, *others = people.numbers(place, landmark)
+        # Of three numbers the third is z, the depth.
+        rows.append([x, y, others[1] if len(others) > 1 else 1])
+    return Person(where, np.array(rows, np.float64))
