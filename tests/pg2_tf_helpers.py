@@ -148,7 +148,7 @@ def run_script(text, *arguments, wait=True, **environment):
     )
     if not wait:
         return process
-    out, _ = process.communicate(timeout=180)
+    out, _ = process.communicate(timeout=600)
     assert process.returncode == 0, out
     return out
 

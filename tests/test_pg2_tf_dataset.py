@@ -12,7 +12,7 @@ from conftest import build_people
 from pg2_tf.data import dataset
 from pg2_tf.data.dataset import read_split
 from preprocessing.images import image_files as images
-from preprocessing.images.masks import draw_mask
+from preprocessing.images.heatmaps import draw_mask
 from preprocessing.sources import synthetic
 from preprocessing.system.errors import InputError
 

@@ -19,8 +19,10 @@ from pg2_tf.evaluation.models import ModelImages, model_checksum
 from pg2_tf.evaluation.protocols import PROTOCOLS
 from pg2_tf.inference import shipped
 from pg2_tf.inference.pose_transfer import PoseTransfer
+from pg2_tf.paper.figures import layout
+from pg2_tf.paper.table1.rows import SCALES
 from preprocessing.images import image_files as images
-from preprocessing.images.masks import draw_mask
+from preprocessing.images.heatmaps import draw_mask
 
 MODULE = "pg2_tf.evaluate"
 _METRICS = tuple(f"{m}{n}" for m in ("", "mask_") for n in ("ssim", "psnr", "l1", "l2"))
@@ -55,6 +57,18 @@ def evaluate(out, model, split, positions, *, chosen=_METRICS, protocol="correct
 def decoded(split, position):
     start, end = split.pairs[position]
     return [images.decode(split.images[i].numpy(), name="") for i in (start, end)]
+
+
+def test_flags_offer_every_protocol_and_scale():
+    """The lists are written out, so that --help imports no slow package."""
+    for module, flag, names in (
+        (MODULE, "--protocol", PROTOCOLS),
+        ("pg2_tf.reproduce", "--scale", SCALES),
+        ("pg2_tf.figures", "--columns_width", layout.COLUMNS_WIDTHS),
+    ):
+        script = f"import runpy, sys; sys.argv = ['{module}', '--help']\n"
+        script += f"runpy.run_module('{module}', run_name='__main__')"
+        assert f"{flag}: <{'|'.join(names)}>" in run_script(script)
 
 
 def test_drawn_pairs_follow_from_their_names_alone(split):

@@ -22,7 +22,7 @@ from pg2_tf.evaluation.metrics.inception import Inception
 from pg2_tf.evaluation.metrics.lpips import Lpips
 from pg2_tf.evaluation.metrics.pose_accuracy import PoseAccuracy
 from preprocessing.images import image_files as images
-from preprocessing.images.masks import draw_mask
+from preprocessing.images.heatmaps import draw_mask
 from preprocessing.system import files
 
 MODULE = "pg2_tf.evaluate"

@@ -16,8 +16,8 @@ from pg2_tf.evaluation.folders import image_name
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.paper.figures import columns, comparison, layout
 from pg2_tf.paper.figures.comparison import Score
+from preprocessing.images import heatmaps
 from preprocessing.images import image_files as images
-from preprocessing.images import masks
 from preprocessing.poses import keypoints as kp
 from preprocessing.system import files
 from preprocessing.system.errors import InputError
@@ -93,7 +93,7 @@ def test_mask_process_shows_the_steps_of_the_training_masks(
     stored, text = figures(capsys, 3, people_dir, tmp_path, f"--name={name}")
     assert text == "Image Keypoints Limbs connected Dilation Pose mask"
     image = image_of(split, name)
-    steps = masks.mask_steps(split.keypoints[3], size=(32, 32))
+    steps = heatmaps.mask_steps(split.keypoints[3], size=(32, 32))
     packed = np.packbits(steps.mask)
     np.testing.assert_array_equal(packed, split.masks[3].numpy())
     assert len(stored) == 5
@@ -115,8 +115,8 @@ def test_mask_process_shows_the_steps_of_the_training_masks(
 def test_steps_of_the_mask_grow_and_shrink():
     pose = np.zeros((18, 3), np.float32)
     pose[2], pose[3] = (10, 12, 1), (20, 40, 1)
-    limbs, dilated, mask = masks.mask_steps(pose, size=(64, 32))
-    np.testing.assert_array_equal(mask, masks.draw_mask(pose, size=(64, 32)))
+    limbs, dilated, mask = heatmaps.mask_steps(pose, size=(64, 32))
+    np.testing.assert_array_equal(mask, heatmaps.draw_mask(pose, size=(64, 32)))
     assert (limbs <= mask).all()
     assert (mask <= dilated).all()
     assert limbs.sum() < mask.sum() < dilated.sum()

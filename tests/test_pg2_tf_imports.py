@@ -194,7 +194,7 @@ def test_networks_take_their_options_by_keyword():
     for name, tree in TREES.items():
         if not within(
             name,
-            [*NETWORKS, "pg2_tf.evaluation.metrics", "preprocessing.images.masks"],
+            [*NETWORKS, "pg2_tf.evaluation.metrics", "preprocessing.images.heatmaps"],
         ):
             continue
         for node in tree.body:

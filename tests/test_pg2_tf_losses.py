@@ -159,7 +159,7 @@ def test_presets_hold_the_numbers_of_paper_and_released_code():
                 preset.model.num_blocks,
             )
     assert numbers == {
-        ("market1501", "paper"): (22000, 14000, 16, 16, 10, (128, 64), "inner", 5),
+        ("market1501", "paper"): (22000, 14000, 16, 16, 10, (128, 64), "all", 5),
         ("market1501", "authors"): (22000, 38000, 16, 16, 10, (128, 64), "inner", 5),
         ("deepfashion", "paper"): (30000, 20000, 8, 8, 50, (256, 256), "all", 6),
         ("deepfashion", "authors"): (22000, 58000, 1, 1, 50, (256, 256), "all", 6),

@@ -12,8 +12,7 @@ from pg2_tf.data import ranges
 from pg2_tf.data.dataset import read_split
 from pg2_tf.data.pipeline import PairSource, network_inputs, training_batches
 from pg2_tf.model.pose_heatmaps import PoseHeatmaps
-from preprocessing.images.heatmaps import draw_heatmaps
-from preprocessing.images.masks import draw_mask
+from preprocessing.images.heatmaps import draw_heatmaps, draw_mask
 from preprocessing.poses import keypoints as kp
 
 

@@ -14,7 +14,8 @@ import pg2_tf
 from pg2_tf.inference import shipped
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.posing import named_poses as named
-from pg2_tf.posing.transfer import Clip, Transfer, load
+from pg2_tf.posing.results import Clip
+from pg2_tf.posing.transfer import Transfer, load
 from pg2_tf.serving.tflite import export_lite, path_of
 from preprocessing.images import image_files as images
 from preprocessing.images import video

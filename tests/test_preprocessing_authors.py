@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from preprocessing.images import heatmaps, masks
+from preprocessing.images import heatmaps
 from preprocessing.images import image_files as images
 from preprocessing.original import records
 from preprocessing.poses import keypoints as kp
@@ -318,7 +318,7 @@ def deepfashion_record(source, target):
     others["shape"] = feature(256 * 256 * 18)
     for which, image in zip("01", (source, target), strict=True):
         heatmap = np.flatnonzero(heatmaps.draw_heatmaps(image.pose, size=size)).tolist()
-        mask = masks.draw_mask(image.pose, size=size).reshape(-1).tolist()
+        mask = heatmaps.draw_mask(image.pose, size=size).reshape(-1).tolist()
         others |= {
             f"attrs_{which}": tf.train.Feature(int64_list=tf.train.Int64List()),
             f"pose_peaks_{which}": feature(*[0.0] * (16 * 16 * 18)),
@@ -389,7 +389,7 @@ def test_golden_heatmaps_and_masks_are_drawn_bit_for_bit(shared):
             heatmap = heatmaps.draw_heatmaps(image.pose, size=pair.size)
             indices = theirs[f"indices_r4_{which}"].int64_list.value
             np.testing.assert_array_equal(np.flatnonzero(heatmap), np.unique(indices))
-            mask = masks.draw_mask(image.pose, size=pair.size)
+            mask = heatmaps.draw_mask(image.pose, size=pair.size)
             stored = theirs[f"pose_mask_r4_{which}"].int64_list.value
             np.testing.assert_array_equal(mask.reshape(-1), stored)
             drawn += 1

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from preprocessing.images.heatmaps import disc_pixels, draw_heatmaps
-from preprocessing.images.masks import LIMBS, draw_mask
+from preprocessing.images.heatmaps import LIMBS, disc_pixels, draw_heatmaps, draw_mask
 from preprocessing.poses import keypoints as kp
 
 SIZES = [(128, 64), (256, 256)]

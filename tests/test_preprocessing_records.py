@@ -13,8 +13,7 @@ import tensorflow as tf
 
 from preprocessing.dataset import records
 from preprocessing.images import image_files as images
-from preprocessing.images.heatmaps import draw_heatmaps
-from preprocessing.images.masks import draw_mask
+from preprocessing.images.heatmaps import draw_heatmaps, draw_mask
 from preprocessing.poses import keypoints as kp
 from preprocessing.system import files
 from preprocessing.system.errors import InputError

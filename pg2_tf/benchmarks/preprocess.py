@@ -21,7 +21,6 @@ from preprocessing.images import (
 )
 from preprocessing.images import (
     heatmaps,
-    masks,
 )
 from preprocessing.images import (
     image_files as images,
@@ -38,7 +37,7 @@ _STEPS = (
     ("fit the image", fitting, "fit_jpeg"),
     ("choose and fit the pose", preparing, "prepare"),
     ("draw heatmaps", heatmaps, "draw_heatmaps"),
-    ("draw mask", masks, "draw_mask"),
+    ("draw mask", heatmaps, "draw_mask"),
     ("pack to bits", records, "pack_bits"),
     ("serialize", records, "serialize"),
     ("write and checksum", records, "write_shard"),
@@ -109,7 +108,7 @@ def measure(photos: data.Photos, out: Path, steps_out: Path) -> Measurement:
 
 def _sizes(out: Path) -> list[tuple[int, int, int]]:
     """Returns of each image how many bytes its JPEG, heatmaps and mask take."""
-    manifest = reading.whole_manifest(out)
+    manifest = records.read_manifest(out)
     size = tuple(manifest["image_size"])
     return [
         (len(image.image), len(image.heatmaps), len(image.mask))

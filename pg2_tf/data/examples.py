@@ -9,8 +9,8 @@ import tensorflow as tf
 from pg2_tf.data.dataset import read_split
 from pg2_tf.data.pairs import draw_pairs
 from pg2_tf.data.pipeline import PairSource
+from preprocessing.images import heatmaps
 from preprocessing.images import image_files as images
-from preprocessing.images import masks
 from preprocessing.sources import synthetic
 
 
@@ -79,5 +79,5 @@ def of_drawn_people(
         pictures[::2],
         poses,
         pictures[1::2],
-        np.stack([masks.draw_mask(pose, size=image_size) for pose in poses]),
+        np.stack([heatmaps.draw_mask(pose, size=image_size) for pose in poses]),
     )

@@ -13,7 +13,7 @@ from skimage.draw import disk, polygon
 from skimage.morphology import closing, footprint_rectangle
 
 from pg2_tf.evaluation.metrics import images
-from preprocessing.images.masks import LIMBS, draw_mask
+from preprocessing.images.heatmaps import LIMBS, draw_mask
 from preprocessing.poses import keypoints as kp
 
 _BAR_RADIUS = 4
@@ -72,7 +72,7 @@ def draw_limb_mask(pose: np.ndarray, *, size: tuple[int, int]) -> np.ndarray:
 
     Follows `produce_ma_mask` in PATN's tool/pose_utils.py: bars of half width 4, discs
     of radius 4, closed with a 5x5 square. PG2 itself is trained and scored with
-    `preprocessing.images.masks.draw_mask`.
+    `preprocessing.images.heatmaps.draw_mask`.
 
     Args:
         pose: float [18, 3]: x, y in pixels, confidence (0 or less: not found).

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from preprocessing.dataset import pairing
-from preprocessing.images import image_files, masks
+from preprocessing.images import heatmaps, image_files
 from preprocessing.poses import keypoints as kp
 from preprocessing.sources import synthetic
 from preprocessing.sources.samples import Sample
@@ -103,7 +103,7 @@ def draw_people(
 
 def _encode(sample: Sample, *, size: tuple[int, int]) -> tuple[bytes, np.ndarray]:
     """Returns the JPEG bytes and the packed pose mask of a drawn person."""
-    mask = masks.draw_mask(np.asarray(sample.pose), size=size)
+    mask = heatmaps.draw_mask(np.asarray(sample.pose), size=size)
     return sample.read(), np.packbits(mask)
 
 

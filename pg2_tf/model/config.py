@@ -95,10 +95,10 @@ class ModelConfig:
                 f"both multiples of {step}"
             )
         _between(1, _MOST_PIXELS, "image_size", max(height, width))
-        _one_of("pose_embedding", self.pose_embedding, POSE_EMBEDDINGS)
-        _one_of("generator2_skips", self.generator2_skips, SKIPS)
-        _one_of("discriminator_input", self.discriminator_input, DISCRIMINATOR_INPUTS)
-        _one_of("discriminator_norm", self.discriminator_norm, DISCRIMINATOR_NORMS)
+        one_of("pose_embedding", self.pose_embedding, POSE_EMBEDDINGS)
+        one_of("generator2_skips", self.generator2_skips, SKIPS)
+        one_of("discriminator_input", self.discriminator_input, DISCRIMINATOR_INPUTS)
+        one_of("discriminator_norm", self.discriminator_norm, DISCRIMINATOR_NORMS)
         for name in ("width", "discriminator_width"):
             _between(1, _MOST_FILTERS, name, getattr(self, name))
         _between(1, _MOST_NUMBERS, "bottleneck", self.bottleneck)
@@ -224,9 +224,9 @@ class TrainConfig:
         return self.trained_generators if self.ema else ()
 
     def __post_init__(self):
-        _one_of("precision", self.precision, PRECISIONS)
-        _one_of("schedule", self.schedule, SCHEDULES)
-        _one_of("adversarial_loss", self.adversarial_loss, ADVERSARIAL_LOSSES)
+        one_of("precision", self.precision, PRECISIONS)
+        one_of("schedule", self.schedule, SCHEDULES)
+        one_of("adversarial_loss", self.adversarial_loss, ADVERSARIAL_LOSSES)
         for name in ("steps", "batch_size", "accumulate", "shard_groups"):
             _at_least(1, name, getattr(self, name))
         for name in ("halve_every", "warm_up", "clip_norm", "feature_matching"):
@@ -259,8 +259,8 @@ class RunConfig:
     variant: str = DEFAULT_VARIANT
 
     def __post_init__(self):
-        _one_of("profile", self.profile, PROFILES)
-        _one_of("variant", self.variant, tuple(VARIANTS))
+        one_of("profile", self.profile, PROFILES)
+        one_of("variant", self.variant, tuple(VARIANTS))
 
     @property
     def recipe(self) -> Variant:
@@ -328,7 +328,8 @@ def _of_type(name: str, value: Any, kind: Any) -> Any:
     return value
 
 
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raises a ValueError unless a value is one of those that are allowed."""
     if value not in allowed:
         raise ValueError(f"{name} {value!r}: allowed are {', '.join(allowed)}")
 

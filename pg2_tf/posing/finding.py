@@ -5,7 +5,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from preprocessing.images import masks
+from preprocessing.images import heatmaps
 from preprocessing.poses import keypoints as kp
 
 # Keypoints of a person other than the first; the estimator itself asks for fewer.
@@ -104,7 +104,7 @@ def _without(photo: np.ndarray, pose: np.ndarray) -> np.ndarray:
     found = kp.found(pose)
     thick = max(2, round(_THICK * _torso(pose)))
     points = np.round(pose[:, :2]).astype(int).tolist()
-    for start, end in masks.LIMBS:
+    for start, end in heatmaps.LIMBS:
         if found[start] and found[end]:
             cv2.line(painted, points[start], points[end], colour, thick)
     for index in np.flatnonzero(found).tolist():

@@ -1,13 +1,14 @@
-"""Writes generated images: images, sheets, animated GIFs and videos."""
+"""Generated images, and files of them: images, sheets, animated GIFs and videos."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from pg2_tf.posing import photo
+from pg2_tf.posing.photo import Person
 from pg2_tf.posing.target_poses import Target
-from pg2_tf.posing.transfer import Result
 from preprocessing.images import drawing, image_files, video
 from preprocessing.system import files
 from preprocessing.system.errors import InputError
@@ -17,6 +18,73 @@ MOVING = (".gif", ".mp4")
 _FRAMES_SHOWN = 6
 # Longest side of GIFs and videos, in pixels.
 _LONGEST = 1280
+
+
+class Result(NamedTuple):
+    """A person in other poses.
+
+    Attributes:
+        person: the person in the photo.
+        target: the poses that were asked for.
+        poses: the same in pixels of the images, float32 [N, 18, 3].
+        images: `coarse`, and of a model of stage 2 `refined`, uint8 [N, H, W, 3].
+        factor: the factor by which the poses were scaled down to fit: 1 or less.
+    """
+
+    person: Person
+    target: Target
+    poses: np.ndarray
+    images: dict[str, np.ndarray]
+    factor: float = 1.0
+
+    @property
+    def generated(self) -> np.ndarray:
+        """The images of the last stage, uint8 [N, H, W, 3]."""
+        return self.images.get("refined", self.images["coarse"])
+
+    def intermediate(self, frame: int) -> dict[str, np.ndarray]:
+        """Returns the images before the refined one, uint8 [H, W, 3].
+
+        `coarse`, and `difference`: half of refined minus coarse, plus 128. Empty for a
+        model of stage 1.
+        """
+        if "refined" not in self.images:
+            return {}
+        coarse = self.images["coarse"][frame]
+        change = (self.images["refined"][frame].astype(int) - coarse) // 2
+        return {"coarse": coarse, "difference": (128 + change).astype(np.uint8)}
+
+    def shown(self, frame: int, *, paste_back: bool = False) -> np.ndarray:
+        """Returns the generated image, or with `paste_back` the photo that holds it."""
+        image = self.generated[frame]
+        return photo.paste_back(self.person, image) if paste_back else image
+
+
+class Clip(list):
+    """The frames of a sequence, PIL images.
+
+    Args:
+        frames: PIL images of one size.
+        frames_per_second: speed of the clip.
+    """
+
+    def __init__(self, frames: Sequence[Any], *, frames_per_second: float):
+        super().__init__(frames)
+        self.frames_per_second = frames_per_second
+
+    def save(self, path: str | Path) -> None:
+        """Writes the clip as an animated GIF (`.gif`) or a VP9 video (`.mp4`).
+
+        Raises:
+            InputError: another suffix, or OpenCV cannot write videos here.
+        """
+        writers = {".gif": video.write_gif, ".mp4": video.write_mp4}
+        write = writers.get(Path(path).suffix.lower())
+        if write is None:
+            raise InputError(f"{path}: a clip is saved as .gif or .mp4")
+        frames = [np.asarray(frame) for frame in self]
+        content = write(frames, frames_per_second=self.frames_per_second)
+        files.write_bytes(Path(path), content)
 
 
 class _Row(NamedTuple):
@@ -107,8 +175,8 @@ class Writer:
         return self._suffix not in MOVING
 
     def _write_in_folder(self, result: Result) -> None:
-        photo = f"{Path(result.person.name).stem}_" * self._several
-        place = self._out / f"{self._count:03d}_{photo}{result.target.name}"
+        name = f"{Path(result.person.name).stem}_" * self._several
+        place = self._out / f"{self._count:03d}_{name}{result.target.name}"
         if not result.target.is_sequence:
             self._write_frame(place.with_name(f"{place.name}.png"), result, 0)
             return

@@ -1,17 +1,17 @@
-"""Gives the pose of one body to another: mathematics of keypoints alone.
+"""Moves poses from one body to another, and smooths sequences of poses.
 
-Poses are of one picture plane each; that a limb points towards the viewer shows only
-in that it is short. Lengths of a body are therefore compared where they change least
-with the pose: in the torso.
+A pose is a projection: a limb that points towards the viewer is short. The sizes of two
+bodies are therefore compared by their torsos, which change least with the pose.
 """
 
 import numpy as np
+from scipy.signal import savgol_filter
 
 from preprocessing.poses import keypoints as kp
 
 MODES = ("none", "scale", "limbs")
 
-# Under the 18 keypoints stands the middle of the hips, which a skeleton hangs from.
+# Index of the middle of the hips, the root of the skeleton, after the 18 keypoints.
 _HIPS = kp.NUM_KEYPOINTS
 _NECK, _NOSE = kp.INDEX["neck"], kp.INDEX["nose"]
 _BOTH_HIPS = [kp.INDEX["right_hip"], kp.INDEX["left_hip"]]
@@ -24,46 +24,53 @@ _PARENT_NAMES = {
     **{f"{side}_knee": f"{side}_hip" for side in ("right", "left")},
     **{f"{side}_ankle": f"{side}_knee" for side in ("right", "left")},
 }
-# What each keypoint hangs from, nearest the hips first.
+# The parent of each keypoint in the skeleton, those near the hips first.
 _PARENTS = {
     _NECK: _HIPS,
     **dict.fromkeys(_BOTH_HIPS, _HIPS),
     **{kp.INDEX[child]: kp.INDEX[parent] for child, parent in _PARENT_NAMES.items()},
 }
-# Limbs that keep their length; shoulders, hips and face narrow as a body turns.
+# Outer joints of limbs of constant length; shoulders, hips and face narrow in turns.
 _LIMBS = [_NECK, _NOSE] + [
     kp.INDEX[f"{side}_{part}"]
     for part in ("elbow", "wrist", "knee", "ankle")
     for side in ("right", "left")
 ]
-# Keypoints that stay where they are in a body while arms and legs move.
+# Keypoints that do not move with arms and legs.
 _STEADY = np.array(
     [not name.endswith(("elbow", "wrist", "knee", "ankle")) for name in kp.NAMES]
 )
-# Under this length in pixels a limb has no direction.
+# A limb below this length in pixels has no direction.
 _POINT = 1e-3
+
+# Savitzky-Golay: a parabola over so many seconds of a keypoint's path.
+_SMOOTHED_SECONDS = 0.5
+_DEGREE = 2
+# A keypoint missing for at most this time is interpolated.
+_GAP_SECONDS = 0.25
 
 
 def retarget(
     targets: np.ndarray, person: np.ndarray, *, mode: str = "scale"
 ) -> np.ndarray:
-    """Puts poses where a person is, in the person's size.
+    """Moves poses to a person's place, and scales them to the person's size.
 
-    One factor holds for all of `targets`, the median of theirs, so that the frames of
-    a sequence do not pulsate. The middle of the hips comes to the person's: across in
-    each frame, so that nobody walks out of the picture; down only for the sequence's
-    median, so that jumps remain. Without hips in all, the neck does so, and without
-    necks the middle of the keypoints that `body_scale` compares.
+    All targets are scaled by the median of their factors, so that the person does not
+    change size during a sequence. The middle of the hips is moved to the person's:
+    horizontally in each frame, so that nobody walks out of the image; vertically by
+    the median of the sequence, so that jumps remain. If a pose has no hips, the neck
+    is moved instead, and without necks the middle of the keypoints that `body_scale`
+    compares.
 
     Args:
-        targets: float32 [N, 18, 3], one pose or the frames of a sequence; in pixels of
+        targets: float32 [N, 18, 3], one pose or the frames of a sequence, in pixels of
             an image of any size.
         person: float32 [18, 3], in pixels of the person's image.
-        mode: `scale`: one factor, of torso to torso; `limbs`: besides, arms, legs,
-            torso and neck to nose have the person's lengths (the longer of right and
-            left, since the other is foreshortened) in the directions of the target;
-            a limb that the person's pose lacks keeps the scaled length; `none`:
-            returned as they are.
+        mode: `scale`: one factor, by the torsos. `limbs`: in addition arms, legs, torso
+            and neck get the person's lengths (the longer of right and left, because
+            the other is foreshortened) and keep their directions; a limb that is
+            missing in the person's pose keeps its scaled length. `none`: the targets
+            are returned unchanged.
 
     Returns:
         float32 [N, 18, 3], in pixels of the person's image; they may lie outside it.
@@ -84,16 +91,16 @@ def retarget(
 
 
 def comparable(targets: np.ndarray, person: np.ndarray) -> bool:
-    """True if `body_scale` knows the size of any of the targets [N, 18, 3]."""
+    """Whether `body_scale` can compare any of the targets [N, 18, 3] with a person."""
     return any(body_scale(target, person) is not None for target in targets)
 
 
 def body_scale(target: np.ndarray, person: np.ndarray) -> float | None:
-    """Returns how many times larger a person is than a target, both float32 [18, 3].
+    """Returns the ratio of a person's size to a target's, both float32 [18, 3].
 
-    By the torsos, from the neck to the middle of the hips; where one of them was not
-    found, by how far the keypoints of head, shoulders and hips found in both are
-    spread, or else all found in both. None where these are not two places.
+    The torsos are compared, from the neck to the middle of the hips. If one is missing,
+    the spread of the shared keypoints of head, shoulders and hips is compared, or of
+    all shared keypoints. None if fewer than two keypoints are shared.
     """
     ours, theirs = _lengths(person).get(_NECK, 0.0), _lengths(target).get(_NECK, 0.0)
     if min(ours, theirs) > _POINT:
@@ -106,15 +113,15 @@ def body_scale(target: np.ndarray, person: np.ndarray) -> float | None:
 def fit_inside(
     poses: np.ndarray, size: tuple[int, int], *, margin: float = 0.04
 ) -> tuple[np.ndarray, float]:
-    """Moves poses as little as is needed to be in an image, smaller if they must be.
+    """Moves poses as little as possible into an image, and scales them down to fit.
 
     Args:
         poses: float32 [N, 18, 3], moved together.
         size: height and width of the image in pixels.
-        margin: kept free at each side, as a share of the image's height.
+        margin: free border on each side, as a share of the image's height.
 
     Returns:
-        The poses, and the factor that they were made smaller by: 1 or less.
+        The poses, and the factor by which they were scaled down: 1 or less.
     """
     moved = poses.copy()
     found = kp.found(moved)
@@ -124,7 +131,7 @@ def fit_inside(
     low, high = places.min(axis=0), places.max(axis=0)
     extent = np.maximum(high - low, _POINT)
     factor = float(min(1.0, *((last - first) / extent)))
-    # Who is made smaller stays with their feet on the ground.
+    # The feet stay on the ground.
     ground = np.array([(low[0] + high[0]) / 2, high[1]])
     start, end = first + factor * (ground - low), last - factor * (high - ground)
     ends = np.clip(ground, start, np.maximum(start, end))
@@ -132,15 +139,57 @@ def fit_inside(
     return moved, factor
 
 
+def smooth_sequence(poses: np.ndarray, *, frames_per_second: float) -> np.ndarray:
+    """Removes the jitter of estimated poses from a sequence.
+
+    Each keypoint's path is smoothed by a Savitzky-Golay filter (a parabola over half a
+    second). A keypoint that is missing for at most a quarter of a second is
+    interpolated. Only keypoints are added, none is removed.
+
+    Args:
+        poses: float32 [N, 18, 3], in pixels.
+        frames_per_second: speed of the sequence.
+
+    Returns:
+        float32 [N, 18, 3].
+    """
+    smoothed = poses.copy()
+    for joint in range(poses.shape[1]):
+        found = np.flatnonzero(kp.found(poses[:, joint]))
+        gaps = np.diff(found) - 1
+        starts = np.flatnonzero(gaps > _GAP_SECONDS * frames_per_second) + 1
+        for run in np.split(found, starts):
+            if len(run) > 1:
+                frames = np.arange(run[0], run[-1] + 1)
+                smoothed[frames, joint] = _smooth_path(
+                    poses[run, joint], run, frames, frames_per_second
+                )
+    return smoothed
+
+
+def _smooth_path(
+    path: np.ndarray, found: np.ndarray, frames: np.ndarray, rate: float
+) -> np.ndarray:
+    """Returns [len(frames), 3] from a keypoint [len(found), 3] in frames `found`."""
+    # Here because it takes half a second, and most poses are no sequences.
+
+    whole = np.stack([np.interp(frames, found, column) for column in path.T], axis=1)
+    window = 2 * round(_SMOOTHED_SECONDS * rate / 2) + 1
+    window = min(window, len(frames) - (len(frames) + 1) % 2)
+    if window > _DEGREE + 1:
+        whole[:, :2] = savgol_filter(whole[:, :2], window, _DEGREE, axis=0)
+    return whole.astype(np.float32)
+
+
 def _placed(targets: np.ndarray, person: np.ndarray) -> np.ndarray:
-    """Scales and moves poses, [N, 18, 3], to a person."""
+    """Scales poses [N, 18, 3] and moves them to a person."""
     scales = [body_scale(target, person) for target in targets]
     known = [scale for scale in scales if scale is not None]
     if not known:
         raise ValueError("a person that no target is comparable to")
     scale = float(np.median(known))
     anchors, goal = _anchors(targets, person)
-    # Across every frame by itself; down all frames as one.
+    # Horizontally frame by frame, vertically all frames together.
     origin = np.stack([anchors[:, 0], np.full(len(targets), np.median(anchors[:, 1]))])
     moved = targets.copy()
     moved[..., :2] = goal + scale * (targets[..., :2] - origin.T[:, None])
@@ -148,7 +197,7 @@ def _placed(targets: np.ndarray, person: np.ndarray) -> np.ndarray:
 
 
 def _anchors(targets: np.ndarray, person: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns what of each target [N, 2] comes to which place of the person [2]."""
+    """Returns the points of the targets [N, 2] that are moved to a point [2]."""
     for joints in (_BOTH_HIPS, [_NECK]):
         goal = _middle(person, joints)
         places = np.array([_middle(target, joints) for target in targets])
@@ -162,7 +211,7 @@ def _anchors(targets: np.ndarray, person: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _shared(target: np.ndarray, person: np.ndarray) -> np.ndarray:
-    """Returns which keypoints to compare two bodies by where one has no torso."""
+    """Returns the keypoints that compare two bodies if one has no torso."""
     both = kp.found(target) & kp.found(person)
     steady = np.flatnonzero(both & _STEADY)
     return steady if len(steady) > 1 else np.flatnonzero(both)
@@ -174,14 +223,14 @@ def _spread(pose: np.ndarray) -> float:
 
 
 def _middle(pose: np.ndarray, joints: list[int] | np.ndarray) -> np.ndarray:
-    """Returns the middle of those joints that were found, NaN for none, float [2]."""
+    """Returns the middle of the joints found, float [2]; NaN if none was."""
     chosen = pose[joints]
     seen = chosen[kp.found(chosen), :2].astype(float)
     return seen.mean(axis=0) if len(seen) else np.full(2, np.nan)
 
 
 def _without_gaps(places: np.ndarray) -> np.ndarray:
-    """Fills NaN in places [N, 2] from the frames before and after."""
+    """Interpolates NaN in places [N, 2] from the frames before and after."""
     known = np.flatnonzero(~np.isnan(places[:, 0]))
     frames = np.arange(len(places))
     columns = [np.interp(frames, known, places[known, i]) for i in range(2)]
@@ -189,7 +238,7 @@ def _without_gaps(places: np.ndarray) -> np.ndarray:
 
 
 def _joints(pose: np.ndarray) -> dict[int, np.ndarray]:
-    """Returns the places [2] of the joints found, the middle of the hips with them."""
+    """Returns the places [2] of the joints found, and of the middle of the hips."""
     joints = {
         int(index): pose[index, :2].astype(float)
         for index in np.flatnonzero(kp.found(pose))
@@ -199,7 +248,7 @@ def _joints(pose: np.ndarray) -> dict[int, np.ndarray]:
 
 
 def _lengths(pose: np.ndarray) -> dict[int, float]:
-    """Returns the length of each limb by its outer joint, the longer of both sides."""
+    """Returns the length of each limb by outer joint, the longer of both sides."""
     joints = _joints(pose)
     lengths = {
         joint: float(np.linalg.norm(joints[joint] - joints[parent]))
@@ -216,7 +265,7 @@ def _lengths(pose: np.ndarray) -> dict[int, float]:
 
 
 def _with_lengths(pose: np.ndarray, lengths: dict[int, float]) -> np.ndarray:
-    """Gives a pose [18, 3] the lengths of limbs; their directions remain."""
+    """Changes the limb lengths of a pose [18, 3], and keeps the directions."""
     old = _joints(pose)
     new = {_HIPS: old[_HIPS]} if _HIPS in old else {}
     for joint, parent in _PARENTS.items():
@@ -239,7 +288,7 @@ def _with_lengths(pose: np.ndarray, lengths: dict[int, float]) -> np.ndarray:
 
 
 def _nearest(joint: int | None, joints: dict[int, np.ndarray]) -> int | None:
-    """Returns the joint or the first that it hangs from that was found."""
+    """Returns the joint, or its nearest ancestor that was found."""
     while joint is not None and joint not in joints:
         joint = _PARENTS.get(joint)
     return joint

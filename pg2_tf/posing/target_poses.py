@@ -8,19 +8,14 @@ import numpy as np
 from tqdm import tqdm
 
 from pg2_tf.posing import finding, named_poses
-from preprocessing.images import framing, image_files, video
+from pg2_tf.posing.retargeting import smooth_sequence
+from preprocessing.images import image_files, video
 from preprocessing.poses import detections, pose_files
 from preprocessing.poses import keypoints as kp
 from preprocessing.sources.samples import Notes
 from preprocessing.system.errors import InputError
 
 Size = tuple[int, int]
-
-# Savitzky-Golay: a parabola over so many seconds of a keypoint's path.
-_SMOOTHED_SECONDS = 0.5
-_DEGREE = 2
-# A keypoint missing for at most this time is interpolated.
-_GAP_SECONDS = 0.25
 
 
 class Target(NamedTuple):
@@ -54,7 +49,8 @@ class TargetReader:
         sequence: whether the pose files of a folder are frames of one sequence.
         frames_per_second: speed of folders of frames, and the highest of videos.
         most_frames: longest sequence; later frames are left out.
-        smooth: whether the poses of a sequence are smoothed; see `smooth_sequence`.
+        smooth: whether the poses of a sequence are smoothed, by
+            `retargeting.smooth_sequence`.
     """
 
     def __init__(
@@ -133,8 +129,9 @@ class TargetReader:
         rate = self.frames_per_second
         if files:
             files = self._first(folder, files)
-            poses = [find_pose(p, self._pose_size, notes=self._notes) for p in files]
-            return [self._as_sequence(folder, poses, self._pose_size, rate)]
+            size = self._size_of(files[0])
+            poses = [find_pose(path, size, notes=self._notes) for path in files]
+            return [self._as_sequence(folder, poses, size, rate)]
         photos = sorted(
             path
             for path in folder.iterdir()
@@ -152,8 +149,13 @@ class TargetReader:
         return paths[: self._most]
 
     def _read_file(self, path: Path) -> Target:
-        pose = read_pose(path, self._pose_size, notes=self._notes)
-        return Target(name_of(path), pose[None], self._pose_size)
+        size = self._size_of(path)
+        pose = read_pose(path, size, notes=self._notes)
+        return Target(name_of(path), pose[None], size)
+
+    def _size_of(self, path: Path) -> Size:
+        """Returns the image size that a pose file declares, by default `pose_size`."""
+        return pose_files.read_one(path).size or self._pose_size
 
     def _estimate_frames(
         self, path: Path, frames: Iterable[np.ndarray], rate: float
@@ -199,49 +201,6 @@ def named_target(name: str) -> Target | None:
     return None
 
 
-def smooth_sequence(poses: np.ndarray, *, frames_per_second: float) -> np.ndarray:
-    """Removes the jitter of estimated poses from a sequence.
-
-    Each keypoint's path is smoothed by a Savitzky-Golay filter (a parabola over half a
-    second). A keypoint that is missing for at most a quarter of a second is
-    interpolated. Only keypoints are added, none is removed.
-
-    Args:
-        poses: float32 [N, 18, 3], in pixels.
-        frames_per_second: speed of the sequence.
-
-    Returns:
-        float32 [N, 18, 3].
-    """
-    smoothed = poses.copy()
-    for joint in range(poses.shape[1]):
-        found = np.flatnonzero(kp.found(poses[:, joint]))
-        gaps = np.diff(found) - 1
-        starts = np.flatnonzero(gaps > _GAP_SECONDS * frames_per_second) + 1
-        for run in np.split(found, starts):
-            if len(run) > 1:
-                frames = np.arange(run[0], run[-1] + 1)
-                smoothed[frames, joint] = _smooth_path(
-                    poses[run, joint], run, frames, frames_per_second
-                )
-    return smoothed
-
-
-def _smooth_path(
-    path: np.ndarray, found: np.ndarray, frames: np.ndarray, rate: float
-) -> np.ndarray:
-    """Returns [len(frames), 3] from a keypoint [len(found), 3] in frames `found`."""
-    # Here because it takes half a second, and most poses are no sequences.
-    from scipy.signal import savgol_filter
-
-    whole = np.stack([np.interp(frames, found, column) for column in path.T], axis=1)
-    window = 2 * round(_SMOOTHED_SECONDS * rate / 2) + 1
-    window = min(window, len(frames) - (len(frames) + 1) % 2)
-    if window > _DEGREE + 1:
-        whole[:, :2] = savgol_filter(whole[:, :2], window, _DEGREE, axis=0)
-    return whole.astype(np.float32)
-
-
 def find_pose(path: Path, size: Size, *, notes: Notes) -> np.ndarray | None:
     """Reads the pose of the most confident person in a pose file.
 
@@ -283,28 +242,6 @@ def find_pose_files(paths: Sequence[str | Path]) -> list[Path]:
             raise InputError(f"{path}: no JSON file in this folder")
         found += inside
     return found
-
-
-def read_fitted_pose(path: Path, pose_size: Size, size: Size) -> np.ndarray:
-    """Reads a pose and moves it with its image to the size of a model's images.
-
-    Args:
-        path: as in `find_pose`.
-        pose_size: height and width of the image of the pose.
-        size: height and width of the model's images.
-
-    Returns:
-        float32 [18, 3] in pixels of the model's images.
-
-    Raises:
-        InputError: not a pose file, nobody in it, or keypoints outside the image.
-    """
-    notes = Notes()
-    pose = read_pose(path, pose_size, notes=notes)
-    for line in notes.said:
-        print(line)
-    check_inside(path, pose, pose_size)
-    return framing.fit_pose(pose, framing.fit(pose_size, size))
 
 
 def name_of(path: Path) -> str:

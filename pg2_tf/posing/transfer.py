@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -16,79 +16,10 @@ from pg2_tf.inference.inputs import check_poses
 from pg2_tf.inference.loading import Model, load_model
 from pg2_tf.posing import finding, photo, retargeting
 from pg2_tf.posing.photo import Person
+from pg2_tf.posing.results import Clip, Result
 from pg2_tf.posing.target_poses import Size, Target, TargetReader, read_pose
-from preprocessing.images import video
 from preprocessing.poses import keypoints as kp
 from preprocessing.sources.samples import Notes
-from preprocessing.system import files
-from preprocessing.system.errors import InputError
-
-
-class Result(NamedTuple):
-    """A person in other poses.
-
-    Attributes:
-        person: the person in the photo.
-        target: the poses that were asked for.
-        poses: the same in pixels of the images, float32 [N, 18, 3].
-        images: `coarse`, and of a model of stage 2 `refined`, uint8 [N, H, W, 3].
-        factor: the factor by which the poses were scaled down to fit: 1 or less.
-    """
-
-    person: Person
-    target: Target
-    poses: np.ndarray
-    images: dict[str, np.ndarray]
-    factor: float = 1.0
-
-    @property
-    def generated(self) -> np.ndarray:
-        """The images of the last stage, uint8 [N, H, W, 3]."""
-        return self.images.get("refined", self.images["coarse"])
-
-    def intermediate(self, frame: int) -> dict[str, np.ndarray]:
-        """Returns the images before the refined one, uint8 [H, W, 3].
-
-        `coarse`, and `difference`: half of refined minus coarse, plus 128. Empty for a
-        model of stage 1.
-        """
-        if "refined" not in self.images:
-            return {}
-        coarse = self.images["coarse"][frame]
-        change = (self.images["refined"][frame].astype(int) - coarse) // 2
-        return {"coarse": coarse, "difference": (128 + change).astype(np.uint8)}
-
-    def shown(self, frame: int, *, paste_back: bool = False) -> np.ndarray:
-        """Returns the generated image, or with `paste_back` the photo that holds it."""
-        image = self.generated[frame]
-        return photo.paste_back(self.person, image) if paste_back else image
-
-
-class Clip(list):
-    """The frames of a sequence, PIL images.
-
-    Args:
-        frames: PIL images of one size.
-        frames_per_second: speed of the clip.
-    """
-
-    def __init__(self, frames: Sequence[Any], *, frames_per_second: float):
-        super().__init__(frames)
-        self.frames_per_second = frames_per_second
-
-    def save(self, path: str | Path) -> None:
-        """Writes the clip as an animated GIF (`.gif`) or a VP9 video (`.mp4`).
-
-        Raises:
-            InputError: another suffix, or OpenCV cannot write videos here.
-        """
-        writers = {".gif": video.write_gif, ".mp4": video.write_mp4}
-        write = writers.get(Path(path).suffix.lower())
-        if write is None:
-            raise InputError(f"{path}: a clip is saved as .gif or .mp4")
-        frames = [np.asarray(frame) for frame in self]
-        content = write(frames, frames_per_second=self.frames_per_second)
-        files.write_bytes(Path(path), content)
 
 
 class Transfer:
@@ -132,6 +63,7 @@ class Transfer:
         person: int | None = None,
         crop: str = "auto",
         retarget: str = "scale",
+        shrink: bool = True,
         paste_back: bool = False,
         **reading: Any,
     ) -> Any:
@@ -144,6 +76,7 @@ class Transfer:
             person: the person's number from the left, from 1. Default: the largest.
             crop: `auto` or `none`, as `find`.
             retarget: `scale`, `limbs` or `none`, as `generate`.
+            shrink: whether poses are scaled down to fit, as `generate`.
             paste_back: whether the image is put back into the photo.
             **reading: arguments of `TargetReader`: `pose_size`, `sequence`,
                 `frames_per_second`, `most_frames`, `smooth`.
@@ -164,7 +97,10 @@ class Transfer:
             for target in self.read_poses(each, **reading)
         ]
         made = [
-            _as_pil(self.generate(found, target, retarget=retarget), paste_back)
+            _as_pil(
+                self.generate(found, target, retarget=retarget, shrink=shrink),
+                paste_back,
+            )
             for target in targets
         ]
         return made if several or len(made) > 1 else made[0]
@@ -246,7 +182,12 @@ class Transfer:
         return [Target("pose", np.stack([kp.clean(p) for p in poses]), size, rate)]
 
     def generate(
-        self, person: Person, target: Target, *, retarget: str = "scale"
+        self,
+        person: Person,
+        target: Target,
+        *,
+        retarget: str = "scale",
+        shrink: bool = True,
     ) -> Result:
         """Generates images of a person in a pose, or in the poses of a sequence.
 
@@ -255,6 +196,8 @@ class Transfer:
             target: as `read_poses` returns it.
             retarget: `scale`: the poses get the person's place and size; `limbs`: also
                 the person's limb lengths; `none`: they stay as they are.
+            shrink: whether poses that do not fit in the image are scaled down;
+                otherwise keypoints outside become missing.
 
         Raises:
             InputError: as `photo.place`.
@@ -263,7 +206,7 @@ class Transfer:
             raise ValueError(
                 f"retarget={retarget}; allowed are {', '.join(retargeting.MODES)}"
             )
-        poses, factor = photo.place(person, target, retarget=retarget)
+        poses, factor = photo.place(person, target, retarget=retarget, shrink=shrink)
         if factor < 0.995:
             name = f"{Path(person.name).name} as {target.name}, {factor:.0%}"
             self._notes.add("poses scaled down to fit in the image", name)

@@ -9,9 +9,11 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from pg2_tf.posing import target_poses
+from pg2_tf.posing.photo import find_person, place
+from pg2_tf.posing.target_poses import Target
 from pg2_tf.serving.remote import Endpoint, RemoteModel, ServerError
-from preprocessing.images import framing as fitting
 from preprocessing.images import image_files as images
+from preprocessing.sources.samples import Notes
 from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
@@ -69,15 +71,15 @@ def plan(photos: Sequence[Path], poses: Sequence[Path], out: Path) -> list[Reque
     for photo in photos:
         for pose in poses:
             suffix = f"_{target_poses.name_of(pose)}" if len(poses) > 1 else ""
-            place = out / f"{photo.stem}{suffix}.png"
-            request = Request(photo, pose, place)
-            if place in made:
-                one = made[place]
+            path = out / f"{photo.stem}{suffix}.png"
+            request = Request(photo, pose, path)
+            if path in made:
+                one = made[path]
                 raise InputError(
-                    f"{place}: name of both {one.image} with {one.pose} and {photo} "
+                    f"{path}: name of both {one.image} with {one.pose} and {photo} "
                     f"with {pose}; rename one of the files"
                 )
-            made[place] = request
+            made[path] = request
     return list(made.values())
 
 
@@ -98,11 +100,16 @@ def write(
         ServerError: The server cannot answer.
         InputError: The photo or the pose is unusable, or the server refuses them.
     """
-    size = model.image_size
-    photo = images.read(request.image)
-    source = fitting.fit_image(photo, fitting.fit(photo.shape[:2], size))
-    pose = target_poses.read_fitted_pose(request.pose, pose_size or size, size)
-    made = model(source[None], pose[None])
+    size, notes = model.image_size, Notes()
+    person = find_person(
+        images.read(request.image), size, name=str(request.image), crop="none"
+    )
+    pose = target_poses.read_pose(request.pose, pose_size or size, notes=notes)
+    for line in notes.said:
+        print(line)
+    target = Target(str(request.pose), pose[None], pose_size or size)
+    poses, _ = place(person, target, retarget="none")
+    made = model(person.crop[None], poses)
     image = made.get("refined", made.get("coarse"))
     if image is None or image.shape != (1, *size, 3):
         raise ServerError(

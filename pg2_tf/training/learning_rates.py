@@ -30,7 +30,15 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         return rate * ops.minimum(1.0, share)
 
     def get_config(self):
-        return {"rate": self.rate, "steps": self.steps}
+        return {
+            "rate": keras.saving.serialize_keras_object(self.rate),
+            "steps": self.steps,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        rate = keras.saving.deserialize_keras_object(config["rate"])
+        return cls(rate, config["steps"])
 
 
 def learning_rate(training: TrainConfig) -> LearningRate:

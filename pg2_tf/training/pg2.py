@@ -94,7 +94,8 @@ class PG2(keras.Model):
         self.discriminator_optimizer = None
         self._draw = PoseHeatmaps(config.model.image_size)
         self._step = make_step(self._functions(), config, training)
-        self._trackers = [keras.metrics.Mean(name) for name in self.loss_names]
+        # `loss` is what the generator minimises; callbacks monitor it by default.
+        self._trackers = [keras.metrics.Mean(n) for n in ("loss", *self.loss_names)]
         self._updates: Updates | None = None
         self.built = True
 
@@ -236,24 +237,38 @@ class PG2(keras.Model):
         return self._step.update(batches, self._updates)
 
     def losses_of(self, batch: Mapping[str, Any]) -> Losses:
-        """Returns the losses of a batch without an update, scalars by name."""
-        return self._step.losses(self._prepare(batch))
+        """Returns the losses of a batch, scalars by name; changes no variable."""
+        # D's batch normalisation would move its statistics, which nothing uses.
+        with keras.StatelessScope():
+            return self._step.losses(self._prepare(batch))
 
     def train_step(self, data: Any) -> Losses:
         """Takes one training step; returns the mean losses of the epoch."""
+        self._require_equal_shares(data)
         return self._track(self.update(data), data)
 
     def test_step(self, data: Any) -> Losses:
         """Computes the losses of a batch; returns the mean losses so far."""
         if isinstance(data, (tuple, list)):
             data = data[0]
+        self._require_equal_shares(data)
         return self._track(self.losses_of(data), data)
 
     def _track(self, values: Losses, data: Any) -> Losses:
         count = tf.shape(tf.nest.flatten(data)[0])[0]
+        values = {"loss": values[self.loss_names[0]], **values}
         for tracker in self._trackers:
             tracker.update_state(values[tracker.name], sample_weight=count)
         return self.get_metrics_result()
+
+    def _require_equal_shares(self, data: Any) -> None:
+        # A replica without a pair would make every weight NaN.
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if replicas > 1 and tf.nest.flatten(data)[0].shape[0] is None:
+            raise ValueError(
+                f"{replicas} replicas need batches of one size that is a multiple of "
+                f"{replicas}: use batch(..., drop_remainder=True)"
+            )
 
     # === Files ===
 

@@ -36,7 +36,8 @@ class Stepper:
         def step(batch, asks):
             def on_replica(part, asks):
                 values = model.update(part)
-                return tf.stack([*(values[name] for name in names), asks])
+                losses = [tf.cast(values[name], tf.float32) for name in names]
+                return tf.stack([*losses, asks])
 
             each = strategy.run(on_replica, (batch, asks))
             # One exchange between the workers for all of them.
@@ -45,7 +46,7 @@ class Stepper:
             self._asked.assign_add(asked)
             self.window.assign_add(tf.stack([*means, 1.0]))
             # ReLU makes 0 of NaN on some devices, which hides it from the losses.
-            sums = [tf.reduce_sum(weight) for weight in weights]
+            sums = [tf.cast(tf.reduce_sum(w), tf.float32) for w in weights]
             finite = tf.reduce_all(tf.math.is_finite(tf.stack([*means, *sums])))
             self._watch.assign(_watched(self._watch, means, finite))
 

@@ -14,8 +14,8 @@ from pg2_tf.inference.inputs import Images
 from pg2_tf.inference.loading import Model
 from pg2_tf.posing import finding, named_poses, photo, retargeting
 from pg2_tf.posing.photo import Person
+from pg2_tf.posing.results import Result
 from pg2_tf.posing.target_poses import Target, TargetReader, named_target
-from pg2_tf.posing.transfer import Result
 from pg2_tf.webpage.limits import Turn, Worker
 from preprocessing import synthetic
 from preprocessing.images import drawing, image_files, video

@@ -11,8 +11,7 @@ from tqdm import tqdm
 from preprocessing.dataset import reading, records
 from preprocessing.dataset.reading import StoredImage
 from preprocessing.images import image_files as images
-from preprocessing.images.heatmaps import draw_heatmaps
-from preprocessing.images.masks import draw_mask
+from preprocessing.images.heatmaps import draw_heatmaps, draw_mask
 from preprocessing.poses import keypoints as kp
 from preprocessing.system import files
 from preprocessing.system.errors import InputError
@@ -36,7 +35,7 @@ def find_problems(data_dir: str | Path) -> list[str]:
     Raises:
         InputError: the manifest cannot be used.
     """
-    manifest = reading.whole_manifest(data_dir)
+    manifest = records.read_manifest(data_dir)
     check = _Check(Path(data_dir), tuple(manifest["image_size"]))
     total = sum(split["images"] for split in manifest["splits"].values())
     with tqdm(total=total, desc="check", unit=" images", leave=False) as progress:

@@ -13,8 +13,8 @@ from pg2_tf.paper.figures import layout
 from pg2_tf.paper.figures.columns import Column, Pairs, Run, read_generated
 from pg2_tf.paper.figures.grid import Cell, Grid
 from preprocessing.dataset import pairing
+from preprocessing.images import heatmaps
 from preprocessing.images import image_files as images
-from preprocessing.images import masks
 from preprocessing.poses import keypoints as kp
 from preprocessing.system.errors import InputError
 from preprocessing.system.files import read_json
@@ -48,7 +48,8 @@ class Score(NamedTuple):
 def mask_process(split: Split, name: str) -> Grid:
     """Shows the steps of computing an image's pose mask (paper figure 3).
 
-    The mask is the one that models are trained and scored with; see `masks.mask_steps`.
+    The mask is the one that models are trained and scored with; see
+    `heatmaps.mask_steps`.
 
     Args:
         split: data split.
@@ -64,7 +65,7 @@ def mask_process(split: Split, name: str) -> Grid:
     if not kp.found(pose).any():
         raise InputError(f"--name={name}: no keypoint was found in this image")
     image = images.decode(split.images[index].numpy(), name=name)
-    steps = masks.mask_steps(pose, size=split.image_size)
+    steps = heatmaps.mask_steps(pose, size=split.image_size)
     cells = [Cell(image), Cell(image, pose, limbs=False)]
     # uint8 [H, W] of 0 and 1 to black and white.
     cells += [Cell(np.repeat(255 * step[..., None], 3, axis=2)) for step in steps]

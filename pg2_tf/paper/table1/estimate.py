@@ -56,7 +56,8 @@ class Estimator:
 
     def _cost(self, step: Step) -> Cost:
         if isinstance(step.work, Training):
-            return self._training(step.work, step.share_left())
+            left = 0.0 if step.copies else step.share_left()
+            return self._training(step.work, left)
         if isinstance(step.work, Scoring):
             return self._scoring(step.work)
         return Cost(0, 0)

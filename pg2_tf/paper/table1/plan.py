@@ -107,7 +107,7 @@ class Plan:
                 key = self._stage_key(config, options)
                 twins = [name for other, name in trained if other == key]
                 if twins and stage < max(trainings):
-                    steps.append(self._copy(row, twins[0]))
+                    steps.append(self._copy(row, twins[0], Training(config, options)))
                 else:
                     steps.append(self._train(row, config, options))
                 trained.append((key, row.name))
@@ -172,7 +172,7 @@ class Plan:
             work=Training(config, options),
         )
 
-    def _copy(self, row: Row, twin: str) -> Step:
+    def _copy(self, row: Row, twin: str, work: Training) -> Step:
         there, here = self.run_dir(twin), self.run_dir(row.name)
 
         def is_done() -> bool:
@@ -189,6 +189,7 @@ class Plan:
             f"copy stage 1 of {twin} to {row.name}: the same training",
             (str(there / "stage1"), str(here / "stage1")),
             is_done,
+            work=work,
             copies=True,
         )
 

@@ -76,7 +76,7 @@ class Step:
         command: arguments of `python -m`, or source and target of a copy.
         is_done: function that returns whether the step is done.
         share_left: function that returns the share that is left to do, 0 to 1.
-        work: the training or evaluation, for estimates; None for other steps.
+        work: the training, copied training or evaluation, for estimates, or None.
         copies: whether the step copies a folder.
         note: record of the step's inputs, or None.
     """
