@@ -5,7 +5,7 @@ DEMO ?= demo
 BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
 
-.PHONY: demo test check format clean
+.PHONY: demo test check docs format clean
 .DELETE_ON_ERROR:
 
 # Everything pinned, and the project itself, editable.
@@ -43,6 +43,10 @@ check: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy pg2_tf preprocessing
 	$(RUN) pytest -q tests/test_pg2_tf_imports.py
+
+# The pages, with every warning an error.
+docs: $(VENV)/.installed
+	$(BIN)/mkdocs build --strict --quiet --site-dir=build/site
 
 format: $(VENV)/.installed
 	$(BIN)/ruff format .

@@ -10,11 +10,25 @@ VERSION = re.search(
     r'__version__ = "(.+)"', (HERE / "preprocessing" / "__init__.py").read_text()
 )[1]
 
+# The one place that names the repository.
+REPOSITORY = "https://github.com/pg2-tf/pg2-tf"
+
+
+def long_description() -> str:
+    """Returns the README with absolute links, which package indexes need."""
+    text = (HERE / "README.md").read_text(encoding="utf-8")
+    text = re.sub(r"<!--.*?-->\n", "", text, flags=re.DOTALL)
+    text = re.sub(r"(!\[[^]]*\]\()(?!https?:)", rf"\1{REPOSITORY}/raw/main/", text)
+    return re.sub(
+        r"(?<!!)(\[[^]]*\]\()(?!https?:)", rf"\1{REPOSITORY}/blob/main/", text
+    )
+
+
 setup(
     name="pg2-tf",
     version=VERSION,
     description="Pose Guided Person Image Generation (PG2) in TensorFlow 2 and Keras 3",
-    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description=long_description(),
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.10,<3.14",
@@ -57,7 +71,12 @@ setup(
             "tensorflow-serving-api>=2.19,<3",
             "urllib3>=2.2,<3",
         ],
+        "docs": ["mkdocs-material==9.8.2", "mkdocstrings[python]==1.0.8"],
         "dev": [
+            "ipykernel==7.4.0",
+            "mkdocs-material==9.8.2",
+            "mkdocstrings[python]==1.0.8",
+            "nbclient==0.11.0",
             "gradio==6.31.0",
             "grpcio==1.85.3",
             "matplotlib==3.11.2; python_version >= '3.11'",
@@ -74,8 +93,23 @@ setup(
             "urllib3==2.8.0",
         ],
     },
+    url=REPOSITORY,
+    project_urls={
+        "Documentation": f"{REPOSITORY}/blob/main/docs/index.md",
+        "Changelog": f"{REPOSITORY}/blob/main/CHANGELOG.md",
+        "Issues": f"{REPOSITORY}/issues",
+        "Paper": "https://arxiv.org/abs/1705.09368",
+    },
+    keywords="PG2 pose image-generation person GAN TensorFlow Keras",
     classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
         "Programming Language :: Python :: 3",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 14)),
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Processing",
+        "Typing :: Typed",
     ],
 )
