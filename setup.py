@@ -41,6 +41,7 @@ setup(
         "tensorflow>=2.20,<2.22",
         "tqdm>=4.66",
     ],
+    entry_points={"console_scripts": ["pg2 = pg2_tf.__main__:main"]},
     extras_require={
         # TensorFlow with the CUDA libraries it was built for.
         "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],

@@ -35,8 +35,8 @@ _IMAGE = command.define_paths(
 _POSE = command.define_paths(
     "pose",
     "Target poses, separated by commas: pose files (OpenPose, COCO, AlphaPose, "
-    "MMPose), folders of them, photos, videos, folders of video frames, and names of "
-    "--list_poses.",
+    "MMPose, MediaPipe), folders of them, photos, videos, folders of frames, and names "
+    "of --list_poses.",
 )
 _LIST_POSES = flags.DEFINE_boolean(
     "list_poses", False, "Print the names of poses and motions."
@@ -69,6 +69,9 @@ _RETARGET = flags.DEFINE_enum(
     retargeting.MODES,
     "scale: poses get the person's place and size; limbs: also the person's limb "
     "lengths; none: they stay where they are in their image.",
+)
+_SHRINK = flags.DEFINE_boolean(
+    "shrink", True, "Scale down poses that do not fit in the image."
 )
 _CROP = flags.DEFINE_enum(
     "crop", "auto", CROPS, "auto: crop to the person; none: the whole photo."
@@ -194,7 +197,10 @@ def _generate(
                 progress.update(each)
                 continue
             for target in targets:
-                writer.add(transfer.generate(person, target, retarget=_RETARGET.value))
+                result = transfer.generate(
+                    person, target, retarget=_RETARGET.value, shrink=_SHRINK.value
+                )
+                writer.add(result)
                 progress.update(len(target.poses))
     if len(refused) == len(photos):
         raise refused[0]

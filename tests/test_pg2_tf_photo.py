@@ -115,6 +115,18 @@ def test_a_whole_persons_poses_are_inside_the_image(photo, name, retarget):
     assert 0.5 < shrunk <= 1
 
 
+def test_without_shrinking_a_pose_keeps_its_scale_and_loses_what_is_outside(photo):
+    person = photos.find_person(photo, SIZE, pose=PEOPLE[1])
+    wide = target("arms-out")
+    poses, factor = photos.place(person, wide, shrink=False)
+    assert factor == 1
+    shrunk, smaller = photos.place(person, wide)
+    assert smaller < 0.9
+    wrists = [kp.INDEX["right_wrist"], kp.INDEX["left_wrist"]]
+    assert not kp.found(poses[0])[wrists].any()
+    assert kp.found(shrunk[0])[wrists].all()
+
+
 def test_the_legs_of_a_half_length_photo_stay_outside(photo):
     half = PEOPLE[1].copy()
     legs = [i for i, name in enumerate(kp.NAMES) if name.endswith(("knee", "ankle"))]

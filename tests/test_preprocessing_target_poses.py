@@ -1,5 +1,7 @@
 """Poses from files, names, photos, folders and videos."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -229,3 +231,15 @@ def test_smoothing_can_be_turned_off(notes, tmp_path):
         paths[smooth] = target.poses[:, 0, 0]
     np.testing.assert_allclose(paths[False], np.array(places) - 2)
     assert np.abs(np.diff(paths[True])).mean() < 0.6 * np.abs(np.diff(places)).mean()
+
+
+def test_a_pose_file_that_declares_its_image_size_keeps_its_proportions(
+    tmp_path, reader
+):
+    pose = [10.0, 20.0, 1.0] * 18
+    canvas = {"canvas_height": 100, "canvas_width": 400}
+    path = tmp_path / "pose.json"
+    path.write_text(json.dumps([{"people": [{"pose_keypoints_2d": pose}], **canvas}]))
+    (target,) = reader.read(str(path))
+    assert target.size == (100, 400)
+    assert target.poses[0, 0].tolist() == [10, 20, 1]

@@ -137,7 +137,7 @@ def find_person(
 
 
 def place(
-    person: Person, target: Target, *, retarget: str = "scale"
+    person: Person, target: Target, *, retarget: str = "scale", shrink: bool = True
 ) -> tuple[np.ndarray, float]:
     """Places poses in the image that a model generates of a person.
 
@@ -149,6 +149,8 @@ def place(
         target: one pose, or the poses of a sequence.
         retarget: `scale` or `limbs`, see `retargeting.retarget`; `none`: the pose keeps
             its place in its image, which is padded to the model's proportions.
+        shrink: whether poses that do not fit in the image are scaled down; otherwise
+            keypoints outside become missing.
 
     Returns:
         float32 [N, 18, 3] in pixels of the crop, and the factor by which the poses
@@ -172,7 +174,7 @@ def place(
         )
     else:
         poses = retargeting.retarget(target.poses, own, mode=retarget)
-        if kp.found(own[_ANKLES]).any():
+        if shrink and kp.found(own[_ANKLES]).any():
             poses, factor = retargeting.fit_inside(poses, size)
     poses = kp.within(poses, size)
     if not kp.found(poses).any(axis=1).all():

@@ -129,8 +129,9 @@ class TargetReader:
         rate = self.frames_per_second
         if files:
             files = self._first(folder, files)
-            poses = [find_pose(p, self._pose_size, notes=self._notes) for p in files]
-            return [self._as_sequence(folder, poses, self._pose_size, rate)]
+            size = self._size_of(files[0])
+            poses = [find_pose(path, size, notes=self._notes) for path in files]
+            return [self._as_sequence(folder, poses, size, rate)]
         photos = sorted(
             path
             for path in folder.iterdir()
@@ -148,8 +149,13 @@ class TargetReader:
         return paths[: self._most]
 
     def _read_file(self, path: Path) -> Target:
-        pose = read_pose(path, self._pose_size, notes=self._notes)
-        return Target(name_of(path), pose[None], self._pose_size)
+        size = self._size_of(path)
+        pose = read_pose(path, size, notes=self._notes)
+        return Target(name_of(path), pose[None], size)
+
+    def _size_of(self, path: Path) -> Size:
+        """Returns the image size that a pose file declares, by default `pose_size`."""
+        return pose_files.read_one(path).size or self._pose_size
 
     def _estimate_frames(
         self, path: Path, frames: Iterable[np.ndarray], rate: float

@@ -63,6 +63,7 @@ class Transfer:
         person: int | None = None,
         crop: str = "auto",
         retarget: str = "scale",
+        shrink: bool = True,
         paste_back: bool = False,
         **reading: Any,
     ) -> Any:
@@ -75,6 +76,7 @@ class Transfer:
             person: the person's number from the left, from 1. Default: the largest.
             crop: `auto` or `none`, as `find`.
             retarget: `scale`, `limbs` or `none`, as `generate`.
+            shrink: whether poses are scaled down to fit, as `generate`.
             paste_back: whether the image is put back into the photo.
             **reading: arguments of `TargetReader`: `pose_size`, `sequence`,
                 `frames_per_second`, `most_frames`, `smooth`.
@@ -95,7 +97,10 @@ class Transfer:
             for target in self.read_poses(each, **reading)
         ]
         made = [
-            _as_pil(self.generate(found, target, retarget=retarget), paste_back)
+            _as_pil(
+                self.generate(found, target, retarget=retarget, shrink=shrink),
+                paste_back,
+            )
             for target in targets
         ]
         return made if several or len(made) > 1 else made[0]
@@ -177,7 +182,12 @@ class Transfer:
         return [Target("pose", np.stack([kp.clean(p) for p in poses]), size, rate)]
 
     def generate(
-        self, person: Person, target: Target, *, retarget: str = "scale"
+        self,
+        person: Person,
+        target: Target,
+        *,
+        retarget: str = "scale",
+        shrink: bool = True,
     ) -> Result:
         """Generates images of a person in a pose, or in the poses of a sequence.
 
@@ -186,6 +196,8 @@ class Transfer:
             target: as `read_poses` returns it.
             retarget: `scale`: the poses get the person's place and size; `limbs`: also
                 the person's limb lengths; `none`: they stay as they are.
+            shrink: whether poses that do not fit in the image are scaled down;
+                otherwise keypoints outside become missing.
 
         Raises:
             InputError: as `photo.place`.
@@ -194,7 +206,7 @@ class Transfer:
             raise ValueError(
                 f"retarget={retarget}; allowed are {', '.join(retargeting.MODES)}"
             )
-        poses, factor = photo.place(person, target, retarget=retarget)
+        poses, factor = photo.place(person, target, retarget=retarget, shrink=shrink)
         if factor < 0.995:
             name = f"{Path(person.name).name} as {target.name}, {factor:.0%}"
             self._notes.add("poses scaled down to fit in the image", name)
