@@ -131,6 +131,14 @@ _NUM_VALIDATION_PAIRS = flags.DEFINE_integer(
     "Pairs of held-out training identities that validation scores.",
     lower_bound=1,
 )
+_DATA_IN_MEMORY = flags.DEFINE_enum(
+    "data_in_memory",
+    "auto",
+    ["auto", "yes", "no"],
+    "yes: keep the data set in memory. no: read records from disk as they are needed. "
+    "auto: keep it if it takes at most half of the available memory. The training is "
+    "the same, bit for bit.",
+)
 _DETERMINISTIC = flags.DEFINE_boolean(
     "deterministic",
     None,
@@ -216,6 +224,7 @@ def _train(
             workers=workers,
             keep=_KEEP.value,
             num_validation_pairs=_NUM_VALIDATION_PAIRS.value,
+            in_memory=_DATA_IN_MEMORY.value,
         )
     except WorkerLostError as error:
         print(f"error: {error}", file=sys.stderr)
