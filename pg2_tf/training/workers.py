@@ -151,7 +151,7 @@ def make_strategy(
         return tf.distribute.MirroredStrategy(devices)
     if devices and len(devices) > 1 and devices[0].startswith("CPU"):
         raise InputError(
-            f"--devices={','.join(devices)}: with several workers each takes its CPU as "
+            f"--devices={','.join(devices)}: each of several workers takes its CPU as "
             "one device"
         )
     print(f"worker {workers.index} of {workers.count}: waiting for all", flush=True)
