@@ -17,7 +17,7 @@ $(VENV)/.installed: requirements.txt setup.py
 
 # Draws people, trains both stages on them, scores, shows and exports the model.
 demo: $(VENV)/.installed
-	$(RUN) preprocessing.build --source=synthetic --identities=300 \
+	$(RUN) preprocessing.build --source=synthetic --identities=2000 \
 	  --images_per_identity=10 --same_background --image_size=64x32 \
 	  --out=$(DEMO)/data --overwrite
 	$(RUN) pg2_tf.train --dataset=demo --stage=1 --precision=auto \

@@ -30,6 +30,7 @@ setup(
         "absl-py>=2.1",
         "ai-edge-litert>=2.1.6,<3",
         "filelock>=3.16",
+        "google-crc32c>=1.6,<2",
         "keras>=3.12,<4",
         "numpy>=2.0,<3",
         "opencv-python-headless>=4.13,<6",
@@ -41,6 +42,7 @@ setup(
         "tensorflow>=2.20,<2.22",
         "tqdm>=4.66",
     ],
+    entry_points={"console_scripts": ["pg2 = pg2_tf.__main__:main"]},
     extras_require={
         # TensorFlow with the CUDA libraries it was built for.
         "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],

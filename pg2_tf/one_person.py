@@ -9,17 +9,21 @@ and prints each of them. The same command again continues where it stopped.
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from absl import flags
 
-from pg2_tf.data.dataset import read_split
 from pg2_tf.posing import finding
 from preprocessing.images import image_files
 from preprocessing.poses import keypoints as kp
 from preprocessing.poses.formats import openpose
 from preprocessing.system import command, files, host
 from preprocessing.system.errors import InputError
+
+if TYPE_CHECKING or command.will_run():
+    host.import_tensorflow()
+    from pg2_tf.data.dataset import read_split
 
 _VIDEO = flags.DEFINE_string("video", None, "Video of the person, about a minute long.")
 _MOTION = command.define_paths(

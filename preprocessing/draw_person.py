@@ -2,8 +2,8 @@
 
 python -m preprocessing.draw_person --seed=7 --out=person
 
-writes `photo.png` and its pose, `photo_keypoints.json`, as OpenPose would; and poses to
-put the person in, `pose1_keypoints.json` and so on.
+writes `photo.png`, its pose `photo_keypoints.json` in OpenPose's format, and target
+poses `pose1_keypoints.json` and so on.
 """
 
 from pathlib import Path
@@ -17,16 +17,16 @@ from preprocessing.poses.formats import openpose
 from preprocessing.system import command, files
 
 _OUT = flags.DEFINE_string("out", None, "Folder to write to.")
-_SEED = flags.DEFINE_integer("seed", 0, "Of person, poses and background.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of person, poses and background.")
 _SIZE = flags.DEFINE_string("image_size", "128x64", "HEIGHTxWIDTH of the picture.")
-_NUM_POSES = flags.DEFINE_integer("num_poses", 6, "How many poses.", lower_bound=1)
+_NUM_POSES = flags.DEFINE_integer("num_poses", 6, "Number of poses.", lower_bound=1)
 
 
 def main() -> None:
     """Draws and writes."""
     out = Path(command.required("out", _OUT.value))
     size = command.parse_size("image_size", _SIZE.value)
-    # Apart from the streams of `sources.synthetic`: nobody the demo was trained on.
+    # Differs from the streams of `sources.synthetic`: the demo never saw this person.
     rng = np.random.default_rng([_SEED.value, 0, 0, 3])
     person, background = people.random_person(rng), people.random_background(rng)
     body_pose = people.random_body_pose(rng, facing="front")

@@ -1,9 +1,9 @@
-r"""Finds the pose in each image with MoveNet, and writes it as OpenPose would.
+r"""Finds the pose in each image with MoveNet and writes it in OpenPose's format.
 
     python -m preprocessing.estimate_pose --images=photos --out=poses
 
-writes `poses/anna/01_keypoints.json` for `photos/anna/01.jpg`. The model, 3 MB, is
-fetched once. The same command again goes on where it was interrupted.
+writes `poses/anna/01_keypoints.json` for `photos/anna/01.jpg`. The model (3 MB)
+is downloaded once. The same command resumes an interrupted run.
 """
 
 import os
@@ -24,38 +24,38 @@ from preprocessing.system import command, files
 from preprocessing.system.errors import InputError
 
 _IMAGES = flags.DEFINE_string(
-    "images", None, "An image, or a folder of images with all folders in it."
+    "images", None, "An image, or a folder that is searched with its subfolders."
 )
 _OUT = flags.DEFINE_string("out", None, "Folder to write to.")
 _MODEL = flags.DEFINE_string(
     "model",
     None,
-    "A MoveNet SinglePose model (.tflite). Default: Lightning int8, fetched once.",
+    "A MoveNet SinglePose model (.tflite). Default: Lightning int8, downloaded once.",
 )
 _CACHE_DIR = flags.DEFINE_string(
     "cache_dir",
     None,
-    "Folder that keeps the fetched model. Default: $XDG_CACHE_HOME/pg2_tf or "
+    "Folder that keeps the downloaded model. Default: $XDG_CACHE_HOME/pg2_tf or "
     "~/.cache/pg2_tf.",
 )
 _MIN_CONFIDENCE = flags.DEFINE_float(
     "min_confidence",
     MIN_CONFIDENCE,
-    "Keypoints that are less sure were not found.",
+    "Keypoints with a lower confidence count as not found.",
     lower_bound=0,
     upper_bound=1,
 )
 _WORKERS = flags.DEFINE_integer(
     "workers",
     os.cpu_count() or 1,
-    "How many images are worked on at once; the poses do not depend on it.",
+    "Number of images processed at once; the poses do not depend on it.",
     lower_bound=1,
 )
 _OVERWRITE = command.define_overwrite()
 
 
 def main() -> None:
-    """Checks the flags, estimates what is not there yet, and reports."""
+    """Checks the flags, estimates the missing poses, and reports."""
     place = Path(command.required("images", _IMAGES.value))
     out = Path(command.required("out", _OUT.value))
     started, notes = time.monotonic(), Notes()
@@ -67,7 +67,9 @@ def main() -> None:
         estimators = _estimators(min(_WORKERS.value, len(left)))
         people += folder.estimate(left, estimators, notes=notes)
     if kept:
-        notes.say(f"{len(kept):,} were there already and kept (--overwrite: again)")
+        notes.say(
+            f"{len(kept):,} existing poses kept (--overwrite estimates them again)"
+        )
     if not people:
         raise InputError(
             f"--images={place}: 0 of {len(jobs):,} images have a person"

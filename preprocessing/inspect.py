@@ -17,7 +17,7 @@ from preprocessing.system.errors import InputError
 
 if TYPE_CHECKING or command.will_run():
     host.import_tensorflow()
-    from preprocessing.dataset import checking, inspection, reading, showing
+    from preprocessing.dataset import checking, inspection, records, showing
     from preprocessing.images import image_files as images
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the data set.")
@@ -46,7 +46,7 @@ def main() -> None:
         _check(data_dir)
         if not _OUT.value:
             return
-    manifest = reading.whole_manifest(data_dir)
+    manifest = records.read_manifest(data_dir)
     counted = inspection.survey(data_dir, manifest)
     print(inspection.describe(manifest, counted))
     if _OUT.value:
@@ -78,7 +78,7 @@ def _check(data_dir: Path) -> None:
     if problems:
         plural = "s" * (len(problems) > 1)
         raise InputError(f"{data_dir}: {len(problems):,} problem{plural}")
-    splits = reading.whole_manifest(data_dir)["splits"].values()
+    splits = records.read_manifest(data_dir)["splits"].values()
     total, pairs = (
         sum(split[what] for split in splits) for what in ("images", "pairs")
     )

@@ -96,7 +96,7 @@ def test_as_many_checkpoints_as_asked_for_are_kept(people_dir, tmp_path):
     assert train(run, people_dir, 1, 8, every=every, more={"keep": 4}) == 8
     assert steps_kept(run, 1) == [8, 7, 6, 5]
     names = {path.name for path in (run / "stage1" / "checkpoints").iterdir()}
-    assert len(names) == 8
+    assert len(names) == 12
 
 
 def test_two_trainings_do_not_write_to_one_stage(whole, people_dir, tmp_path):

@@ -148,7 +148,8 @@ def test_better_weights_replace_the_best_and_worse_ones_do_not(
     assert train(tmp_path / "run", people_dir, 1, 4, **options) == 4
     assert folder.best() == {"step": 4, "mask_ssim": 0.6}
     files = sorted(path.name for path in folder.best_dir.iterdir())
-    assert files == ["best.json", "ckpt-4.data-00000-of-00001", "ckpt-4.index"]
+    checkpoint = [f"ckpt-4.{kind}" for kind in ("data-00000-of-00001", "index")]
+    assert files == ["best.json", *checkpoint, "ckpt-4.sha256"]
     out = capsys.readouterr().out
     assert "validation at step 1: mask_ssim 0.5; the best so far" in out
     assert "validation at step 3: mask_ssim 0.5\n" in out

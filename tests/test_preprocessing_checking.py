@@ -23,7 +23,7 @@ def data(people_dir, tmp_path):
 
 
 def shard_of(data, split="train", number=0):
-    return reading.whole_manifest(data)["splits"][split]["shards"][number]
+    return records.read_manifest(data)["splits"][split]["shards"][number]
 
 
 def change_manifest(data, change):
@@ -146,7 +146,7 @@ def test_moved_keypoints_fit_neither_heatmaps_nor_mask(data):
 
 
 def test_a_name_given_twice_is_found_over_all_shards(data):
-    shards = reading.whole_manifest(data)["splits"]["test"]["shards"]
+    shards = records.read_manifest(data)["splits"]["test"]["shards"]
     path = data / shards[0]["file"]
     theirs = next(reading.read_shard(path, count=shards[0]["images"], size=SIZE)).name
     place = change_record(data, replacing("name", theirs.encode()))

@@ -102,13 +102,13 @@ def test_what_is_written_is_kept_and_counted(capsys, tmp_path, places):
     files.write_json(kept, {"people": []})
     result = run_command(capsys, MODULE, *places)
     assert "2 of 3 images have a person" in result.out
-    assert "1 were there already and kept" in result.out
+    assert "1 existing poses kept" in result.out
     assert json.loads(kept.read_text()) == {"people": []}
     # Nothing is left to do, so no model is needed.
     again = run_command(capsys, MODULE, *places[:2], "--model=none.tflite")
     assert again.status == 0
     assert "2 of 3 images have a person" in again.out
-    assert "3 were there already and kept" in again.out
+    assert "3 existing poses kept" in again.out
     result = run_command(capsys, MODULE, *places, "--overwrite")
     assert "3 of 3 images have a person" in result.out
     assert "already" not in result.out
@@ -133,7 +133,7 @@ def test_goes_on_where_it_was_interrupted(capsys, tmp_path, places, monkeypatch)
     assert len(written(tmp_path)) == 3
     result = run_command(capsys, MODULE, *places)
     assert "6 of 6 images have a person" in result.out
-    assert "3 were there already and kept" in result.out
+    assert "3 existing poses kept" in result.out
 
 
 def test_unreadable_images_are_counted_and_named(capsys, tmp_path, places):

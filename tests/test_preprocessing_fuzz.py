@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from preprocessing_helpers import SIZE, folder_builder, people_folder, pose
 
-from preprocessing.dataset import checking, pair_lists, reading
+from preprocessing.dataset import checking, pair_lists, reading, records
 from preprocessing.images import image_files as images
 from preprocessing.poses import pose_files as poses
 from preprocessing.sources import original as authors
@@ -229,7 +229,7 @@ def test_pair_indices_and_manifests(tmp_path, data):
     manifest = (data / "manifest.json").read_bytes()
 
     def read_manifest(path):
-        reading.whole_manifest(path.parent)
+        records.read_manifest(path.parent)
 
     try_all(
         tmp_path,

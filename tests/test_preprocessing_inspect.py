@@ -8,7 +8,7 @@ import pytest
 from conftest import build_people
 from pg2_tf_helpers import command_error, run_command
 
-from preprocessing.dataset import inspection, reading, showing
+from preprocessing.dataset import inspection, reading, records, showing
 from preprocessing.images import drawing as pictures
 from preprocessing.images import image_files as images
 from preprocessing.poses import keypoints as kp
@@ -25,12 +25,12 @@ def inspect(capsys, *flags):
 
 
 def survey(data_dir):
-    return inspection.survey(data_dir, reading.whole_manifest(data_dir))
+    return inspection.survey(data_dir, records.read_manifest(data_dir))
 
 
 def stored_images(data_dir):
     """Returns all images in order, with the split of each."""
-    manifest = reading.whole_manifest(data_dir)
+    manifest = records.read_manifest(data_dir)
     size = tuple(manifest["image_size"])
     return [
         (name, stored)
@@ -99,7 +99,7 @@ def test_identities_without_a_pair_count(people_dir):
     counted = survey(people_dir)
     first = min(counted["train"].images)
     del counted["train"].pairs[first]
-    described = inspection.describe(reading.whole_manifest(people_dir), counted)
+    described = inspection.describe(records.read_manifest(people_dir), counted)
     assert "  train: 0 to 6, median 6; most " in described
     assert f"; fewest {first} (0), " in described
 

@@ -50,7 +50,7 @@ def test_market1501_test_split(market):
     assert entry["images_without_person"] == 13
     assert "434 images of 50 identities, 13 without a person" in report
     assert "3,118 ordered same-identity pairs" in report
-    assert "the whole data set has 13,115 images" in report
+    assert "Market-1501 has 13,115 images" in report
     assert "13 images in which no person was found" in report
     assert find_problems(out) == []
 

@@ -1,6 +1,7 @@
 """The folder of one's own, how files are found, and the table of all sources."""
 
 import inspect
+import os
 
 import pytest
 from preprocessing_sources_helpers import touch
@@ -84,3 +85,18 @@ def test_every_source_of_the_table_can_be_used():
     for name, source in SOURCES.items():
         assert source.key("a/b.jpg") == source.key("a/b.png"), name
         assert set(source.options) <= set(inspect.signature(source.samples).parameters)
+
+
+def test_names_that_are_not_utf8_are_passed_over_and_named(tmp_path):
+    folder = tmp_path / "anna"
+    folder.mkdir()
+    (folder / "01.jpg").write_bytes(b"")
+    try:
+        (folder / os.fsdecode(b"m\xfcller.jpg")).write_bytes(b"")
+    except OSError:
+        pytest.skip("this file system has no such names")
+    notes = Notes()
+    assert image_files(tmp_path, notes) == [folder / "01.jpg"]
+    (line,) = notes.lines()
+    assert "1 images whose names are not UTF-8 passed over" in line
+    assert "m\\udcfcller.jpg" in line.encode("utf-8").decode()

@@ -36,6 +36,20 @@ def whole(tmp_path):
     return touch(tmp_path, "gt_query/0001_c1s1_001051_00_good.mat", "readme.txt")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "0001_c1_f0046282.jpg",
+        "0001_c2_21.png",
+        "0001_000_01_0303morning_0008_0.jpg",
+    ],
+)
+def test_names_of_other_data_sets_in_the_same_layout(tmp_path, name):
+    splits, notes = read(touch(tmp_path, f"{TRAIN}/{name}"))
+    assert splits == {name: "train"}
+    assert not notes.counts
+
+
 def test_identities_are_taken_and_the_rest_is_counted(tmp_path):
     touch(tmp_path, f"{TRAIN}/{box('0002')}", f"{TRAIN}/{box('0002', 1)}")
     touch(tmp_path, f"{TEST}/{box('0001')}", f"{TEST}/{box('1501')}")

@@ -108,7 +108,7 @@ def measure(photos: data.Photos, out: Path, steps_out: Path) -> Measurement:
 
 def _sizes(out: Path) -> list[tuple[int, int, int]]:
     """Returns of each image how many bytes its JPEG, heatmaps and mask take."""
-    manifest = reading.whole_manifest(out)
+    manifest = records.read_manifest(out)
     size = tuple(manifest["image_size"])
     return [
         (len(image.image), len(image.heatmaps), len(image.mask))

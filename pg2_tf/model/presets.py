@@ -68,7 +68,7 @@ _PAPER = {
             learning_rate=3e-4,
             schedule="cosine",
             ema=0.999,
-            l1_weight=20,
+            l1_weight=100,
             feature_matching=10,
         ),
     ),
@@ -84,7 +84,8 @@ _PAPER = {
             batch_size=16,
             learning_rate=2e-4,
             schedule="cosine",
-            l1_weight=40,
+            l1_weight=100,
+            feature_matching=10,
         ),
     ),
     # One person, from a video: what `pg2_tf.one_person` trains.

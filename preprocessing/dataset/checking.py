@@ -35,7 +35,7 @@ def find_problems(data_dir: str | Path) -> list[str]:
     Raises:
         InputError: the manifest cannot be used.
     """
-    manifest = reading.whole_manifest(data_dir)
+    manifest = records.read_manifest(data_dir)
     check = _Check(Path(data_dir), tuple(manifest["image_size"]))
     total = sum(split["images"] for split in manifest["splits"].values())
     with tqdm(total=total, desc="check", unit=" images", leave=False) as progress:

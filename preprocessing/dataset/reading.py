@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -11,23 +10,6 @@ import tensorflow as tf
 from preprocessing.dataset import records
 from preprocessing.poses import keypoints as kp
 from preprocessing.system.errors import InputError
-
-_SPLIT: dict[str, type] = {
-    "images": int,
-    "identities": int,
-    "images_without_person": int,
-    "mean_joints": float,
-    "pairs": int,
-    "shards": list,
-}
-_SHARD: dict[str, type] = {
-    "file": str,
-    "images": int,
-    "bytes": int,
-    "sha256": str,
-    "pairs_file": str,
-    "pairs": int,
-}
 
 
 @dataclass(frozen=True)
@@ -63,22 +45,6 @@ class StoredImage(records.Record):
             return records.unpack_bits(content, shape)
         except ValueError as error:
             raise InputError(f"{self.place} is damaged ({what}: {error})") from error
-
-
-def whole_manifest(data_dir: str | Path) -> dict[str, Any]:
-    """Reads a data set's manifest in which every entry is there.
-
-    Raises:
-        InputError: as `records.read_manifest`, or an entry of a split or a shard is
-            missing or of another kind.
-    """
-    manifest = records.read_manifest(data_dir)
-    path = Path(data_dir) / records.MANIFEST
-    for name, split in manifest["splits"].items():
-        _require(split, _SPLIT, f"{path}: damaged manifest (split {name}")
-        for shard in split["shards"]:
-            _require(shard, _SHARD, f"{path}: damaged manifest (a shard of {name}")
-    return manifest
 
 
 def read_shard(
@@ -139,7 +105,8 @@ def parse(content: bytes, *, size: tuple[int, int], place: str) -> StoredImage:
         place: the shard's path and the record's number.
 
     Raises:
-        InputError: it is none, or a feature is missing or of another kind.
+        InputError: it is none, a feature is missing or of another kind, or a keypoint
+            is NaN or infinite.
     """
     example = tf.train.Example()
     try:
@@ -150,6 +117,8 @@ def parse(content: bytes, *, size: tuple[int, int], place: str) -> StoredImage:
             for key in ("name", "identity", "image", "heatmaps", "mask")
         }
         keypoints = np.array(feature["keypoints"].float_list.value, np.float32)
+        if not np.isfinite(keypoints).all():
+            raise ValueError("keypoints: not finite")
         return StoredImage(
             name=values["name"].decode(),
             identity=values["identity"].decode(),
@@ -190,12 +159,3 @@ def read_pairs(path: Path, *, count: int, num_images: int) -> np.ndarray:
     if pairs.size and not 0 <= pairs.min() <= pairs.max() < num_images:
         raise InputError(f"{path}: a pair points outside its shard")
     return pairs
-
-
-def _require(entry: Any, kinds: dict[str, type], place: str) -> None:
-    values = entry if isinstance(entry, dict) else {}
-    wrong = [
-        name for name, kind in kinds.items() if not isinstance(values.get(name), kind)
-    ]
-    if wrong:
-        raise InputError(f"{place}: {', '.join(wrong)} missing or of another kind)")

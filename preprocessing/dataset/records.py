@@ -15,11 +15,13 @@ others. The features of an Example:
     mask              bytes: [H, W] of 0 and 1, packed to bits, zlib
 """
 
-import json
+import copy
+import math
 import os
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,24 @@ from preprocessing.system.errors import InputError
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
+
+_SPLIT: dict[str, type] = {
+    "images": int,
+    "identities": int,
+    "images_without_person": int,
+    "mean_joints": float,
+    "pairs": int,
+    "shards": list,
+}
+_SHARD: dict[str, type] = {
+    "file": str,
+    "images": int,
+    "bytes": int,
+    "sha256": str,
+    "pairs_file": str,
+    "pairs": int,
+}
+_KINDS = {int: "a count", float: "a number", str: "a text", list: "a list"}
 
 
 @dataclass(frozen=True)
@@ -143,7 +163,7 @@ def write_pairs(directory: Path, stem: str, pairs: np.ndarray) -> dict[str, Any]
 
 
 def read_manifest(data_dir: str | Path) -> dict[str, Any]:
-    """Reads a data set's manifest.
+    """Reads a data set's manifest; parses it once as long as the file stays the same.
 
     Raises:
         InputError: there is none, it is damaged, or of another schema version.
@@ -154,20 +174,53 @@ def read_manifest(data_dir: str | Path) -> dict[str, Any]:
             f"{path}: no such file; make a data set there with "
             "python -m preprocessing.build"
         )
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        version = manifest["schema_version"]
-        known = version != SCHEMA_VERSION or {"image_size", "splits"} <= set(manifest)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: damaged manifest ({error!r})") from error
-    if not known:
-        raise InputError(f"{path}: damaged manifest (image_size or splits missing)")
+    state = path.stat()
+    key = (state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size)
+    return copy.deepcopy(_checked(path, key))
+
+
+@lru_cache(maxsize=4)
+def _checked(path: Path, state: tuple[int, ...]) -> dict[str, Any]:
+    """Reads and checks a manifest; `state` changes whenever the file does."""
+    del state
+    manifest = files.as_object(f"{path}:", files.read_json(path))
+    version = manifest.get("schema_version")
     if version != SCHEMA_VERSION:
         raise InputError(
-            f"{path}: schema version {version}, this program reads {SCHEMA_VERSION}; "
-            "build the data set again"
+            f"{path}: schema_version {version!r:.40}, this program reads "
+            f"{SCHEMA_VERSION}; build the data set again"
         )
+    size = manifest.get("image_size")
+    if not (isinstance(size, list) and len(size) == 2 and all(map(_is_count, size))):
+        raise InputError(f"{path}: image_size {size!r:.80}: expected [height, width]")
+    splits = files.as_object(f"{path}: splits", manifest.get("splits"))
+    for name, split in splits.items():
+        _require(split, _SPLIT, f"{path}: split {name}")
+        for number, shard in enumerate(split["shards"]):
+            _require(shard, _SHARD, f"{path}: split {name}, shard {number}")
+            for entry in ("file", "pairs_file"):
+                if Path(shard[entry]).name != shard[entry]:
+                    raise InputError(
+                        f"{path}: split {name}, shard {number}: {entry} "
+                        f"{shard[entry]!r:.80}: expected the name of a file"
+                    )
     return manifest
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _require(entry: Any, kinds: dict[str, type], place: str) -> None:
+    """Checks the names and types of the fields of a manifest's entry."""
+    values = files.as_object(place, entry)
+    for name, kind in kinds.items():
+        value: Any = values.get(name)
+        good = isinstance(value, kind) and (kind is not int or _is_count(value))
+        if kind is float:
+            good = type(value) in (int, float) and math.isfinite(value)
+        if not good:
+            raise InputError(f"{place}: {name} {value!r:.80}: expected {_KINDS[kind]}")
 
 
 def _bytes(value: bytes) -> tf.train.Feature:

@@ -77,7 +77,7 @@ def describe(
             f"{len(split['shards'])} shards"
         )
         if name in expected:
-            lines.append(f"    the whole data set has {expected[name]}")
+            lines.append(f"    for comparison: {expected[name]}")
     for pairs in index.lists:
         total = len(pairs.rows)
         lines.append(

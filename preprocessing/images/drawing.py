@@ -42,7 +42,7 @@ def draw_pose(
     Args:
         pose: float32 [18, 3]: x, y in pixels, confidence.
         size: height and width of the image that the pose is of.
-        scale: how many times larger the picture is.
+        scale: factor by which the picture is enlarged.
         image: uint8 [H, W, 3] to draw it on. Default: black.
 
     Returns:
@@ -78,7 +78,7 @@ def fold_heatmaps(heatmaps: np.ndarray, *, scale: int = 4) -> np.ndarray:
 
     Args:
         heatmaps: uint8 [18, H, W] of 0 and 1.
-        scale: how many times larger the picture is.
+        scale: factor by which the picture is enlarged.
 
     Returns:
         uint8 [H * scale, W * scale, 3], RGB; where several are 1, their mean colour.
@@ -95,7 +95,7 @@ def draw_mask_on(image: np.ndarray, mask: np.ndarray, *, scale: int = 4) -> np.n
     Args:
         image: uint8 [H, W, 3].
         mask: uint8 [H, W] of 0 and 1.
-        scale: how many times larger the picture is.
+        scale: factor by which the picture is enlarged.
 
     Returns:
         uint8 [H * scale, W * scale, 3], RGB.
@@ -111,12 +111,12 @@ def draw_mask_on(image: np.ndarray, mask: np.ndarray, *, scale: int = 4) -> np.n
 def pose_sheet(
     source: Images, poses: Images, others: Mapping[str, Images]
 ) -> np.ndarray:
-    """Lays out what came of putting people into poses, one row each.
+    """Lays out persons, target poses and generated images, one row each.
 
     Args:
         source: images of the persons, uint8 [H, W, 3].
-        poses: to put them in, float32 [18, 3] in pixels of the images.
-        others: more images by heading, to stand to the right of source and pose.
+        poses: target poses, float32 [18, 3] in pixels of the images.
+        others: further images by heading, placed to the right of source and pose.
 
     Returns:
         uint8 [.., .., 3], RGB.
@@ -137,9 +137,9 @@ def sheet(
     Args:
         columns: images uint8 [H, W, 3] by heading, as many in each column, all of the
             first one's proportions.
-        height: of each in the sheet. Default: twice that of the first, and at least
-            192 pixels.
-        captions: a line to stand above each row.
+        height: height of each image in the sheet, in pixels. Default: twice that of the
+            first, and at least 192.
+        captions: text above each row.
 
     Returns:
         uint8 [.., .., 3], RGB, on white.
@@ -187,7 +187,7 @@ def keypoint_colour(keypoint: int) -> tuple[int, int, int]:
     """Returns the RGB colour, 0 to 255, of a keypoint and of the limb that ends there.
 
     Args:
-        keypoint: its number, 0 to 17.
+        keypoint: number of the keypoint, 0 to 17.
     """
     side, _, part = kp.NAMES[keypoint].partition("_")
     leg = "_leg" * (part in ("hip", "knee", "ankle"))

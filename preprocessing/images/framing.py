@@ -41,8 +41,8 @@ def fit(size: tuple[int, int], new_size: tuple[int, int], *, mode: str = "pad") 
     """Says how a picture of `size` comes to `new_size`, both (height, width).
 
     Args:
-        size: of the picture.
-        new_size: wanted.
+        size: height and width of the picture.
+        new_size: height and width wanted.
         mode: `pad`: centred in the smallest frame of the wanted proportions; `crop`:
             the largest middle part of these proportions; `stretch`: as it is, so that
             proportions may change.
@@ -67,7 +67,7 @@ def around(pose: np.ndarray, size: tuple[int, int], new_size: tuple[int, int]) -
     beyond the picture only where the picture is too small for it.
 
     Args:
-        pose: of the person, float32 [18, 3], of whom at least one keypoint was found.
+        pose: the person's pose, float32 [18, 3], with at least one keypoint.
         size: height and width of the picture.
         new_size: height and width wanted.
     """
@@ -136,7 +136,7 @@ def put_back(image: np.ndarray, picture: np.ndarray, fitted: Fit) -> np.ndarray:
     Args:
         image: uint8 [h, w, 3] of the size that the picture was fitted to.
         picture: uint8 [H, W, 3].
-        fitted: how.
+        fitted: how the picture was fitted.
 
     Returns:
         uint8 [H, W, 3], a copy of the picture.
@@ -162,9 +162,9 @@ def fit_jpeg(
     """Fits an image file's bytes into `new_size`.
 
     Args:
-        content: of the file, in any format that OpenCV reads.
+        content: bytes of a file in one of the formats of `image_files.SUFFIXES`.
         new_size: height and width wanted.
-        name: of the file, for messages.
+        name: name of the file, for messages.
         mode: as in `fit`.
 
     Returns:

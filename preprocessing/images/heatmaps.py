@@ -30,10 +30,10 @@ def disc_pixels(
         points: float [N, 2]: x, y of each centre, which is truncated to (int(x),
             int(y)).
         size: height and width of the picture in pixels.
-        radius: of the discs, in pixels.
+        radius: radius of the discs in pixels.
 
     Returns:
-        Of each pixel: which disc it belongs to, its row, its column; int64 [M] each.
+        For each pixel the number of its disc, its row and its column, int64 [M] each.
     """
     centres = np.trunc(points).astype(np.int64)
     near = ((centres >= -radius) & (centres < np.add(size[::-1], radius))).all(axis=1)
@@ -53,7 +53,7 @@ def draw_heatmaps(
     Args:
         pose: float [18, 3]: x, y in pixels, confidence (0 or less: not found).
         size: height and width of the image in pixels.
-        radius: of the discs, in pixels; 4 for both of the paper's image sizes.
+        radius: radius of the discs in pixels; 4 for both of the paper's image sizes.
 
     Returns:
         uint8 [height, width, 18] of 0 and 1.
@@ -102,7 +102,7 @@ _SQUARE = np.ones((5, 5), np.uint8)
 
 
 class MaskSteps(NamedTuple):
-    """What a pose mask comes from, uint8 [height, width] of 0 and 1 each.
+    """The steps of drawing a pose mask, uint8 [height, width] of 0 and 1 each.
 
     Attributes:
         limbs: the limbs, strung with discs.
@@ -123,7 +123,7 @@ def draw_mask(
     Args:
         pose: float [18, 3]: x, y in pixels, confidence (0 or less: not found).
         size: height and width of the image in pixels.
-        radius: of the discs, in pixels, and the distance between them.
+        radius: radius of the discs and the distance between them, in pixels.
 
     Returns:
         uint8 [height, width]: 1 on the body, 0 elsewhere.
@@ -134,7 +134,7 @@ def draw_mask(
 def mask_steps(
     pose: np.ndarray, *, size: tuple[int, int], radius: int = RADIUS
 ) -> MaskSteps:
-    """Draws the pose mask and what it comes from; takes what `draw_mask` takes."""
+    """Draws the pose mask with its intermediate steps; see `draw_mask`."""
     # With a margin, since the disc of a centre outside may reach in.
     mask = np.zeros((size[0] + 2 * radius, size[1] + 2 * radius), np.uint8)
     columns, rows = np.trunc(_centres(pose, radius)).astype(np.int64).T + radius

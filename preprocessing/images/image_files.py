@@ -85,13 +85,13 @@ def read(path: str | Path) -> np.ndarray:
 def read_bounded(
     path: str | Path, *, most_pixels: int = 16_000_000
 ) -> tuple[np.ndarray, int]:
-    """Reads an image file, smaller by a whole number where it is very large.
+    """Reads an image file; a very large image is made smaller by a whole number.
 
     A JPEG is made smaller while it is decoded, and takes the memory of what remains.
 
     Args:
-        path: of the file.
-        most_pixels: above these it is made 2, 4 or 8 times smaller.
+        path: path of the file.
+        most_pixels: an image with more pixels is made 2, 4 or 8 times smaller.
 
     Returns:
         uint8 [height, width, 3], RGB, and how many times smaller it is.

@@ -1,4 +1,4 @@
-"""Frames of video files and animated GIFs, and both written from frames."""
+"""Reads and writes video files and animated GIFs."""
 
 import os
 import tempfile
@@ -10,11 +10,11 @@ import numpy as np
 
 from preprocessing.system.errors import InputError
 
-# FFmpeg's messages would stand beside the one line that says it.
+# FFmpeg's messages would repeat the InputError.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".gif")
-# A GIF's last byte; players show what comes before it, so that nobody notices.
+# A GIF's last byte. Players also show a file without it, so a cut is not noticed.
 _GIF_END = b";"
 # Containers count their frames only roughly.
 _MISCOUNTED = 0.9
@@ -28,12 +28,12 @@ def read_frames(
 
     Args:
         path: of a video file, in any format that FFmpeg reads, or an animated GIF.
-        frames_per_second: of those that are in the video, so many are returned.
-        most: frames, after which the rest is left out.
+        frames_per_second: largest number of frames returned for a second of video.
+        most: largest number of frames; later ones are left out.
 
     Returns:
-        How many frames a second are returned, and the frames, uint8 [H, W, 3], RGB,
-        upright, one at a time.
+        The frames for a second of video, and an iterator of the frames, uint8
+        [H, W, 3], RGB, upright.
 
     Raises:
         InputError: the file is missing, empty, no video or without frames; while the

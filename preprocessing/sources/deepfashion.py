@@ -15,9 +15,9 @@ __all__ = ["EXPECTED", "IDENTITIES", "SPLITS", "key", "pose_size", "samples"]
 IDENTITIES = ("item_colour", "item")
 # Counts of the 52,712 images, by the owners' partition and by PATN's lists.
 EXPECTED = {
-    "train": "25,882 images (owners' partition) or 48,674 (PATN's lists); the paper "
-    "has 146,680 pairs",
-    "test": "26,830 images (owners' partition) or 4,038 (PATN's lists)",
+    "train": "DeepFashion has 25,882 images (owners' partition) or 48,674 (PATN's "
+    "lists); the paper has 146,680 pairs",
+    "test": "DeepFashion has 26,830 images (owners' partition) or 4,038 (PATN's lists)",
 }
 
 

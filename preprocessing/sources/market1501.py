@@ -1,8 +1,10 @@
-"""Market-1501 (Zheng et al., ICCV 2015), in the folders its owners ship.
+"""Market-1501 (Zheng et al., ICCV 2015), and data sets in its layout.
 
 `bounding_box_train` is the training split, `bounding_box_test` and `query` the test
 split; `gt_bbox` holds the boxes drawn by hand, of the identities of both.
-`0002_c1s1_000451_03.jpg` = identity, camera and sequence, frame, box.
+`0002_c1s1_000451_03.jpg` = identity, camera and sequence, frame, box. Names of
+DukeMTMC-reID (`0001_c1_f0046282.jpg`), CUHK03-NP (`0003_c1_21.png`) and MSMT17
+(`0000_000_01_0303morning_0008_0.jpg`) are read too.
 """
 
 import re
@@ -16,13 +18,20 @@ DETECTED = ("bounding_box_train", "bounding_box_test")
 DRAWN = "gt_bbox"
 _SPLITS = {"bounding_box_train": "train", "bounding_box_test": "test", "query": "test"}
 FOLDERS = (*_SPLITS, DRAWN)
-_NAME = re.compile(r"(-1|\d{4})_c\ds\d_\d{6}_\d\d\.jpg$")
+_NAME = re.compile(
+    r"(-1|\d{4})_(?:"
+    r"c\ds\d_\d{6}_\d\d\.jpg"  # Market-1501
+    r"|c\d_f\d{7}\.jpg"  # DukeMTMC-reID
+    r"|c\d_\d+\.png"  # CUHK03-NP
+    r"|\d{3}_\d\d_\w+\.jpg"  # MSMT17
+    r")$"
+)
 _NOBODY = {"-1": "junk boxes left out", "0000": "distractor boxes left out"}
 # Counts of the detected boxes; the paper's 439,420 pairs include mirrored copies.
 EXPECTED = {
-    "train": "12,936 images, 419 without a keypoint; 280,382 pairs with --pairs=all, "
-    "263,632 with torso",
-    "test": "13,115 images, of 19,732 boxes with junk and distractors",
+    "train": "Market-1501 has 12,936 images, 419 without a keypoint; 280,382 pairs "
+    "with --pairs=all, 263,632 with torso",
+    "test": "Market-1501 has 13,115 images, of 19,732 boxes with junk and distractors",
 }
 _SHOWN = 5
 

@@ -51,6 +51,7 @@ class Notes:
 
     def say(self, line: str) -> None:
         """Notes a fact that is no count, one line; each is kept once."""
+        line = _printable(line)
         if line not in self.said:
             self.said.append(line)
 
@@ -62,9 +63,10 @@ class Notes:
             name: Name of the image.
             count: Number to add to the count.
         """
+        reason = _printable(reason)
         self.counts[reason] += count
         if len(self.examples[reason]) < _EXAMPLES:
-            self.examples[reason].append(name)
+            self.examples[reason].append(_printable(name))
 
     def merge(self, other: "Notes") -> None:
         """Takes over what others noted."""
@@ -99,3 +101,8 @@ class Notes:
             f"{count:,} {reason} (e.g. {', '.join(self.examples[reason])})"
             for reason, count in self.counts.most_common()
         ]
+
+
+def _printable(text: str) -> str:
+    """Returns a text with the bytes of names that are not UTF-8 as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

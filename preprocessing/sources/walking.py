@@ -43,11 +43,22 @@ def image_files(
                 notes.add("images in formats that are not read passed over", str(path))
             if not is_image(path):
                 continue
+            if not _is_utf8(str(path.relative_to(root))):
+                notes.add("images whose names are not UTF-8 passed over", str(path))
+                continue
             if path.exists():
                 found.append(path)
             else:
                 notes.add("links to no file passed over", str(path))
     return sorted(found)
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_visible(name: str) -> bool:

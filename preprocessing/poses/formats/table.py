@@ -104,7 +104,7 @@ FORMATS = (AUTO, *JSON_FORMATS, CSV, PEAKS)
 
 @dataclass(frozen=True)
 class PoseOptions:
-    """What is said of files of poses, rather than recognised.
+    """Format, order and scale of files of poses, if they are not to be recognised.
 
     Attributes:
         format: one of `FORMATS`.
@@ -132,7 +132,7 @@ class PoseOptions:
 
 
 class Contents(NamedTuple):
-    """What is in a file of poses.
+    """The contents of a file of poses.
 
     Attributes:
         kind: format, order and scale, as a report names them.
