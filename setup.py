@@ -30,6 +30,7 @@ setup(
         "absl-py>=2.1",
         "ai-edge-litert>=2.1.6,<3",
         "filelock>=3.16",
+        "google-crc32c>=1.6,<2",
         "keras>=3.12,<4",
         "numpy>=2.0,<3",
         "opencv-python-headless>=4.13,<6",

@@ -12,6 +12,7 @@ from preprocessing import __version__
 
 if TYPE_CHECKING:
     # The same names for type checkers and editors.
+    from pg2_tf.data.loading import load_dataset
     from pg2_tf.posing.transfer import load
     from pg2_tf.training.pg2 import PG2
     from preprocessing.system.errors import InputError
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
 # Must be set before TensorFlow is imported; errors still show.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-__all__ = ["PG2", "InputError", "__version__", "load"]
+__all__ = ["PG2", "InputError", "__version__", "load", "load_dataset"]
 # The module that defines each public name.
 _PUBLIC: dict[str, str] = {
     "PG2": "pg2_tf.training.pg2",
     "InputError": "preprocessing.system.errors",
     "load": "pg2_tf.posing.transfer",
+    "load_dataset": "pg2_tf.data.loading",
 }
 
 

@@ -8,6 +8,10 @@ draws people and measures on them; other data with
         --root=Market-1501 --poses=market-annotation-train.csv
     python -m pg2_tf.benchmark --what=input --data_dir=data/market1501
 
+the memory and speed of growing data sets on disk, up to 2 million images, with
+
+    python -m pg2_tf.benchmark --what=scale
+
 and training steps of a preset's networks, at their full width, with
 
     python -m pg2_tf.benchmark --what=train --preset=market1501
@@ -39,9 +43,11 @@ if TYPE_CHECKING or command.will_run():
     from pg2_tf.machine import description as machine
 
 # The names in `benchmarks.table`.
-_BENCHMARKS = ("preprocess", "input", "train", "infer")
+_BENCHMARKS = ("preprocess", "input", "scale", "train", "infer")
 _WHAT = flags.DEFINE_list(
-    "what", list(_BENCHMARKS), f"What is measured: {', '.join(_BENCHMARKS)}."
+    "what",
+    [name for name in _BENCHMARKS if name != "scale"],
+    f"What is measured: {', '.join(_BENCHMARKS)}.",
 )
 _OUT = flags.DEFINE_string("out", "benchmark", "Folder of the results.")
 _CORES = flags.DEFINE_integer(
@@ -137,8 +143,8 @@ def _options(folder: Path) -> Options:
         raise InputError("--root and --source are needed together, or neither")
     if _POSES.value and not _ROOT.value:
         raise InputError("--poses is of the images in --root, which was not given")
-    if _DATA_DIR.value and not {"input", "train"} & set(_WHAT.value):
-        raise InputError("--data_dir is for --what=input and --what=train")
+    if _DATA_DIR.value and not {"input", "scale", "train"} & set(_WHAT.value):
+        raise InputError("--data_dir is for --what=input, scale and train")
     return Options(
         folder=folder,
         cores=_CORES.value or None,

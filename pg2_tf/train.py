@@ -37,7 +37,6 @@ if TYPE_CHECKING or command.will_run():
 
     from pg2_tf.machine import devices, precision
     from pg2_tf.runs.run_folder import RunFolder
-    from pg2_tf.training import strategies
     from pg2_tf.training.duties import Schedule
     from pg2_tf.training.stages import train_stage
     from pg2_tf.training.workers import (
@@ -45,6 +44,7 @@ if TYPE_CHECKING or command.will_run():
         WorkerLostError,
         Workers,
         from_environment,
+        make_strategy,
     )
 
 _DATASET = flags.DEFINE_enum("dataset", None, presets.DATASETS, "Preset.")
@@ -131,6 +131,14 @@ _NUM_VALIDATION_PAIRS = flags.DEFINE_integer(
     "Pairs of held-out training identities that validation scores.",
     lower_bound=1,
 )
+_DATA_IN_MEMORY = flags.DEFINE_enum(
+    "data_in_memory",
+    "auto",
+    ["auto", "yes", "no"],
+    "yes: keep the data set in memory. no: read records from disk as they are needed. "
+    "auto: keep it if it takes at most half of the available memory. The training is "
+    "the same, bit for bit.",
+)
 _DETERMINISTIC = flags.DEFINE_boolean(
     "deterministic",
     None,
@@ -178,7 +186,7 @@ def main() -> None:
     if _DRY_RUN.value:
         return
     devices.make_deterministic(_DETERMINISTIC.value)
-    strategy = strategies.make(_STRATEGY.value, names, workers)
+    strategy = make_strategy(_STRATEGY.value, names, workers)
     for training in trainings:
         if not _train(folder, config, training, data_dir, strategy, workers):
             sys.exit(_TO_BE_CONTINUED)
@@ -216,6 +224,7 @@ def _train(
             workers=workers,
             keep=_KEEP.value,
             num_validation_pairs=_NUM_VALIDATION_PAIRS.value,
+            in_memory=_DATA_IN_MEMORY.value,
         )
     except WorkerLostError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -4,7 +4,7 @@ from typing import Any
 
 from absl import flags
 
-from pg2_tf.model.config import ADVERSARIAL_LOSSES, SCHEDULES
+from pg2_tf.model.config import ADVERSARIAL_LOSSES, HEATMAPS, SCHEDULES
 
 
 def define_training() -> dict[str, Any]:
@@ -83,6 +83,14 @@ def define_training() -> dict[str, Any]:
             "Fraction of the training identities that is held out for validation, such "
             "as 0.02. Default: preset's; 0 trains on all of them, as the paper does, "
             "without validation.",
+        ),
+        flags.DEFINE_enum(
+            "heatmaps",
+            None,
+            HEATMAPS,
+            "drawn: draw the heatmaps from the keypoints, on the device. stored: use "
+            "those of the records, for data sets with heatmaps of their own. Default: "
+            "drawn.",
         ),
         flags.DEFINE_boolean(
             "flip", None, "Mirror half of the pairs. Default: preset's, which is yes."

@@ -5,6 +5,7 @@ Nothing here depends on how fast a machine is.
 
 import json
 import os
+import shutil
 import threading
 import time
 
@@ -76,17 +77,39 @@ def test_drawn_files_become_a_data_set_and_every_step_is_timed(tmp_path, source,
     assert (split.keypoints[..., 2] > 0).any(axis=1).all()
 
 
-@pytest.mark.parametrize("decoded", [True, False])
-def test_input_is_measured_with_its_parts_and_its_memory(people_dir, decoded):
-    measured = training_input.measure(people_dir, decoded, 0.05)
+@pytest.mark.parametrize("kept", ["decoded", "encoded"])
+def test_input_is_measured_with_its_parts_and_its_memory(people_dir, kept):
+    measured = training_input.measure(people_dir, kept, 0.05)
     assert_positive(measured)
     found = values(measured)
+    decoded = kept == "decoded"
     assert ("processor time: decode" in found) == (not decoded)
     assert {"processor time: mirror", "processor time: unpack masks"} <= set(found)
     split = read_split(people_dir, "train", image_size=(32, 32))
     pixels = len(split.names) * 32 * 32 * 3
     assert (found["data kept"] * 1e6 > pixels) == decoded
-    assert ("decoded" if decoded else "encoded") in measured.case
+    assert kept in measured.case
+
+
+def test_scale_repeats_shards_until_there_are_enough_images(
+    capsys, tmp_path, people_dir, in_process
+):
+    copy = shutil.copytree(people_dir, tmp_path / "data")
+    flags = ["--what=scale", f"--data_dir={copy}", "--quick", f"--out={tmp_path}"]
+    result = run_command(capsys, MODULE, *flags)
+    assert result.status == 0, result.err
+    content = json.loads((tmp_path / "benchmark.json").read_text())
+    cases = content["benchmarks"]["scale"]
+    assert [case["case"] for case in cases] == [
+        "32x32, 108 images on disk, batch 16",
+        "32x32, 204 images on disk, batch 16",
+    ]
+    for case in cases:
+        figures = {figure["name"]: figure["value"] for figure in case["figures"]}
+        assert figures["speed"] > 0
+        assert figures["peak resident memory"] > 50
+    # The copies are gone.
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "benchmark.json"}
 
 
 def test_command_measures_all_and_keeps_every_figure(capsys, tmp_path, in_process):
@@ -97,7 +120,7 @@ def test_command_measures_all_and_keeps_every_figure(capsys, tmp_path, in_proces
     assert content["machine"]["cores_used"] > 0
     cases = content["benchmarks"]
     assert len(cases["preprocess"]) == 2
-    assert len(cases["input"]) == 4
+    assert len(cases["input"]) == 6
     assert len(cases["train"]) == 4
     for name, measurements in cases.items():
         for case in measurements:
@@ -121,7 +144,7 @@ def test_given_data_set_is_measured_in_place_of_drawn_people(
     assert result.status == 0, result.err
     cases = json.loads((tmp_path / "benchmark.json").read_text())["benchmarks"]
     assert set(cases) == {"input"}
-    assert [case["case"][:5] for case in cases["input"]] == ["32x32", "32x32"]
+    assert [case["case"][:5] for case in cases["input"]] == ["32x32"] * 3
     # The project has no goal for this size.
     assert cases["input"][0]["figures"][0]["goal"] is None
 

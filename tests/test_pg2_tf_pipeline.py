@@ -10,8 +10,7 @@ import tensorflow as tf
 
 from pg2_tf.data import ranges
 from pg2_tf.data.dataset import read_split
-from pg2_tf.data.pipeline import PairSource, network_inputs, training_batches
-from pg2_tf.model.pose_heatmaps import PoseHeatmaps
+from pg2_tf.data.pipeline import PairSource, training_batches
 from preprocessing.images.heatmaps import draw_heatmaps, draw_mask
 from preprocessing.poses import keypoints as kp
 
@@ -202,18 +201,6 @@ def test_split_without_pairs_is_refused(split):
     empty = dataclasses.replace(split, pairs=split.pairs[:0])
     with pytest.raises(ValueError, match="no pairs"):
         training_batches(PairSource(empty), batch_size=1, seed=0)
-
-
-def test_network_inputs_have_the_networks_ranges(source):
-    batch = take(source, 1)[0]
-    inputs = network_inputs(batch, PoseHeatmaps((32, 32)))
-    assert {value.dtype for value in inputs.values()} == {tf.float32}
-    for name in ("source", "target"):
-        expected = batch[name].astype(np.float64) / 127.5 - 1
-        np.testing.assert_allclose(inputs[name], expected, atol=1e-6)
-    np.testing.assert_array_equal(inputs["mask"], batch["mask"])
-    drawn = [draw_heatmaps(pose, size=(32, 32)) for pose in batch["keypoints"]]
-    np.testing.assert_array_equal(inputs["heatmaps"], 2.0 * np.stack(drawn) - 1)
 
 
 def test_ranges_are_exact_for_every_grey_level():

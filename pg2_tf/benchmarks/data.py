@@ -1,5 +1,6 @@
 """Data sets to measure on: image files, drawn or given, and what is built from them."""
 
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import cycle, islice
@@ -81,17 +82,51 @@ def place(options: Options, photos: Photos) -> Path:
     return options.folder / f"{photos.source}-data"
 
 
-def data_sets(options: Options) -> list[Path]:
-    """Returns the data sets to measure on; builds those that are not there yet."""
+def data_sets(options: Options, *, limit: int | None = None) -> list[Path]:
+    """Returns the data sets to measure on; builds those that are not there yet.
+
+    Args:
+        options: The benchmark's options.
+        limit: Largest number of data sets. Default: all.
+    """
     if options.data_dir:
         return [options.data_dir]
     places = []
-    for some in photos(options):
+    for some in photos(options)[:limit]:
         out = place(options, some)
         if not (out / records.MANIFEST).exists():
             isolated.call(_build, some, out, cores=options.cores)
         places.append(out)
     return places
+
+
+def multiply(data_dir: Path, out: Path, num_images: int) -> None:
+    """Repeats the training shards of a data set until it has enough images.
+
+    The shards and pair indexes are hard links, which need no room on the disk.
+
+    Args:
+        data_dir: Folder of the data set.
+        out: Folder of the larger one, on the same disk.
+        num_images: Least number of images.
+    """
+    manifest = records.read_manifest(data_dir)
+    train = manifest["splits"]["train"]
+    shards, total, copies = [], 0, 0
+    while total < num_images:
+        for shard in train["shards"]:
+            entry = dict(shard)
+            for key in ("file", "pairs_file"):
+                entry[key] = f"copy-{copies:05d}-{shard[key]}"
+                os.link(data_dir / shard[key], out / entry[key])
+            shards.append(entry)
+            total += shard["images"]
+        copies += 1
+    for key in ("pairs", "identities", "images_without_person"):
+        train[key] *= copies
+    train |= {"images": total, "shards": shards}
+    manifest["splits"] = {"train": train}
+    files.write_json(out / records.MANIFEST, manifest)
 
 
 def _build(photos: Photos, out: Path) -> None:

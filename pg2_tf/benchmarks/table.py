@@ -6,6 +6,7 @@ from pg2_tf.benchmarks.measurement import Benchmark
 BENCHMARKS: dict[str, Benchmark] = {
     "preprocess": preprocess.run,
     "input": training_input.run,
+    "scale": training_input.run_scale,
     "train": training.run,
     "infer": inference.run,
 }

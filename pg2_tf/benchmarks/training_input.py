@@ -1,6 +1,8 @@
 """How fast training gets its batches, how much memory that takes, and why."""
 
+import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ from pg2_tf.benchmarks.measurement import Figure, Goal, Measurement, Options
 from pg2_tf.data import dataset, pipeline
 from pg2_tf.data.dataset import Split
 from pg2_tf.data.pipeline import PairSource
+from pg2_tf.data.stored import StoredPairs, decode
 from pg2_tf.machine import isolated
 from pg2_tf.machine.memory import PeakMemory
 from preprocessing.dataset import records
@@ -28,6 +31,14 @@ _MEMORY_GOAL = Goal(1.5, at_most=True)
 _ENOUGH_BATCHES = 16
 _WARM_UP = 20
 _CALLS = 5
+_KEPT = ("decoded", "encoded", "on disk")
+# Images of the data sets that `run_scale` measures.
+_SIZES = (20_000, 200_000, 2_000_000)
+_QUICK_SIZES = (100, 200)
+_DISK_GOALS = {(128, 64): Goal(4000)}
+_RESIDENT_GOAL = Goal(1500, at_most=True)
+# `ru_maxrss` is in bytes on macOS, in KiB elsewhere.
+_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class _Speed(NamedTuple):
@@ -36,33 +47,97 @@ class _Speed(NamedTuple):
 
 
 def run(options: Options) -> list[Measurement]:
-    """Measures each data set with its images kept decoded, and kept encoded."""
+    """Measures each data set, its images kept decoded, kept encoded, and on disk."""
     return [
-        isolated.call(measure, data_dir, decoded, options.seconds, cores=options.cores)
+        isolated.call(measure, data_dir, kept, options.seconds, cores=options.cores)
         for data_dir in data.data_sets(options)
-        for decoded in (True, False)
+        for kept in _KEPT
     ]
 
 
-def measure(data_dir: Path, decoded: bool, seconds: float) -> Measurement:
-    """Takes training batches of a data set for some seconds.
+def run_scale(options: Options) -> list[Measurement]:
+    """Measures data sets of growing size that are read from disk as needed."""
+    (data_dir,) = data.data_sets(options, limit=1)
+    sizes = _QUICK_SIZES if options.quick else _SIZES
+    measured = []
+    for num_images in sizes:
+        with tempfile.TemporaryDirectory(dir=data_dir.parent) as folder:
+            data.multiply(data_dir, Path(folder), num_images)
+            measured.append(
+                isolated.call(
+                    measure_scale, Path(folder), options.seconds, cores=options.cores
+                )
+            )
+    return measured
+
+
+def measure_scale(data_dir: Path, seconds: float) -> Measurement:
+    """Takes training batches of a data set on disk for some seconds.
 
     Args:
-        data_dir: of the data set.
-        decoded: whether images are kept decoded, or decoded when needed.
-        seconds: how long, after a warm-up.
+        data_dir: Folder of the data set.
+        seconds: Time to measure, after a warm-up.
     """
     size = tuple(records.read_manifest(data_dir)["image_size"])
     batch_size = _BATCH_SIZES.get(size, 16)
-    limit = sys.maxsize if decoded else 0
+    ready = []
+    for _ in range(2):  # The first finds the offsets of the records.
+        started = time.perf_counter()
+        source, _ = dataset.open_split(
+            data_dir, "train", image_size=size, in_memory="no"
+        )
+        ready.append(time.perf_counter() - started)
+    assert isinstance(source, StoredPairs)
+    speed = _speed(source, batch_size, seconds)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT
+    per_pair = speed.cores_busy / speed.pairs_per_second
+    figures = [
+        Figure("speed", speed.pairs_per_second, "pairs/s", _DISK_GOALS.get(size)),
+        Figure("cores busy", speed.cores_busy),
+        Figure("processor time", 1e3 * per_pair, "ms/pair"),
+        Figure("opened first after", ready[0], "s"),
+        Figure("opened again after", ready[1], "s"),
+        Figure("offsets in memory", source.num_bytes / 1e6, "MB"),
+        Figure("peak resident memory", peak / 1e6, "MB", _RESIDENT_GOAL),
+    ]
+    return Measurement(
+        f"{size[0]}x{size[1]}, {source.num_images:,} images on disk, "
+        f"batch {batch_size}",
+        f"{source.num_pairs:,} pairs; shards repeated as hard links, so that the page "
+        "cache holds them",
+        figures,
+        "decoding" if speed.cores_busy > 1 else "other processes on the machine",
+    )
+
+
+def measure(data_dir: Path, kept: str, seconds: float) -> Measurement:
+    """Takes training batches of a data set for some seconds.
+
+    Args:
+        data_dir: Folder of the data set.
+        kept: One of `_KEPT`: images are `decoded` in memory, `encoded` in memory, or
+            `on disk`.
+        seconds: Time to measure, after a warm-up.
+    """
+    size = tuple(records.read_manifest(data_dir)["image_size"])
+    batch_size = _BATCH_SIZES.get(size, 16)
+    limit = sys.maxsize if kept == "decoded" else 0
     # What batches take, however little the data, is no part of the data.
     with PeakMemory() as little:
         few = PairSource(_two_images(size), decoded_limit=limit)
         _speed(few, batch_size, seconds / 10)
     with PeakMemory() as memory:
         started = time.perf_counter()
+        source: PairSource | StoredPairs
         split = dataset.read_split(data_dir, "train", image_size=size)
-        source = PairSource(split, decoded_limit=limit)
+        if kept == "on disk":
+            opened, _ = dataset.open_split(
+                data_dir, "train", image_size=size, in_memory="no"
+            )
+            assert isinstance(opened, StoredPairs)
+            source = opened
+        else:
+            source = PairSource(split, decoded_limit=limit)
         ready = time.perf_counter() - started
         num_images = len(split.names)
         pairs = split.pairs[:: -(-len(split.pairs) // batch_size)]
@@ -70,17 +145,19 @@ def measure(data_dir: Path, decoded: bool, seconds: float) -> Measurement:
         packed = tf.gather(split.masks, pairs[:, 1])
         del split
         speed = _speed(source, batch_size, seconds)
-    kept = source.num_bytes
-    ratio = None if memory.megabytes is None else memory.megabytes * 1e6 / kept
+    num_bytes = source.num_bytes
+    ratio = None
+    if memory.megabytes is not None and kept != "on disk":
+        ratio = memory.megabytes * 1e6 / num_bytes
     # Two images and a mask.
     batch_bytes = batch_size * size[0] * size[1] * (3 + 3 + 1)
-    memory_goal = _MEMORY_GOAL if kept >= _ENOUGH_BATCHES * batch_bytes else None
+    memory_goal = _MEMORY_GOAL if num_bytes >= _ENOUGH_BATCHES * batch_bytes else None
     costs = _costs(source, encoded, packed, size=size, seconds=seconds / 20)
     figures = [
         Figure("speed", speed.pairs_per_second, "pairs/s", _GOALS.get(size)),
         Figure("cores busy", speed.cores_busy),
         Figure("read and ready after", ready, "s"),
-        Figure("data kept", kept / 1e6, "MB"),
+        Figure("data kept", num_bytes / 1e6, "MB"),
         Figure("batches of two images before", little.megabytes, "MB"),
         Figure("peak memory over that", memory.megabytes, "MB"),
         Figure("peak memory / data kept", ratio, "", memory_goal),
@@ -89,9 +166,8 @@ def measure(data_dir: Path, decoded: bool, seconds: float) -> Measurement:
             for name, cost in costs.items()
         ),
     ]
-    how = "decoded" if decoded else "encoded"
     return Measurement(
-        f"{size[0]}x{size[1]}, images kept {how}, batch {batch_size}",
+        f"{size[0]}x{size[1]}, images {kept}, batch {batch_size}",
         f"{num_images:,} images, {source.num_pairs:,} pairs of {data_dir.name}",
         figures,
         _bound(costs, len(pairs)),
@@ -114,7 +190,7 @@ def _two_images(size: tuple[int, int]) -> Split:
     )
 
 
-def _speed(source: PairSource, batch_size: int, seconds: float) -> _Speed:
+def _speed(source: PairSource | StoredPairs, batch_size: int, seconds: float) -> _Speed:
     batches = iter(pipeline.training_batches(source, batch_size=batch_size, seed=0))
     for _ in range(_WARM_UP):
         next(batches)
@@ -127,7 +203,7 @@ def _speed(source: PairSource, batch_size: int, seconds: float) -> _Speed:
 
 
 def _costs(
-    source: PairSource,
+    source: PairSource | StoredPairs,
     encoded: tf.Tensor,
     packed: tf.Tensor,
     *,
@@ -151,7 +227,7 @@ def _costs(
         "gather": lambda: source.gather(positions),
     }
     if not source.decoded:
-        parts["decode"] = lambda: pipeline.decode(encoded, size)
+        parts["decode"] = lambda: decode(encoded, size)
     costs = {name: _cost(part, seconds) for name, part in parts.items()}
     # Gathering decodes and unpacks too; what is left is the copying.
     costs["gather"] -= costs["unpack masks"] + costs.get("decode", 0)

@@ -1,7 +1,7 @@
-"""A data set's split, read from TFRecord shards into memory."""
+"""The splits of a data set: in memory, or read from their shards as needed."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -9,26 +9,33 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from pg2_tf.data.stored import StoredPairs
+from pg2_tf.machine import memory
 from preprocessing.dataset import reading, records
 from preprocessing.poses import keypoints as kp
 from preprocessing.system.errors import InputError
 
 # Images that are in memory twice while they are read.
 _AT_ONCE = 256
+# `auto` keeps a split in memory if it takes at most this share of what is available.
+_SHARE = 0.5
+IN_MEMORY = ("auto", "yes", "no")
 
 
 @dataclass(frozen=True)
 class Split:
-    """The images of one split and the pairs among them.
+    """The images of one split and the pairs among them, in memory.
 
     Attributes:
-        image_size: height and width in pixels.
-        names, identities: of the images, M of each.
-        images: JPEG bytes of each, string variable [M].
-        keypoints: float32 [M, 18, 3].
+        image_size: Height and width in pixels.
+        names, identities: Of the M images.
+        images: JPEG bytes, string variable [M].
+        keypoints: float32 [M, 18, 3]: x, y in pixels, confidence.
         masks: uint8 variable [M, ceil(H * W / 8)], bits packed as by
             `numpy.packbits`.
-        pairs: int32 [P, 2], source and target among the images.
+        pairs: int32 [P, 2], source and target as positions among the images.
+        heatmaps: The stored heatmaps as in the records, string variable [M], or None
+            if they were not read.
     """
 
     image_size: tuple[int, int]
@@ -38,6 +45,80 @@ class Split:
     keypoints: np.ndarray
     masks: tf.Variable
     pairs: np.ndarray
+    heatmaps: tf.Variable | None = None
+
+    @property
+    def num_pairs(self) -> int:
+        """Number of pairs."""
+        return len(self.pairs)
+
+    def select(self, positions: Sequence[int] | np.ndarray) -> "Split":
+        """Returns the split with the pairs at some positions only, in their order."""
+        return replace(self, pairs=self.pairs[np.asarray(positions, np.int64)])
+
+    def names_of(self, pairs: np.ndarray) -> list[tuple[str, str]]:
+        """Returns the names of source and target of the pairs at positions [B]."""
+        chosen = self.pairs[np.asarray(pairs)].tolist()
+        return [(self.names[source], self.names[target]) for source, target in chosen]
+
+    def is_source(self, test: Callable[[str], bool]) -> np.ndarray:
+        """Tells for each pair whether the identity of its source passes a test.
+
+        Args:
+            test: Function of an identity's name.
+
+        Returns:
+            bool [P].
+        """
+        passed = {name: test(name) for name in set(self.identities)}
+        images = np.array([passed[name] for name in self.identities], bool)
+        return images[self.pairs[:, 0]]
+
+
+def open_split(
+    data_dir: str | Path,
+    split: str,
+    *,
+    image_size: tuple[int, int],
+    shards: Sequence[int] | None = None,
+    heatmaps: str = "drawn",
+    in_memory: str = "auto",
+) -> tuple[Split | StoredPairs, str]:
+    """Opens a split, in memory if it fits.
+
+    Args:
+        data_dir: Folder of the data set.
+        split: `train` or `test`.
+        image_size: Height and width of the model's images in pixels.
+        shards: Numbers of the shards to open. Default: all.
+        heatmaps: `stored` to read the heatmaps of the records, or `drawn`.
+        in_memory: `yes`; `no` to read records as they are needed; `auto` to decide by
+            the available memory.
+
+    Returns:
+        The split, and one line that says where it is kept and why.
+
+    Raises:
+        InputError: See `read_split`.
+    """
+    data_dir = Path(data_dir)
+    chosen = _chosen(data_dir, split, image_size, shards)
+    need = sum(each["bytes"] + 600 * each["images"] for each in chosen)
+    need += sum(8 * each["pairs"] for each in chosen)
+    free = memory.available()
+    kept = in_memory == "yes"
+    if in_memory == "auto":
+        kept = free is None or need <= _SHARE * free
+    told = "" if free is None else f" of {free / 1e6:,.0f} MB available"
+    told = f"{data_dir}: {split} split of about {need / 1e6:,.0f} MB{told}"
+    stored = heatmaps == "stored"
+    if kept:
+        opened = read_split(
+            data_dir, split, image_size=image_size, shards=shards, heatmaps=stored
+        )
+        return opened, f"{told}: kept in memory"
+    on_disk = StoredPairs(data_dir, chosen, image_size=image_size, heatmaps=stored)
+    return on_disk, f"{told}: read from disk as needed"
 
 
 def read_split(
@@ -46,14 +127,16 @@ def read_split(
     *,
     image_size: tuple[int, int],
     shards: Sequence[int] | None = None,
+    heatmaps: bool = False,
 ) -> Split:
-    """Reads a split: encoded images, keypoints, masks and pairs.
+    """Reads a split into memory: encoded images, keypoints, masks and pairs.
 
     Args:
-        data_dir: of the data set.
+        data_dir: Folder of the data set.
         split: `train` or `test`.
-        image_size: height and width that the model needs.
-        shards: the numbers of those to read; None for all.
+        image_size: Height and width of the model's images in pixels.
+        shards: Numbers of the shards to read. Default: all.
+        heatmaps: Whether to read the stored heatmaps.
 
     Raises:
         InputError: the data set or the split is not there, has images of another
@@ -61,11 +144,11 @@ def read_split(
             the file and the record.
     """
     data_dir = Path(data_dir)
-    listed = _listed(data_dir, split, image_size)
-    chosen = listed if shards is None else [listed[number] for number in shards]
+    chosen = _chosen(data_dir, split, image_size, shards)
     count = sum(shard["images"] for shard in chosen)
     images = rows(count, (), tf.string)
     masks = rows(count, ((image_size[0] * image_size[1] + 7) // 8,), tf.uint8)
+    drawn = rows(count, (), tf.string) if heatmaps else None
     keypoints = np.empty((count, kp.NUM_KEYPOINTS, 3), np.float32)
     names: list[str] = []
     identities: list[str] = []
@@ -85,6 +168,10 @@ def read_split(
             write_rows(
                 masks, len(names), [np.packbits(image.unpack_mask()) for image in some]
             )
+            if drawn is not None:
+                for image in some:
+                    image.unpack_heatmaps()  # Checks them.
+                write_rows(drawn, len(names), [image.heatmaps for image in some])
             keypoints[len(names) : len(names) + len(some)] = [i.pose for i in some]
             names += [image.name for image in some]
             identities += [image.identity for image in some]
@@ -96,6 +183,7 @@ def read_split(
         keypoints=keypoints,
         masks=masks,
         pairs=np.concatenate(pairs),
+        heatmaps=drawn,
     )
 
 
@@ -103,8 +191,9 @@ def shard_groups(data_dir: str | Path, split: str, *, count: int) -> list[list[i
     """Divides a split's shards into groups of about as many pairs each.
 
     Args:
-        data_dir, split: as of `read_split`.
-        count: of groups.
+        data_dir: Folder of the data set.
+        split: `train` or `test`.
+        count: Number of groups.
 
     Returns:
         The numbers of the shards of each group, ascending; the same on every machine.
@@ -129,10 +218,13 @@ def shard_groups(data_dir: str | Path, split: str, *, count: int) -> list[list[i
     return [sorted(group) for group in groups]
 
 
-def _listed(
-    data_dir: Path, split: str, image_size: tuple[int, int]
+def _chosen(
+    data_dir: Path,
+    split: str,
+    image_size: tuple[int, int],
+    shards: Sequence[int] | None,
 ) -> list[dict[str, Any]]:
-    """Returns what the manifest says of a split's shards."""
+    """Returns the manifest's entries of a split's shards, all or those numbered."""
     manifest = records.read_manifest(data_dir)
     if split not in manifest["splits"]:
         raise InputError(
@@ -146,7 +238,8 @@ def _listed(
         )
     if not manifest["splits"][split]["pairs"]:
         raise InputError(f"{data_dir}: the {split} split has no pairs")
-    return manifest["splits"][split]["shards"]
+    listed = manifest["splits"][split]["shards"]
+    return listed if shards is None else [listed[number] for number in shards]
 
 
 def rows(count: int, shape: tuple[int, ...], dtype: tf.DType) -> tf.Variable:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pg2_tf.data.dataset import Split
+from pg2_tf.data.stored import StoredPairs
 from preprocessing.dataset import pair_lists, pairing
 from preprocessing.dataset.pair_lists import PairList
 from preprocessing.poses import pose_files as poses
@@ -23,7 +24,9 @@ def draw_pairs(split: Split, count: int, *, seed: int) -> list[int]:
     return pairing.drawn(named, count=count, seed=seed)
 
 
-def hold_out(split: Split, fraction: float) -> tuple[Split, Split]:
+def hold_out(
+    split: Split | StoredPairs, fraction: float
+) -> tuple[Split | StoredPairs, Split | StoredPairs]:
     """Divides the pairs of a split by identity.
 
     The hash of its name decides for each identity, so the result depends neither on
@@ -36,13 +39,10 @@ def hold_out(split: Split, fraction: float) -> tuple[Split, Split]:
     Returns:
         The split with the pairs to train on, and the split with the held-out pairs.
     """
-    held = {name: _hash(name) < fraction for name in set(split.identities)}
-    sources = split.pairs[:, 0].tolist()
-    chosen = np.array([held[split.identities[source]] for source in sources], bool)
-    return (
-        dataclasses.replace(split, pairs=split.pairs[~chosen]),
-        dataclasses.replace(split, pairs=split.pairs[chosen]),
-    )
+    if not fraction:
+        return split, split.select([])
+    held = split.is_source(lambda name: _hash(name) < fraction)
+    return split.select(np.flatnonzero(~held)), split.select(np.flatnonzero(held))
 
 
 def _hash(name: str) -> float:

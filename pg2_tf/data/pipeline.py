@@ -1,20 +1,21 @@
-"""From a split to batches: decode, shuffle, flip, batch; then to network inputs.
+"""From a split to batches: decode, shuffle, flip and batch.
 
 The order of the pairs and the flips follow from the seed and the position alone, so
 that a run can go on at any step with the pairs it would have had.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from keras import ops
 
-from pg2_tf.data import dataset, ranges
+from pg2_tf.data import dataset
 from pg2_tf.data.dataset import Split
-from pg2_tf.model.pose_heatmaps import PoseHeatmaps
+from pg2_tf.data.stored import StoredPairs, decode
 from preprocessing.poses import keypoints as kp
+from preprocessing.system.errors import InputError
 
 # Decoded images are kept where they fit in this many bytes, encoded ones else.
 DECODED_LIMIT = 2 << 30
@@ -45,6 +46,7 @@ class PairSource:
             self._keypoints = tf.constant(split.keypoints)
             self._masks = split.masks
             self._images = split.images
+            self._heatmaps = split.heatmaps
             if self.decoded:
                 self._images = self._decode_all(split.images, used)
                 places = np.zeros(len(split.names), np.int32)
@@ -78,15 +80,20 @@ class PairSource:
 
         Returns:
             `source`, `target` uint8 [B, H, W, 3], the target's `keypoints` float32
-            [B, 18, 3] and `mask` uint8 [B, H, W, 1].
+            [B, 18, 3] and `mask` uint8 [B, H, W, 1]; if the split has them, the
+            target's stored `heatmaps`, int8 [B, H, W, 18] of -1 and +1.
         """
         chosen = tf.gather(self._pairs, pairs)
-        return {
+        batch = {
             "source": self._image(chosen[:, 0]),
             "target": self._image(chosen[:, 1]),
             "keypoints": tf.gather(self._keypoints, chosen[:, 1]),
             "mask": unpack(tf.gather(self._masks, chosen[:, 1]), self._size),
         }
+        if self._heatmaps is not None:
+            stored = tf.gather(self._heatmaps, chosen[:, 1])
+            batch["heatmaps"] = unpack_heatmaps(stored, self._size)
+        return batch
 
     def _image(self, positions: tf.Tensor) -> tf.Tensor:
         if self.decoded:
@@ -106,29 +113,55 @@ class PairSource:
         return images
 
 
-def decode(encoded: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
-    """Decodes JPEG images of `size`, string [B], to uint8 [B, H, W, 3]."""
-    images = tf.map_fn(
-        # As OpenCV decodes; TensorFlow's default is off by up to 15 grey levels.
-        lambda content: tf.io.decode_jpeg(
-            content, channels=3, dct_method="INTEGER_ACCURATE"
-        ),
-        encoded,
-        fn_output_signature=tf.TensorSpec((*size, 3), tf.uint8),
-    )
-    return tf.ensure_shape(images, (None, *size, 3))
+def source_of(
+    split: Split | StoredPairs, *, decoded_limit: int = DECODED_LIMIT
+) -> PairSource | StoredPairs:
+    """Returns the source of a split's pairs; see `PairSource`."""
+    if isinstance(split, StoredPairs):
+        return split
+    return PairSource(split, decoded_limit=decoded_limit)
+
+
+def readable(batches: Iterable[Any]) -> Iterator[Any]:
+    """Yields batches; a record that cannot be read raises one line.
+
+    Raises:
+        InputError: A record is damaged.
+    """
+    try:
+        yield from batches
+    except tf.errors.OpError as error:
+        found = re.search(r"InputError: (.*)", error.message)
+        if found:
+            raise InputError(found[1]) from error
+        if "JPEG" in error.message or "jpeg" in error.message:
+            raise InputError(
+                "an image of the data set cannot be decoded; check the data set with "
+                "python -m preprocessing.inspect"
+            ) from error
+        raise
 
 
 def unpack(packed: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     """Unpacks masks from bits, uint8 [B, ceil(H * W / 8)], to uint8 [B, H, W, 1]."""
-    height, width = size
+    return tf.reshape(_unpack_bits(packed, size[0] * size[1]), (-1, *size, 1))
+
+
+def unpack_heatmaps(packed: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """Unpacks the heatmaps of records, string [B], to int8 [B, H, W, 18] of -1, +1."""
+    content = tf.io.decode_raw(tf.io.decode_compressed(packed, "ZLIB"), tf.uint8)
+    bits = _unpack_bits(content, kp.NUM_KEYPOINTS * size[0] * size[1])
+    channels = tf.reshape(bits, (-1, kp.NUM_KEYPOINTS, *size))
+    return 2 * tf.cast(tf.transpose(channels, (0, 2, 3, 1)), tf.int8) - 1
+
+
+def _unpack_bits(packed: tf.Tensor, count: int) -> tf.Tensor:
     bits = tf.gather(_BITS, tf.cast(packed, tf.int32))
-    flat = tf.reshape(bits, (tf.shape(packed)[0], -1))[:, : height * width]
-    return tf.reshape(flat, (-1, height, width, 1))
+    return tf.reshape(bits, (tf.shape(packed)[0], -1))[:, :count]
 
 
 def training_batches(
-    source: PairSource,
+    source: PairSource | StoredPairs,
     *,
     batch_size: int,
     seed: int,
@@ -155,7 +188,7 @@ def training_batches(
 
     def batch(number: tf.Tensor) -> dict[str, tf.Tensor]:
         positions = number * batch_size + tf.range(batch_size, dtype=tf.int64)
-        chosen = _shuffled(positions, source.num_pairs, seed, group)
+        chosen = shuffled(positions, source.num_pairs, seed, group)
         pairs = source.gather(chosen)
         return mirror(pairs, positions, seed + (group << 32)) if flip else pairs
 
@@ -171,7 +204,7 @@ def training_batches(
 
 
 def grouped_batches(
-    sources: Mapping[int, PairSource], *, batch_size: int, **order: Any
+    sources: Mapping[int, PairSource | StoredPairs], *, batch_size: int, **order: Any
 ) -> tf.data.Dataset:
     """Yields batches that hold as many pairs of each source.
 
@@ -210,7 +243,7 @@ def shared_out(batches: tf.data.Dataset, replicas: int) -> tf.data.Dataset:
 
 
 def pairs_of_step(
-    sources: Mapping[int, PairSource],
+    sources: Mapping[int, PairSource | StoredPairs],
     step: int,
     *,
     batch_size: int,
@@ -229,33 +262,16 @@ def pairs_of_step(
         names
         for group, source in sources.items()
         for names in source.names_of(
-            _shuffled(positions, source.num_pairs, seed, group).numpy()
+            shuffled(positions, source.num_pairs, seed, group).numpy()
         )
     ]
 
 
-def network_inputs(batch: dict[str, Any], draw: PoseHeatmaps) -> dict[str, Any]:
-    """Turns a gathered batch into what the trainers take, on the device.
+def shuffled(positions: tf.Tensor, count: int, seed: int, group: int = 0) -> tf.Tensor:
+    """Maps positions in the endless sequence, int64 [B], to pairs, int64 [B].
 
-    Args:
-        batch: of `PairSource.gather`.
-        draw: the layer that draws heatmaps.
-
-    Returns:
-        `source`, `target` float32 [B, H, W, 3] in [-1, 1], `keypoints` as they were,
-        `heatmaps` float32 [B, H, W, 18] of -1 and +1, `mask` float32 [B, H, W, 1] of
-        0 and 1.
+    Every `count` positions are a permutation of the pairs.
     """
-    return {
-        "source": ranges.to_signed(batch["source"]),
-        "target": ranges.to_signed(batch["target"]),
-        "keypoints": ops.cast(batch["keypoints"], "float32"),
-        "heatmaps": draw(batch["keypoints"]),
-        "mask": ops.cast(batch["mask"], "float32"),
-    }
-
-
-def _shuffled(positions: tf.Tensor, count: int, seed: int, group: int = 0) -> tf.Tensor:
     epoch = tf.cast(positions // count, tf.uint32)
     first = tf.fill(tf.shape(epoch), tf.constant(seed % 2**32, tf.uint32))
     last = tf.fill(tf.shape(epoch), tf.constant(group, tf.uint32))
@@ -287,9 +303,11 @@ def mirror(
     side = tf.cast(chosen, tf.int32)
     places = tf.dynamic_partition(tf.range(tf.size(side)), side, 2)
     images = {}
-    for key in ("source", "target", "mask"):
+    for key in (key for key in batch if key != "keypoints"):
         # Taken apart, so that only what is mirrored is turned.
         kept, mirrored = tf.dynamic_partition(batch[key], side, 2)
+        if key == "heatmaps":
+            mirrored = tf.gather(mirrored, kp.MIRROR, axis=3)
         images[key] = tf.dynamic_stitch(places, [kept, tf.reverse(mirrored, [2])])
     width = batch["source"].shape[2]
     swapped = tf.gather(batch["keypoints"], kp.MIRROR, axis=1)

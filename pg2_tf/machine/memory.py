@@ -1,11 +1,14 @@
-"""How much memory something takes at its peak."""
+"""Memory: the peak of this process, and how much is available."""
 
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 _STATM = Path("/proc/self/statm")
+_MEMINFO = Path("/proc/meminfo")
+_CGROUP = Path("/sys/fs/cgroup")
 _EVERY_SECONDS = 0.005
 
 
@@ -47,3 +50,19 @@ class PeakMemory:
 def _resident() -> int:
     pages = int(_STATM.read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def available() -> int | None:
+    """Returns the bytes that processes can still take without swapping.
+
+    The limit of the container counts, where there is one. None where the system does
+    not say (it has no /proc).
+    """
+    if not _MEMINFO.exists():
+        return None
+    values = dict(line.split(":") for line in _MEMINFO.read_text().splitlines())
+    free = int(values["MemAvailable"].split()[0]) * 1024
+    with suppress(OSError, ValueError):
+        limit = int((_CGROUP / "memory.max").read_text())  # "max": no limit.
+        free = min(free, limit - int((_CGROUP / "memory.current").read_text()))
+    return max(free, 0)

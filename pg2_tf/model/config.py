@@ -21,6 +21,7 @@ DISCRIMINATOR_INPUTS = ("pair", "image", "pair_and_pose")
 DISCRIMINATOR_NORMS = ("batch", "spectral")
 PRECISIONS = ("float32", "bfloat16")
 SCHEDULES = ("constant", "cosine", "linear", "step")
+HEATMAPS = ("drawn", "stored")
 ADVERSARIAL_LOSSES = ("cross_entropy", "hinge", "least_squares")
 
 
@@ -180,6 +181,7 @@ class TrainConfig:
         validation_fraction: fraction of the training identities that is held out for
             validation, 0 to less than 1. 0 (the default, as in the paper): training
             uses all of them and there is no validation.
+        heatmaps: `drawn` from the keypoints, or `stored`: those of the records.
         seed: of weights, order and flips.
     """
 
@@ -203,6 +205,7 @@ class TrainConfig:
     accumulate: int = 1
     remat: bool = False
     shard_groups: int = 1
+    heatmaps: str = "drawn"
     validation_fraction: float = 0.0
     seed: int = 0
 
@@ -227,6 +230,7 @@ class TrainConfig:
         one_of("precision", self.precision, PRECISIONS)
         one_of("schedule", self.schedule, SCHEDULES)
         one_of("adversarial_loss", self.adversarial_loss, ADVERSARIAL_LOSSES)
+        one_of("heatmaps", self.heatmaps, HEATMAPS)
         for name in ("steps", "batch_size", "accumulate", "shard_groups"):
             _at_least(1, name, getattr(self, name))
         for name in ("halve_every", "warm_up", "clip_norm", "feature_matching"):

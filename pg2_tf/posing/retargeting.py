@@ -5,7 +5,6 @@ bodies are therefore compared by their torsos, which change least with the pose.
 """
 
 import numpy as np
-from scipy.signal import savgol_filter
 
 from preprocessing.poses import keypoints as kp
 
@@ -171,6 +170,9 @@ def _smooth_path(
     path: np.ndarray, found: np.ndarray, frames: np.ndarray, rate: float
 ) -> np.ndarray:
     """Returns [len(frames), 3] from a keypoint [len(found), 3] in frames `found`."""
+    # Here because the import is slow, and most poses are not a sequence.
+    from scipy.signal import savgol_filter
+
     # Here because it takes half a second, and most poses are no sequences.
 
     whole = np.stack([np.interp(frames, found, column) for column in path.T], axis=1)

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager, suppress
 import tensorflow as tf
 from tqdm import tqdm
 
+from pg2_tf.data.pipeline import readable
 from pg2_tf.training.duties import Duties, Schedule, Tools
 from pg2_tf.training.stepper import Stepper
 from pg2_tf.training.workers import ALONE, Workers, require_agreement
@@ -62,7 +63,7 @@ def run(
         _bar(start, steps, workers.writes) as progress,
     ):
         duties = Duties(stepper, tools, log, progress, start=start)
-        for done, batch in enumerate(batches(start), start + 1):
+        for done, batch in enumerate(readable(batches(start)), start + 1):
             if ended():
                 stepper.ask_to_end()
             stepper.step(batch)

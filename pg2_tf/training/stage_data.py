@@ -1,7 +1,7 @@
 """The data of a stage: pairs to train on, to validate on, and for sample sheets."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from pg2_tf.data import dataset, pairs, pipeline
+from pg2_tf.data.stored import StoredPairs
 from pg2_tf.model.config import TrainConfig
 from pg2_tf.training.validation import FixedPairs
 from pg2_tf.training.workers import Workers
@@ -29,7 +30,7 @@ class StageData:
             does not write.
     """
 
-    sources: dict[int, pipeline.PairSource]
+    sources: dict[int, pipeline.PairSource | StoredPairs]
     shown: FixedPairs | None = None
     scored: FixedPairs | None = None
 
@@ -42,8 +43,9 @@ class StageData:
         image_size: tuple[int, int],
         workers: Workers,
         num_validation_pairs: int,
+        in_memory: str = "auto",
     ) -> "StageData":
-        """Reads the data into memory, outside the scope of a strategy.
+        """Opens the data, in memory if it fits, outside the scope of a strategy.
 
         Args:
             data_dir: Folder of the data set.
@@ -51,21 +53,22 @@ class StageData:
             image_size: Height and width of the networks' images in pixels.
             workers: The workers that train together, each on its own shards.
             num_validation_pairs: Number of validation pairs; 0 for no validation.
+            in_memory: One of `dataset.IN_MEMORY`; see `dataset.open_split`.
 
         Raises:
             InputError: The data set does not fit, or cannot be read.
         """
-        splits = _splits(data_dir, training, image_size, workers)
+        splits = _splits(data_dir, training, image_size, workers, in_memory)
         limit = pipeline.DECODED_LIMIT // len(splits)
         sources, held = {}, {}
         for group, split in splits.items():
             train, held[group] = pairs.hold_out(split, training.validation_fraction)
-            if not len(train.pairs):
+            if not train.num_pairs:
                 raise InputError(
                     f"{data_dir}: --validation_fraction={training.validation_fraction} "
                     "leaves no pairs to train on"
                 )
-            sources[group] = pipeline.PairSource(train, decoded_limit=limit)
+            sources[group] = pipeline.source_of(train, decoded_limit=limit)
         if not workers.writes:
             return cls(sources)
         scored = None
@@ -76,7 +79,7 @@ class StageData:
                 where=f"{data_dir}: --validation_fraction="
                 f"{training.validation_fraction}",
             )
-        return cls(sources, _sample_pairs(data_dir, image_size), scored)
+        return cls(sources, _sample_pairs(data_dir, image_size, in_memory), scored)
 
     def batches(self, start: int, *, workers: Workers, **order: Any) -> Any:
         """Returns the batches from a step on, distributed by the current strategy.
@@ -95,47 +98,56 @@ class StageData:
 
 
 def _splits(
-    data_dir: Path, training: TrainConfig, size: tuple[int, int], workers: Workers
-) -> dict[int, dataset.Split]:
-    """Reads this worker's groups of shards of the training split, by their number."""
+    data_dir: Path,
+    training: TrainConfig,
+    size: tuple[int, int],
+    workers: Workers,
+    in_memory: str,
+) -> dict[int, dataset.Split | StoredPairs]:
+    """Opens this worker's groups of shards of the training split, by their number."""
     count = training.shard_groups
     shards: Sequence[Sequence[int] | None] = [None]
     if count > 1:
         shards = dataset.shard_groups(data_dir, "train", count=count)
     share = count // workers.count
-    return {
-        group: dataset.read_split(
-            data_dir, "train", image_size=size, shards=shards[group]
+    splits = {}
+    for group in range(share * workers.index, share * (workers.index + 1)):
+        splits[group], where = dataset.open_split(
+            data_dir,
+            "train",
+            image_size=size,
+            shards=shards[group],
+            heatmaps=training.heatmaps,
+            in_memory=in_memory,
         )
-        for group in range(share * workers.index, share * (workers.index + 1))
-    }
+        if workers.writes:
+            print(where if count == 1 else f"{where} (group {group} of {count})")
+    return splits
 
 
-def _sample_pairs(data_dir: Path, size: tuple[int, int]) -> FixedPairs:
+def _sample_pairs(data_dir: Path, size: tuple[int, int], in_memory: str) -> FixedPairs:
     """Returns the pairs of the sample sheets, of the test split if it has pairs."""
     test = records.read_manifest(data_dir)["splits"].get("test", {"pairs": 0})
     name = "test" if test["pairs"] else "train"
-    split = dataset.read_split(data_dir, name, image_size=size)
-    shown = np.linspace(0, len(split.pairs) - 1, _NUM_SAMPLES).astype(int)
-    return FixedPairs([replace(split, pairs=split.pairs[shown])])
+    split, _ = dataset.open_split(data_dir, name, image_size=size, in_memory=in_memory)
+    shown = np.linspace(0, split.num_pairs - 1, _NUM_SAMPLES).astype(int)
+    return FixedPairs([split.select(shown)])
 
 
 def _validation_pairs(
-    held: Sequence[dataset.Split], count: int, *, where: str
+    held: Sequence[dataset.Split | StoredPairs], count: int, *, where: str
 ) -> FixedPairs:
     """Draws validation pairs among the pairs of held-out identities."""
     names = [
-        (split.names[a], split.names[b])
-        for split in held
-        for a, b in split.pairs.tolist()
+        pair for split in held for pair in split.names_of(np.arange(split.num_pairs))
     ]
     if not names:
         raise InputError(f"{where} holds out no identity; use a larger fraction")
     drawn = set(pairing.drawn(names, count=count, seed=0))
     few, start = [], 0
     for split in held:
-        chosen = [i for i in range(len(split.pairs)) if start + i in drawn]
-        start += len(split.pairs)
+        chosen = [i for i in range(split.num_pairs) if start + i in drawn]
+        start += split.num_pairs
         if chosen:
-            few.append(replace(split, pairs=split.pairs[chosen]))
+            few.append(split.select(chosen))
     return FixedPairs(few)

@@ -42,6 +42,7 @@ def train_stage(
     workers: Workers = ALONE,
     keep: int = KEEP,
     num_validation_pairs: int = 64,
+    in_memory: str = "auto",
 ) -> int:
     """Trains a stage, from the start or from where it stopped.
 
@@ -56,6 +57,7 @@ def train_stage(
         keep: how many of the last checkpoints are kept.
         num_validation_pairs: Number of pairs of held-out training identities that
             validation scores.
+        in_memory: Whether the data is kept in memory; see `dataset.open_split`.
 
     Returns:
         The step reached, less than `training.steps` where it was asked to end.
@@ -74,6 +76,7 @@ def train_stage(
         image_size=config.model.image_size,
         workers=workers,
         num_validation_pairs=num_validation_pairs if schedule.validate_every else 0,
+        in_memory=in_memory,
     )
     stage = folder.stage(training.stage)
     lock = locked(stage.path) if workers.writes else nullcontext()

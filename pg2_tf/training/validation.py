@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from pg2_tf.data.dataset import Split
-from pg2_tf.data.pipeline import PairSource
+from pg2_tf.data.pipeline import source_of
+from pg2_tf.data.stored import StoredPairs
 from pg2_tf.evaluation.metrics import images as metrics
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from preprocessing.images import drawing as pictures
@@ -24,16 +25,16 @@ class FixedPairs:
         splits: Splits whose pairs to keep.
     """
 
-    def __init__(self, splits: Sequence[Split]):
+    def __init__(self, splits: Sequence[Split | StoredPairs]):
         gathered = []
         for split in splits:
             # The images of all pairs are decoded at once, and kept below.
-            source = PairSource(split, decoded_limit=0)
+            source = source_of(split, decoded_limit=0)
             everything = tf.range(source.num_pairs, dtype=tf.int64)
             gathered.append(source.gather(everything))
         self._pairs = {
             name: np.concatenate([part[name].numpy() for part in gathered])
-            for name in gathered[0]
+            for name in ("source", "target", "keypoints", "mask")
         }
 
     def score(self, model: PoseTransfer) -> dict[str, float]:

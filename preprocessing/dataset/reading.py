@@ -105,7 +105,8 @@ def parse(content: bytes, *, size: tuple[int, int], place: str) -> StoredImage:
         place: the shard's path and the record's number.
 
     Raises:
-        InputError: it is none, or a feature is missing or of another kind.
+        InputError: it is none, a feature is missing or of another kind, or a keypoint
+            is NaN or infinite.
     """
     example = tf.train.Example()
     try:
@@ -116,6 +117,8 @@ def parse(content: bytes, *, size: tuple[int, int], place: str) -> StoredImage:
             for key in ("name", "identity", "image", "heatmaps", "mask")
         }
         keypoints = np.array(feature["keypoints"].float_list.value, np.float32)
+        if not np.isfinite(keypoints).all():
+            raise ValueError("keypoints: not finite")
         return StoredImage(
             name=values["name"].decode(),
             identity=values["identity"].decode(),

@@ -15,11 +15,13 @@ others. The features of an Example:
     mask              bytes: [H, W] of 0 and 1, packed to bits, zlib
 """
 
+import copy
 import math
 import os
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +163,7 @@ def write_pairs(directory: Path, stem: str, pairs: np.ndarray) -> dict[str, Any]
 
 
 def read_manifest(data_dir: str | Path) -> dict[str, Any]:
-    """Reads a data set's manifest.
+    """Reads a data set's manifest; parses it once as long as the file stays the same.
 
     Raises:
         InputError: there is none, it is damaged, or of another schema version.
@@ -172,6 +174,15 @@ def read_manifest(data_dir: str | Path) -> dict[str, Any]:
             f"{path}: no such file; make a data set there with "
             "python -m preprocessing.build"
         )
+    state = path.stat()
+    key = (state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size)
+    return copy.deepcopy(_checked(path, key))
+
+
+@lru_cache(maxsize=4)
+def _checked(path: Path, state: tuple[int, ...]) -> dict[str, Any]:
+    """Reads and checks a manifest; `state` changes whenever the file does."""
+    del state
     manifest = files.as_object(f"{path}:", files.read_json(path))
     version = manifest.get("schema_version")
     if version != SCHEMA_VERSION:

@@ -1,0 +1,188 @@
+"""`load_dataset`: a split as a `tf.data.Dataset` for `PG2.fit`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pg2_tf.data import dataset, pipeline, ranges
+from pg2_tf.data.pairs import listed_pairs
+from pg2_tf.model.config import HEATMAPS
+from preprocessing.dataset import records
+from preprocessing.system.errors import InputError
+
+
+def load_dataset(
+    data_dir: str | Path,
+    split: str = "train",
+    *,
+    batch_size: int = 16,
+    shuffle: bool | None = None,
+    flip: bool | None = None,
+    seed: int = 0,
+    first_epoch: int = 0,
+    drop_remainder: bool | None = None,
+    heatmaps: str = "drawn",
+    pairs: str | Path | None = None,
+    in_memory: str = "auto",
+) -> tf.data.Dataset:
+    """Returns a finite data set of batches, one pass over the pairs of a split.
+
+    Each element is a mapping of tensors, as `pg2_tf.PG2` takes them:
+
+    - `source`, `target`: images, float32 [B, H, W, 3] in [-1, 1].
+    - `keypoints`: the target pose, float32 [B, 18, 3]: x, y in pixels, confidence
+      (0: not found). The model draws the heatmaps from them, on the device.
+    - `mask`: the target's pose mask, float32 [B, H, W, 1] of 0 and 1.
+    - `heatmaps`: with `heatmaps="stored"` only, float32 [B, H, W, 18] of -1 and +1.
+
+    After each whole pass, the next one has another order and other flips; they follow
+    from `seed` and from the number of the pass. The batches of the first pass are those
+    that `pg2_tf.train` takes first with the same seed and batch size.
+
+    Args:
+        data_dir: Folder of the data set, made by `preprocessing.build`.
+        split: `train` or `test`.
+        batch_size: Number of pairs in a batch, over all devices.
+        shuffle: Whether to shuffle the pairs. Default: only if `split` is `train`.
+        flip: Whether to mirror half of the pairs: source, target, pose and mask
+            together. Default: only if `split` is `train`.
+        seed: Seed of order and flips.
+        first_epoch: Number of the first pass, to continue a training.
+        drop_remainder: Whether to leave out a last batch that is not full, as
+            strategies over several devices need it. Default: as `shuffle`.
+        heatmaps: `drawn` or `stored`: whether the records' own heatmaps are read.
+        pairs: CSV file with the columns `from` and `to` that lists the pairs to use.
+            Default: all pairs of the data set. The images are kept in memory.
+        in_memory: `yes`; `no` to read records as they are needed; `auto` to decide by
+            the available memory. The batches are the same.
+
+    Raises:
+        InputError: The data set, the split or a file is missing or damaged, a value is
+            not allowed, or there is no whole batch.
+
+    Example:
+    ```python
+    train = pg2_tf.load_dataset("data/market1501", "train", batch_size=16)
+    model.fit(train, epochs=2)
+    ```
+    """
+    _one_of("in_memory", in_memory, dataset.IN_MEMORY)
+    _one_of("heatmaps", heatmaps, HEATMAPS)
+    for name, value, least in (("batch_size", batch_size, 1), ("seed", seed, 0)):
+        if value < least:
+            raise InputError(f"{name}={value}: must be at least {least}")
+    if pairs is not None and in_memory == "no":
+        raise InputError("in_memory='no': a list of pairs needs the images in memory")
+    training = split == "train"
+    shuffle = training if shuffle is None else shuffle
+    flip = training if flip is None else flip
+    size = tuple(records.read_manifest(data_dir)["image_size"])
+    opened, _ = dataset.open_split(
+        data_dir,
+        split,
+        image_size=size,
+        heatmaps=heatmaps,
+        in_memory=in_memory if pairs is None else "yes",
+    )
+    if pairs is not None:
+        assert isinstance(opened, dataset.Split)
+        opened, _ = listed_pairs(opened, pairs)
+    return _passes(
+        pipeline.source_of(opened),
+        batch_size=batch_size,
+        shuffle=shuffle,
+        flip=flip,
+        seed=seed,
+        first_epoch=first_epoch,
+        drop_remainder=shuffle if drop_remainder is None else drop_remainder,
+        where=f"{data_dir}: the {split} split",
+    )
+
+
+def _passes(
+    source: Any,
+    *,
+    batch_size: int,
+    shuffle: bool,
+    flip: bool,
+    seed: int,
+    first_epoch: int,
+    drop_remainder: bool,
+    where: str,
+) -> tf.data.Dataset:
+    """Returns the batches of one pass; after a whole pass, those of the next one."""
+    num_pairs = source.num_pairs
+    steps = num_pairs // batch_size
+    if not drop_remainder:
+        steps = -(-num_pairs // batch_size)
+    if not steps:
+        raise InputError(
+            f"{where} has {num_pairs} pairs, which is no batch of {batch_size}; use a "
+            "smaller batch_size or drop_remainder=False"
+        )
+    finished = first_epoch
+
+    def start() -> np.int64:
+        return np.int64(finished)
+
+    def finish() -> np.int64:
+        nonlocal finished
+        finished += 1
+        return np.int64(0)
+
+    def batch(epoch: tf.Tensor, number: tf.Tensor) -> dict[str, tf.Tensor]:
+        end = tf.minimum((number + 1) * batch_size, num_pairs)
+        within = tf.range(number * batch_size, end, dtype=tf.int64)
+        positions = epoch * num_pairs + within
+        chosen = pipeline.shuffled(positions, num_pairs, seed) if shuffle else within
+        pairs = source.gather(chosen)
+        if flip:
+            pairs = pipeline.mirror(pairs, positions, seed)
+        return _as_networks_take(pairs, batch_size if drop_remainder else None)
+
+    def batches(epoch: tf.Tensor, number: Any) -> tf.data.Dataset:
+        numbers = tf.data.Dataset.range(number)
+        return numbers.map(
+            lambda number: batch(epoch, number),
+            num_parallel_calls=2,
+            deterministic=True,
+        )
+
+    once = tf.data.Dataset.range(1)
+    passes = once.flat_map(lambda _: batches(_call(start), steps)).prefetch(2)
+    # No batches; called when all of the others have been taken. Keras looks at a first
+    # batch before it begins, which must not count as a pass.
+    end = once.flat_map(lambda zero: batches(zero, _call(finish)))
+    passes = passes.concatenate(end)
+    passes = passes.apply(tf.data.experimental.assert_cardinality(steps))
+    options = tf.data.Options()
+    # Several workers would each read all of it; each replica gets a part of a batch.
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.OFF
+    )
+    return passes.with_options(options)
+
+
+def _call(function: Callable[[], np.int64]) -> tf.Tensor:
+    """Returns an integer that a Python function computes when it is needed."""
+    return tf.ensure_shape(tf.numpy_function(function, [], tf.int64), [])
+
+
+def _as_networks_take(
+    batch: dict[str, tf.Tensor], size: int | None
+) -> dict[str, tf.Tensor]:
+    """Returns a gathered batch in the networks' types and ranges."""
+    inputs = {name: tf.cast(value, tf.float32) for name, value in batch.items()}
+    inputs |= {name: ranges.to_signed(batch[name]) for name in ("source", "target")}
+    return {
+        name: tf.ensure_shape(value, (size, *value.shape[1:]))
+        for name, value in inputs.items()
+    }
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise InputError(f"{name}={value!r}: must be one of {', '.join(allowed)}")
