@@ -37,7 +37,6 @@ if TYPE_CHECKING or command.will_run():
 
     from pg2_tf.machine import devices, precision
     from pg2_tf.runs.run_folder import RunFolder
-    from pg2_tf.training import strategies
     from pg2_tf.training.duties import Schedule
     from pg2_tf.training.stages import train_stage
     from pg2_tf.training.workers import (
@@ -45,6 +44,7 @@ if TYPE_CHECKING or command.will_run():
         WorkerLostError,
         Workers,
         from_environment,
+        make_strategy,
     )
 
 _DATASET = flags.DEFINE_enum("dataset", None, presets.DATASETS, "Preset.")
@@ -186,7 +186,7 @@ def main() -> None:
     if _DRY_RUN.value:
         return
     devices.make_deterministic(_DETERMINISTIC.value)
-    strategy = strategies.make(_STRATEGY.value, names, workers)
+    strategy = make_strategy(_STRATEGY.value, names, workers)
     for training in trainings:
         if not _train(folder, config, training, data_dir, strategy, workers):
             sys.exit(_TO_BE_CONTINUED)

@@ -172,7 +172,7 @@ def test_the_choices_of_flags_are_those_of_the_tables():
     from pg2_tf.benchmarks.table import BENCHMARKS
     from pg2_tf.evaluation.protocols import DEFAULT, PROTOCOLS
     from pg2_tf.paper.table1.rows import SCALES
-    from pg2_tf.training.strategies import STRATEGIES
+    from pg2_tf.training.workers import STRATEGIES
 
     for module, flag, choices in (
         ("benchmark", "source", MEASURED_SOURCES),

@@ -9,6 +9,7 @@ ENTRY_POINTS = {
     for name in (
         *("train", "evaluate", "generate", "export", "import_authors", "benchmark"),
         *("client", "demo", "one_person", "figures", "reproduce", "user_study"),
+        "train_jax",
     )
 }
 # Networks, losses and metrics know nothing of files, training or serving.

@@ -197,7 +197,7 @@ def test_run_configuration_survives_json():
     content = config.to_json()
     content["model"]["image_size"] = list(content["model"]["image_size"])
     assert RunConfig.from_json(content) == config
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="model: missing"):
         RunConfig.from_json({"dataset": "tiny", "profile": "paper"})
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match="depth: unknown field"):
         RunConfig.from_json({**content, "model": {"width": 3, "depth": 1}})

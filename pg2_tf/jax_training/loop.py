@@ -71,6 +71,28 @@ def train(
             f"the images are {'{}x{}'.format(*data.image_size)}, the model needs "
             f"{'{}x{}'.format(*config.model.image_size)}"
         )
+    steps = _build(config, training, generator1)
+    state = steps.initial_state()
+    run = _compiled(steps, config.model.image_size)
+    stored = _on_device(data)
+    log: list[dict[str, float]] = []
+    begun, done = time.monotonic(), 0
+    for count, chosen, flipped in _schedule(data, training, steps_per_call):
+        state, values = run(state, stored, chosen, flipped)
+        means = {name: float(value) for name, value in values.items()}
+        done += count
+        if not all(np.isfinite(list(means.values()))):
+            raise FloatingPointError(f"step {done}: losses are not finite: {means}")
+        log.append({"step": done, "seconds": time.monotonic() - begun, **means})
+        report(json.dumps({k: round(v, 5) for k, v in log[-1].items()}))
+        if log[-1]["seconds"] > seconds:
+            break
+    return Trained(steps, steps.generating_weights(state), _figures(log))
+
+
+def _build(
+    config: RunConfig, training: TrainConfig, generator1: str | Path | None
+) -> Steps:
     networks = build_networks(
         config.model,
         stage=training.stage,
@@ -80,37 +102,23 @@ def train(
     )
     if training.stage == 2:
         if generator1 is None:
-            raise InputError("stage 2 needs the weights of stage 1")
+            raise InputError("--generator1 is needed: the weights file of stage 1")
         load_weights(networks.generator1, generator1)
-    steps = Steps(networks, config, training)
-    state = steps.initial_state()
-    run = _compiled(steps, config.model.image_size)
-    stored = _on_device(data)
-    log: list[dict[str, float]] = []
-    begun, warm, done = time.monotonic(), None, 0
-    for count, chosen, flipped in _schedule(data, training, steps_per_call):
-        state, values = run(state, stored, chosen, flipped)
-        means = {name: float(value) for name, value in values.items()}
-        done += count
-        if not all(np.isfinite(list(means.values()))):
-            raise FloatingPointError(f"step {done}: losses are not finite: {means}")
-        now = time.monotonic() - begun
-        log.append({"step": done, "seconds": round(now, 3), **means})
-        report(json.dumps({k: round(v, 5) for k, v in log[-1].items()}))
-        warm = warm or (now, done)  # The first call compiles.
-        if now > seconds:
-            break
-    elapsed = time.monotonic() - begun
-    timed = max(1, done - warm[1]) if warm else 1
-    figures = {
+    return Steps(networks, config, training)
+
+
+def _figures(log: list[dict[str, float]]) -> dict[str, Any]:
+    """Returns the times of a training: its first call compiles, the others count."""
+    first, last = log[0], log[-1]
+    timed = max(1.0, last["step"] - first["step"])
+    return {
         "device": str(jax.devices()[0].device_kind),
-        "steps": done,
-        "seconds": elapsed,
-        "compile_seconds": warm[0] if warm else 0.0,
-        "step_seconds": (elapsed - warm[0]) / timed if warm else 0.0,
+        "steps": int(last["step"]),
+        "seconds": last["seconds"],
+        "compile_seconds": first["seconds"],
+        "step_seconds": (last["seconds"] - first["seconds"]) / timed,
         "log": log,
     }
-    return Trained(steps, steps.generating_weights(state), figures)
 
 
 def generate(

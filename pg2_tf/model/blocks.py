@@ -1,4 +1,4 @@
-"""The convolutions that both generators are built of."""
+"""Layers and blocks of both generators."""
 
 from collections.abc import Callable
 from typing import Any
@@ -57,12 +57,12 @@ def residual_encoder(
 
     Args:
         x: the input, [B, H, W, channels].
-        config: of the networks.
-        prefix: of the layers' names.
-        dtype: policy of the layers.
+        config: the networks' configuration.
+        prefix: prefix of the layers' names.
+        dtype: dtype policy of the layers.
 
     Returns:
-        The smallest map, and what each block gave, the largest first.
+        The smallest map, and the output of each block, the largest first.
     """
     x = conv_relu(config.width, name=f"{prefix}stem", dtype=dtype)(x)
     skips = []

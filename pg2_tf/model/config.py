@@ -1,6 +1,6 @@
-"""What a model, its training and its adversary are, as frozen dataclasses.
+"""Configurations of networks, trainings and runs, as frozen dataclasses.
 
-Nothing here knows a data set; `presets.py` holds the numbers.
+The numbers of each data set are in `presets.py`.
 """
 
 from collections.abc import Mapping
@@ -27,14 +27,14 @@ ADVERSARIAL_LOSSES = ("cross_entropy", "hinge", "least_squares")
 
 @dataclass(frozen=True)
 class Variant:
-    """A row of the paper's Table 1: what the models that it compares differ in.
+    """A row of the paper's Table 1.
 
     Attributes:
         pose_embedding: how G1 takes the target pose, one of `POSE_EMBEDDINGS`.
-        reconstruction: what an image is held against the target by: `l1`, or
-            `masked_l1`, the pose mask loss of equation 1.
-        stages: that are trained, one on the other.
-        adversarial: the stages in which D is trained against the generator.
+        reconstruction: reconstruction loss: `l1`, or `masked_l1`, the pose mask loss
+            of equation 1.
+        stages: the stages that are trained, in order.
+        adversarial: the stages that train a D.
     """
 
     pose_embedding: str
@@ -63,7 +63,7 @@ class ModelConfig:
     Attributes:
         image_size: height and width in pixels.
         width: filters of a generator's first block; block i has i times as many.
-        bottleneck: numbers that G1's fully connected bottleneck keeps.
+        bottleneck: width of G1's fully connected bottleneck.
         pose_embedding: how G1 takes the target pose: `concat`: heatmaps beside the
             image's channels; `heatmap`: heatmaps through an encoder of their own;
             `coordinate`: the keypoints' coordinates (paper section 4.2).
@@ -112,9 +112,9 @@ class ModelConfig:
         Raises:
             ValueError: the width is less than 1.
         """
-        share = self.discriminator_width / self.width
-        judge = max(1, round(width * share))
-        return replace(self, width=width, discriminator_width=judge)
+        ratio = self.discriminator_width / self.width
+        discriminator_width = max(1, round(width * ratio))
+        return replace(self, width=width, discriminator_width=discriminator_width)
 
     @property
     def num_blocks(self) -> int:
@@ -141,38 +141,37 @@ class ModelConfig:
 class TrainConfig:
     """The training of one stage.
 
-    What is beyond the paper and the released code is off by default.
+    Options beyond the paper and the released code are off by default.
 
     Attributes:
         stage: 1 (G1) or 2 (G2 and D).
-        steps: how many in all.
+        steps: total number of steps.
         batch_size: pairs in a step, over all devices.
-        learning_rate, beta_1, beta_2: of Adam.
-        schedule: of the learning rate: `constant` (paper section 4.1: the released
-            code never changes it); `cosine`, `linear`: down to 0 at the last step;
-            `step`: halved every `halve_every` steps (the released code's
-            `lr_update_step`, which it never puts to use).
-        halve_every: steps; of the schedule `step`.
-        warm_up: steps in which the learning rate grows to what the schedule says, in
-            equal parts; 0: none (Goyal et al. 2017).
-        clip_norm: largest norm of a network's whole gradient; a longer one is scaled
-            down to it; 0: none (Pascanu et al. 2013).
+        learning_rate, beta_1, beta_2: Adam's parameters.
+        schedule: learning rate schedule: `constant` (section 4.1; the released code
+            never changes it); `cosine`, `linear`: decays to 0 at the last step; `step`:
+            halves every `halve_every` steps (the released code's `lr_update_step`,
+            which it computes and never uses).
+        halve_every: steps between two halvings; schedule `step` only.
+        warm_up: steps in which the learning rate grows linearly to the schedule's; 0:
+            none (Goyal et al. 2017).
+        clip_norm: largest norm of a network's gradient; a larger one is scaled down to
+            it; 0: no limit (Pascanu et al. 2013).
         ema: momentum of the exponential moving average of the trained generators'
             weights that generation and export use, such as 0.999; 0: none (Yazici et
             al. 2019).
         l1_weight: lambda of equation 4; adversarial stages only.
-        adversarial_loss: of D and the generator against it: `cross_entropy`
-            (equations 2 and 3), `hinge` (Lim and Ye 2017) or `least_squares` (Mao et
-            al. 2017).
+        adversarial_loss: loss of D and its generator: `cross_entropy` (equations 2 and
+            3), `hinge` (Lim and Ye 2017) or `least_squares` (Mao et al. 2017).
         feature_matching: weight of the mean absolute difference between D's hidden
             activations of the target and of the generated image (Wang et al. 2018);
             0: none; adversarial stages only.
-        finetune_generator1: whether stage 2 trains G1 on as well.
+        finetune_generator1: whether stage 2 continues to train G1.
         flip: whether half of the pairs are mirrored.
-        precision: `float32`, or `bfloat16`: layers compute in it, weights stay
+        precision: precision of the layers, `float32` or `bfloat16`; weights stay
             float32.
-        accumulate: in how many parts a device takes its share of a batch, one after
-            the other, to need less memory.
+        accumulate: number of parts in which a device processes its share of a batch,
+            one after the other, to save memory.
         remat: whether the backward pass computes the generators' activations again,
             block by block, rather than keeping them (Chen et al. 2016).
         shard_groups: in how many groups the shards are read; a batch holds as many
@@ -182,7 +181,7 @@ class TrainConfig:
             validation, 0 to less than 1. 0 (the default, as in the paper): training
             uses all of them and there is no validation.
         heatmaps: `drawn` from the keypoints, or `stored`: those of the records.
-        seed: of weights, order and flips.
+        seed: seed of initial weights, order and flips.
     """
 
     stage: int

@@ -26,7 +26,7 @@ class BatchStatistics(keras.layers.BatchNormalization):
 def build_discriminator(
     config: ModelConfig, *, precision: str = "float32"
 ) -> keras.Model:
-    """Builds D: DCGAN's discriminator with one or two layers more for tall images.
+    """Builds D: DCGAN's discriminator, with a layer more at a height of 256.
 
     5x5 convolutions with stride 2, LeakyReLU 0.2, batch normalisation from the second
     on, one linear unit (released wgan_gp_128x64.py). Normalisation always uses the
@@ -129,14 +129,14 @@ def with_activations(discriminator: keras.Model) -> keras.Model:
 class SpectralNormalization(keras.layers.Wrapper):
     """Divides a layer's kernel by its largest singular value.
 
-    The kernel is taken as a matrix of one column per filter. Its largest singular value
-    follows from one power iteration, whose left-over vector is a weight of this layer;
-    a call with `training=True` moves it on. The gradient goes through the division
-    (equation 12 of the paper). `keras.layers.SpectralNormalization` in contrast
-    overwrites the kernel by the divided one, and no gradient sees the division.
+    The kernel is taken as a matrix with one column per filter. One power iteration
+    estimates its largest singular value; the iteration's vector is a weight of this
+    layer, and a call with `training=True` updates it. The gradient goes through the
+    division (equation 12 of the paper), unlike that of
+    `keras.layers.SpectralNormalization`, which overwrites the kernel.
 
     Args:
-        layer: with a kernel, and maybe a bias: `Conv2D` or `Dense`.
+        layer: the layer to wrap, `Conv2D` or `Dense`.
 
     Example:
         x = SpectralNormalization(keras.layers.Conv2D(64, 5))(x, training=True)

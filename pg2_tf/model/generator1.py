@@ -13,19 +13,19 @@ from pg2_tf.model.pose_embeddings import POSE_EMBEDDINGS
 def build_generator1(config: ModelConfig, *, precision: str = "float32") -> keras.Model:
     """Builds G1, a U-Net of residual blocks with a fully connected bottleneck.
 
-    Where the paper is silent it is the released code's: a convolution before the first
-    block, skip connections from after each residual block, decoder blocks as wide as
-    their concatenated input, nearest upsampling with a 1x1 convolution, a linear
+    Where the paper is silent it follows the released code: a convolution before the
+    first block, skip connections from after each residual block, decoder blocks as wide
+    as their concatenated input, nearest upsampling with a 1x1 convolution, a linear
     output (models.py, GeneratorCNN_Pose_UAEAfterResidual).
 
     Args:
-        config: of the networks.
+        config: the networks' configuration.
         precision: `float32` or `bfloat16`.
 
     Returns:
-        A model of {"source": float32 [B, H, W, 3] in [-1, 1], and the target pose} that
-        gives the coarse image, float32 [B, H, W, 3], nominally in [-1, 1], not clipped.
-        The pose is "heatmaps", float32 [B, H, W, 18] of -1 and +1; with
+        A model from {"source": float32 [B, H, W, 3] in [-1, 1], and the target pose} to
+        the coarse image, float32 [B, H, W, 3], nominally in [-1, 1], not clipped. The
+        pose is "heatmaps", float32 [B, H, W, 18] of -1 and +1; with
         `pose_embedding="coordinate"` it is "keypoints", float32 [B, 18, 3]: x, y in
         pixels, confidence.
     """

@@ -9,18 +9,18 @@ from pg2_tf.model.config import ModelConfig
 def build_generator2(config: ModelConfig, *, precision: str = "float32") -> keras.Model:
     """Builds G2, a fully convolutional U-Net of N - 2 blocks.
 
-    Where the paper is silent it is the released code's: no residual sums, a constant
+    Where the paper is silent it follows the released code: no residual sums, a constant
     width in the decoder, the deepest skip connection being the bottleneck itself
     (models.py, UAE_noFC_AfterNoise and UAE_noFC_After2Noise).
 
     Args:
-        config: of the networks; `generator2_skips="inner"` leaves out the skip
-            connection at full resolution, as the released Market-1501 model does.
+        config: the networks' configuration. `generator2_skips="inner"` leaves out the
+            skip connection at full resolution, as the released Market-1501 model does.
         precision: `float32` or `bfloat16`.
 
     Returns:
-        A model of {"coarse", "source"}, float32 [B, H, W, 3] in [-1, 1], that gives
-        the difference map, float32 [B, H, W, 3]; refined = coarse + difference.
+        A model from {"coarse", "source"}, float32 [B, H, W, 3] in [-1, 1], to the
+        difference map, float32 [B, H, W, 3]; refined = coarse + difference.
     """
     height, width = config.image_size
     last = config.num_blocks - 2

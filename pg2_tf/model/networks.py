@@ -27,14 +27,14 @@ def build_networks(
     precision: str = "float32",
     seed: int = 0,
 ) -> Networks:
-    """Builds what a stage trains: G1 for stage 1, all three for stage 2.
+    """Builds the networks of a stage: G1 for stage 1, all three for stage 2.
 
     Args:
-        config: of the networks.
+        config: the networks' configuration.
         stage: 1 or 2.
         adversarial: whether stage 1 has a D as well.
         precision: `float32` or `bfloat16`.
-        seed: of the initial weights. It seeds Keras, NumPy and Python as a whole.
+        seed: seed of the initial weights. It seeds Keras, NumPy and Python globally.
     """
     keras.utils.set_random_seed(seed)
     return Networks(
@@ -52,11 +52,11 @@ def generate(
     """Runs the generators.
 
     Args:
-        networks: of stage 1 or 2.
-        source: float32 [B, H, W, 3] in [-1, 1].
-        heatmaps: of the target pose, float32 [B, H, W, 18] of -1 and +1.
-        keypoints: of the target pose, float32 [B, 18, 3]: x, y in pixels, confidence;
-            needed by a G1 that takes them in place of heatmaps.
+        networks: the networks of stage 1 or 2.
+        source: source image, float32 [B, H, W, 3] in [-1, 1].
+        heatmaps: target pose, float32 [B, H, W, 18] of -1 and +1.
+        keypoints: target pose, float32 [B, 18, 3]: x, y in pixels, confidence; needed
+            by a G1 with `pose_embedding="coordinate"` only.
 
     Returns:
         `coarse`, and with stage 2's networks `difference` and `refined`, float32

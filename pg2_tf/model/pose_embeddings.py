@@ -9,14 +9,14 @@ from pg2_tf.model import blocks
 from pg2_tf.model.config import ModelConfig
 
 
-class Embedded(NamedTuple):
-    """A pose beside an image.
+class PoseEmbedding(NamedTuple):
+    """A target pose and an image as G1 takes them.
 
     Attributes:
-        pose: the network's input that holds the pose.
-        image: what the image's encoder takes, [B, H, W, 3 or more].
-        features: what stands beside the image's features at the bottleneck, [B, ..];
-            None where the encoder takes the pose in.
+        pose: the network's input for the pose.
+        image: input of the image encoder, [B, H, W, 3 or more].
+        features: features of the pose to concatenate at the bottleneck, [B, ..]; None
+            where the image encoder takes the pose.
     """
 
     pose: Any
@@ -24,34 +24,33 @@ class Embedded(NamedTuple):
     features: Any = None
 
 
-def concat(source: Any, config: ModelConfig, dtype: str) -> Embedded:
-    """The paper's own: heatmaps are channels beside the image's (section 3.1)."""
+def concat(source: Any, config: ModelConfig, dtype: str) -> PoseEmbedding:
+    """The paper's own: concatenates heatmaps to the image's channels (section 3.1)."""
     heatmaps = _heatmaps(config)
     image = blocks.concatenate(name="input", dtype=dtype)([source, heatmaps])
-    return Embedded(heatmaps, image)
+    return PoseEmbedding(heatmaps, image)
 
 
-def heatmap(source: Any, config: ModelConfig, dtype: str) -> Embedded:
-    """HME: an encoder for the heatmaps alone, joined at the bottleneck (section 4.2).
+def heatmap(source: Any, config: ModelConfig, dtype: str) -> PoseEmbedding:
+    """HME: encodes the heatmaps separately, up to the bottleneck (section 4.2).
 
-    The paper gives no size: the encoder is as the image's, `stem` and widths and all,
-    without skip connections, and its fully connected, linear layer gives as many
-    features.
+    The paper gives no sizes. The encoder equals the image's without skip connections,
+    and its linear, fully connected layer gives as many features.
     """
     heatmaps = _heatmaps(config)
     x, _ = blocks.residual_encoder(heatmaps, config, prefix="pose_", dtype=dtype)
     x = keras.layers.Flatten(name="pose_flatten", dtype=dtype)(x)
     x = keras.layers.Dense(config.bottleneck, name="pose_bottleneck", dtype=dtype)(x)
-    return Embedded(heatmaps, source, x)
+    return PoseEmbedding(heatmaps, source, x)
 
 
-def coordinate(source: Any, config: ModelConfig, dtype: str) -> Embedded:
+def coordinate(source: Any, config: ModelConfig, dtype: str) -> PoseEmbedding:
     """CE: coordinates through two fully connected layers (section 4.2).
 
-    The paper gives neither sizes nor activations: both layers are as wide as the
-    bottleneck, so that pose and image have equal shares of it; ReLU follows the first,
-    as two linear layers would be one. A keypoint's visibility is given beside its
-    coordinates, as zeros alone are a place too.
+    The paper gives neither sizes nor activations. Both layers are as wide as the
+    bottleneck, so that pose and image contribute equally. ReLU follows the first, as
+    two linear layers would equal one. Each keypoint has a visibility in addition to
+    its coordinates, as zeros alone are a valid location.
     """
     keypoints = keras.Input((18, 3), name="keypoints")
     x = PoseCoordinates(config.image_size, name="coordinates")(keypoints)
@@ -59,10 +58,10 @@ def coordinate(source: Any, config: ModelConfig, dtype: str) -> Embedded:
         config.bottleneck, activation="relu", name="pose_hidden", dtype=dtype
     )(x)
     x = keras.layers.Dense(config.bottleneck, name="pose_bottleneck", dtype=dtype)(x)
-    return Embedded(keypoints, source, x)
+    return PoseEmbedding(keypoints, source, x)
 
 
-# By the name of `ModelConfig.pose_embedding`.
+# By the values of `ModelConfig.pose_embedding`.
 POSE_EMBEDDINGS = {"concat": concat, "heatmap": heatmap, "coordinate": coordinate}
 
 
@@ -72,7 +71,7 @@ def _heatmaps(config: ModelConfig) -> Any:
 
 @keras.saving.register_keras_serializable("pg2_tf")
 class PoseCoordinates(keras.layers.Layer):
-    """Turns a pose into coordinates in (-1, 1) and visibilities.
+    """Normalises keypoints to coordinates in (-1, 1) and visibilities.
 
     Call it on float32 [B, 18, 3]: x, y in pixels, confidence. It returns float32
     [B, 54]: x and y of each keypoint, -1 and +1 being the image's edges, and 1; three

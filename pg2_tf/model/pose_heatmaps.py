@@ -14,7 +14,7 @@ class PoseHeatmaps(keras.layers.Layer):
 
     Args:
         image_size: height and width in pixels.
-        radius: of the discs in pixels.
+        radius: radius of the discs in pixels.
 
     Example:
         heatmaps = PoseHeatmaps((128, 64))(keypoints)

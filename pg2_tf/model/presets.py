@@ -1,4 +1,4 @@
-"""The data sets' numbers, and where each comes from."""
+"""The presets: numbers of each data set, with their sources."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Preset:
 
     Attributes:
         model: the networks.
-        stage1, stage2: their trainings; a one-stage variant has no use for the second.
+        stage1, stage2: their trainings; a variant with one stage ignores the second.
     """
 
     model: ModelConfig

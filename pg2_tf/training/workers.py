@@ -24,6 +24,8 @@ _EXAMPLE = (
     '"task": {"type": "worker", "index": 0}}'
 )
 
+STRATEGIES = ("mirrored", "multi_worker")
+
 
 class WorkerLostError(Exception):
     """Another worker is gone; the job goes on if all are started again."""
@@ -127,3 +129,30 @@ def watched(workers: Workers) -> Iterator[None]:
             f"({reason[place : place + 300]}); start all of them again to go on from "
             "the last checkpoint"
         ) from error
+
+
+def make_strategy(
+    name: str, devices: Sequence[str] | None, workers: Workers
+) -> tf.distribute.Strategy:
+    """Returns a strategy. With several workers it waits for all of them.
+
+    Call it before TensorFlow computes anything.
+
+    Args:
+        name: one of `STRATEGIES`.
+        devices: this machine's devices, as `devices.choose` returns them. Default: all
+            GPUs, or without one the CPU.
+        workers: the processes that train together.
+
+    Raises:
+        InputError: several workers were given several CPU devices.
+    """
+    if name == "mirrored":
+        return tf.distribute.MirroredStrategy(devices)
+    if devices and len(devices) > 1 and devices[0].startswith("CPU"):
+        raise InputError(
+            f"--devices={','.join(devices)}: each of several workers takes its CPU as "
+            "one device"
+        )
+    print(f"worker {workers.index} of {workers.count}: waiting for all", flush=True)
+    return tf.distribute.MultiWorkerMirroredStrategy()
