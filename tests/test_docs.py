@@ -110,3 +110,15 @@ def test_the_blocks_of_a_page_run(page, place):
         if flags:
             code = _COMMAND.sub(rf"\g<0> {flags}", code.replace("\\\n", " "))
         execute(block.language, code, place)
+
+
+def test_the_notebook_runs(tmp_path):
+    nbformat = pytest.importorskip("nbformat")
+    client = pytest.importorskip("nbclient")
+    notebook = nbformat.read(ROOT / "docs" / "pg2.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    resources = {"metadata": {"path": str(tmp_path)}}
+    runner = client.NotebookClient(notebook, timeout=600, resources=resources)
+    runner.execute(env=environment)
+    assert (tmp_path / "pg2.keras").exists()
