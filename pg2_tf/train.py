@@ -37,7 +37,7 @@ if TYPE_CHECKING or command.will_run():
 
     from pg2_tf.machine import devices, precision
     from pg2_tf.runs.run_folder import RunFolder
-    from pg2_tf.training.duties import Schedule
+    from pg2_tf.training.callbacks import Cadence
     from pg2_tf.training.stages import train_stage
     from pg2_tf.training.workers import (
         ALONE,
@@ -58,7 +58,7 @@ _STAGE = flags.DEFINE_enum(
     "stage",
     None,
     ["1", "2"],
-    "1: G1. 2: G2 and D. Default: those of the variant, one after the other.",
+    "1: G1. 2: G2 and D. Default: all stages of the variant.",
 )
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of the data set. Default: data/DATASET."
@@ -72,8 +72,8 @@ _PROFILE = flags.DEFINE_enum(
     "profile",
     None,
     list(PROFILES),
-    "paper: as the paper says; authors: as the released code behaves. Default: the "
-    "run folder's, else paper.",
+    "paper: follow the paper; authors: follow the released code. Default: the run "
+    "folder's, otherwise paper.",
 )
 _WIDTH = flags.DEFINE_integer(
     "width",
@@ -90,14 +90,14 @@ _DISCRIMINATOR_INPUT = flags.DEFINE_enum(
     "discriminator_input",
     None,
     DISCRIMINATOR_INPUTS,
-    "What D sees; pair_and_pose: the target's heatmaps as well. Default: the run "
-    "folder's, else the profile's.",
+    "Inputs of D. pair_and_pose: image, source and heatmaps of the target. Default: "
+    "the run folder's, otherwise the profile's.",
 )
 _DISCRIMINATOR_NORM = flags.DEFINE_enum(
     "discriminator_norm",
     None,
     DISCRIMINATOR_NORMS,
-    "Normalisation in D. Default: the run folder's, else batch.",
+    "Normalisation in D. Default: the run folder's, otherwise batch.",
 )
 _PRECISION = flags.DEFINE_enum(
     "precision",
@@ -107,24 +107,28 @@ _PRECISION = flags.DEFINE_enum(
     "faster one; a resumed training keeps its precision. Default: the preset's.",
 )
 _TRAINING = train_flags.define_training()
-# Each by its name in `Schedule`.
-_SCHEDULE = {
+# The flags of the fields of `Cadence`.
+_CADENCE = {
     flag.name: flag
     for flag in (
-        flags.DEFINE_integer("log_every", 50, "Steps.", lower_bound=1),
-        flags.DEFINE_integer("sample_every", 500, "Steps.", lower_bound=1),
+        flags.DEFINE_integer(
+            "log_every", 50, "Steps between lines of metrics.", lower_bound=1
+        ),
+        flags.DEFINE_integer(
+            "sample_every", 500, "Steps between sample sheets.", lower_bound=1
+        ),
         flags.DEFINE_integer(
             "validate_every",
             1000,
-            "Steps, with --validation_fraction; 0: never.",
+            "Steps between validations, with --validation_fraction; 0 for never.",
             lower_bound=0,
         ),
-        flags.DEFINE_integer("checkpoint_every", 500, "Steps.", lower_bound=1),
+        flags.DEFINE_integer(
+            "checkpoint_every", 500, "Steps between checkpoints.", lower_bound=1
+        ),
     )
 }
-_KEEP = flags.DEFINE_integer(
-    "keep", 3, "How many of the last checkpoints are kept.", lower_bound=1
-)
+_KEEP = flags.DEFINE_integer("keep", 3, "Number of checkpoints to keep.", lower_bound=1)
 _NUM_VALIDATION_PAIRS = flags.DEFINE_integer(
     "num_validation_pairs",
     64,
@@ -142,26 +146,26 @@ _DATA_IN_MEMORY = flags.DEFINE_enum(
 _DETERMINISTIC = flags.DEFINE_boolean(
     "deterministic",
     None,
-    "The same weights bit for bit, run after run, on the same machine. Default: yes on "
-    "CPUs, where it costs nothing, and no on GPUs.",
+    "Get the same weights bit for bit in every run on the same machine. Default: yes "
+    "on CPUs, where it costs no time, and no on GPUs.",
 )
 _STRATEGY = flags.DEFINE_enum(
     "strategy",
     "mirrored",
     ["mirrored", "multi_worker"],
-    "mirrored: this process alone, on all its devices. multi_worker: several processes "
-    "that TF_CONFIG names, each with all its devices.",
+    "mirrored: one process with all its devices. multi_worker: the processes in "
+    "TF_CONFIG, each with all its devices.",
 )
 _DEVICES = flags.DEFINE_list(
     "devices",
     [],
-    "Which of this machine's: GPU:0,GPU:1, or 0,1 for short; CPU:0,CPU:1 takes the CPU "
-    "for two. Default: all GPUs, or without one the CPU.",
+    "Devices of this machine: GPU:0,GPU:1, or 0,1 for short; CPU:0,CPU:1 uses the CPU "
+    "as two devices. Default: all GPUs, or the CPU without a GPU.",
 )
 _DRY_RUN = flags.DEFINE_boolean("dry_run", False, "Show the options and stop.")
-# The exit status of a training that was asked to end, or has lost a worker: as after
-# SIGTERM. What restarts jobs takes a status above 127 for no fault of the program.
-_TO_BE_CONTINUED = 143
+# The exit status of a training that was asked to stop, or has lost a worker: the status
+# after SIGTERM. Job systems restart jobs with a status above 127.
+_TO_BE_RESUMED = 143
 
 
 def main() -> None:
@@ -189,7 +193,7 @@ def main() -> None:
     strategy = make_strategy(_STRATEGY.value, names, workers)
     for training in trainings:
         if not _train(folder, config, training, data_dir, strategy, workers):
-            sys.exit(_TO_BE_CONTINUED)
+            sys.exit(_TO_BE_RESUMED)
         gc.collect()  # The stage's variables, before the next one's.
 
 
@@ -219,7 +223,7 @@ def _train(
             config,
             training,
             data_dir=data_dir,
-            schedule=Schedule(**{key: flag.value for key, flag in _SCHEDULE.items()}),
+            cadence=Cadence(**{key: flag.value for key, flag in _CADENCE.items()}),
             strategy=strategy,
             workers=workers,
             keep=_KEEP.value,
@@ -231,7 +235,7 @@ def _train(
         return False
     place = folder.stage(training.stage).path
     if reached < training.steps:
-        print(f"{place}: stopped at step {reached:,}; the same command goes on")
+        print(f"{place}: stopped at step {reached:,}; run the same command to resume")
         return False
     print(f"{place}: done, {reached:,} steps")
     return True

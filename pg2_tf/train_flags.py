@@ -1,4 +1,4 @@
-"""The flags of a training's options, one for each in `TrainConfig`."""
+"""The flags of training settings, one for each field of `TrainConfig`."""
 
 from typing import Any
 
@@ -6,100 +6,68 @@ from absl import flags
 
 from pg2_tf.model.config import ADVERSARIAL_LOSSES, HEATMAPS, SCHEDULES
 
+_INTEGERS = {
+    "steps": "Total number of training steps.",
+    "batch_size": "Number of pairs in a step, over all devices.",
+    "halve_every": "For --schedule=step: interval in steps.",
+    "warm_up": "Number of steps in which the learning rate grows to its full value.",
+    "accumulate": "Number of parts that a device divides its share of a batch into, to "
+    "need less memory.",
+    "shard_groups": "Number of groups that the shards are read in; a batch takes equal "
+    "parts of each. Default: the number of workers, which must divide it.",
+}
+_SEED = "Seed of weights, order and flips."
+_FLOATS = {
+    "learning_rate": "Learning rate of Adam.",
+    "clip_norm": "Largest norm of the gradient of a network; 0 for any.",
+    "ema": "Momentum of the moving average of the generators' weights, such as 0.999. "
+    "Generation and export then use the average. 0 for none.",
+    "l1_weight": "Lambda of equation 4.",
+    "feature_matching": "Weight of the difference between D's hidden activations for "
+    "target and generated images; 0 for none.",
+    "validation_fraction": "Fraction of the training identities to hold out for "
+    "validation, such as 0.02; 0 trains on all of them, as the paper does, without "
+    "validation.",
+}
+_BOOLEANS = {
+    "finetune_generator1": "Train G1 in stage 2, too.",
+    "remat": "Compute activations again in the backward pass, to need less memory.",
+    "flip": "Mirror half of the pairs.",
+}
+_ENUMS = {
+    "schedule": (
+        SCHEDULES,
+        "Schedule of the learning rate. cosine, linear: to 0 at the last step; step: "
+        "halved every --halve_every steps.",
+    ),
+    "adversarial_loss": (ADVERSARIAL_LOSSES, "Loss of D and of the generator."),
+    "heatmaps": (
+        HEATMAPS,
+        "drawn: draw heatmaps from the keypoints, on the device; stored: use the "
+        "heatmaps in the records.",
+    ),
+}
+
 
 def define_training() -> dict[str, Any]:
-    """Defines the flags of training options; they hold for every stage trained.
+    """Defines the flags of the training settings, for every stage that is trained.
 
     Returns:
-        The flags by their names, which are those of `TrainConfig`; a value of None
-        leaves the preset's. `precision` is not among them.
+        The flags by name, which is the name of the field of `TrainConfig`. A value of
+        None leaves the preset's value. `precision` is not included.
     """
-    defined = (
-        flags.DEFINE_integer("steps", None, "Steps in all. Default: preset's."),
-        flags.DEFINE_integer(
-            "batch_size",
-            None,
-            "Pairs in a step, over all devices. Default: preset's.",
+    defined = [
+        *(flags.DEFINE_integer(name, None, _help(t)) for name, t in _INTEGERS.items()),
+        flags.DEFINE_integer("seed", None, _help(_SEED), lower_bound=0),
+        *(flags.DEFINE_float(name, None, _help(t)) for name, t in _FLOATS.items()),
+        *(flags.DEFINE_boolean(name, None, _help(t)) for name, t in _BOOLEANS.items()),
+        *(
+            flags.DEFINE_enum(name, None, values, _help(text))
+            for name, (values, text) in _ENUMS.items()
         ),
-        flags.DEFINE_float("learning_rate", None, "Of Adam. Default: preset's."),
-        flags.DEFINE_enum(
-            "schedule",
-            None,
-            SCHEDULES,
-            "Of the learning rate; cosine, linear: down to 0 at the last step; step: "
-            "halved every --halve_every steps. Default: preset's.",
-        ),
-        flags.DEFINE_integer("halve_every", None, "Steps, of --schedule=step."),
-        flags.DEFINE_integer(
-            "warm_up",
-            None,
-            "Steps in which the learning rate grows to its full size.",
-        ),
-        flags.DEFINE_float(
-            "clip_norm", None, "Largest norm of a network's gradient. Default: any."
-        ),
-        flags.DEFINE_float(
-            "ema",
-            None,
-            "Momentum of a moving average of the generators' weights, which generation "
-            "and export then use, such as 0.999. Default: none.",
-        ),
-        flags.DEFINE_float(
-            "l1_weight", None, "Lambda of equation 4. Default: preset's."
-        ),
-        flags.DEFINE_enum(
-            "adversarial_loss", None, ADVERSARIAL_LOSSES, "Default: cross_entropy."
-        ),
-        flags.DEFINE_float(
-            "feature_matching",
-            None,
-            "Weight of the difference between D's hidden activations of the target and "
-            "of the generated image. Default: preset's.",
-        ),
-        flags.DEFINE_boolean(
-            "finetune_generator1", None, "Train G1 on in stage 2. Default: no."
-        ),
-        flags.DEFINE_integer(
-            "accumulate",
-            None,
-            "Parts that a device takes its share of a batch in, one after the other, "
-            "to need less memory. Default: 1.",
-        ),
-        flags.DEFINE_boolean(
-            "remat",
-            None,
-            "Compute activations again in the backward pass, to need less memory. "
-            "Default: no.",
-        ),
-        flags.DEFINE_integer(
-            "shard_groups",
-            None,
-            "In how many groups the shards are read, a batch in equal parts from each. "
-            "Default: the number of workers, which must divide it.",
-        ),
-        flags.DEFINE_float(
-            "validation_fraction",
-            None,
-            "Fraction of the training identities that is held out for validation, such "
-            "as 0.02. Default: preset's; 0 trains on all of them, as the paper does, "
-            "without validation.",
-        ),
-        flags.DEFINE_enum(
-            "heatmaps",
-            None,
-            HEATMAPS,
-            "drawn: draw the heatmaps from the keypoints, on the device. stored: use "
-            "those of the records, for data sets with heatmaps of their own. Default: "
-            "drawn.",
-        ),
-        flags.DEFINE_boolean(
-            "flip", None, "Mirror half of the pairs. Default: preset's, which is yes."
-        ),
-        flags.DEFINE_integer(
-            "seed",
-            None,
-            "Seed of weights, order and flips. Default: preset's, which is 0.",
-            lower_bound=0,
-        ),
-    )
+    ]
     return {flag.name: flag for flag in defined}
+
+
+def _help(text: str) -> str:
+    return text if "Default:" in text else f"{text} Default: the preset's."

@@ -20,7 +20,7 @@ from pg2_tf.model.networks import Networks, build_networks
 from pg2_tf.runs import original as authors
 from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.runs.weights import weights_of
-from pg2_tf.training.loop import Schedule
+from pg2_tf.training.callbacks import Cadence
 from pg2_tf.training.pg2 import PG2
 from pg2_tf.training.stages import train_stage
 
@@ -162,7 +162,7 @@ def script_report(text):
 
 # === Training ===
 
-_SCHEDULE = Schedule(log_every=2, sample_every=4, checkpoint_every=3)
+_SCHEDULE = Cadence(log_every=2, sample_every=4, checkpoint_every=3)
 _PRESETS = {1: TINY.stage1, 2: TINY.stage2}
 
 
@@ -190,7 +190,7 @@ def train(
         tiny_config(profile, variant),
         training,
         data_dir=data,
-        schedule=every,
+        cadence=every,
         strategy=tf.distribute.get_strategy(),
         **(more or {}),
     )

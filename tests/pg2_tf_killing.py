@@ -22,11 +22,11 @@ from pathlib import Path
 import tensorflow as tf
 from pg2_tf_helpers import steps_kept, train
 
-from pg2_tf.training.duties import Schedule
+from pg2_tf.training.callbacks import Cadence
 from pg2_tf.training.log import Log
 from pg2_tf.training.stepper import Stepper
 
-_EVERY = Schedule(log_every=2, sample_every=5, validate_every=4, checkpoint_every=3)
+_EVERY = Cadence(log_every=2, sample_every=5, validate_every=4, checkpoint_every=3)
 _STEPS = 2000
 _OPTIONS = {
     "schedule": "cosine",

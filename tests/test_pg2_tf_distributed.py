@@ -19,7 +19,8 @@ from conftest import build_people
 from pg2_tf_helpers import network_batch, tiny_config, TINY
 from pg2_tf_trainers import pg2
 from pg2_tf.runs.run_folder import RunFolder
-from pg2_tf.training.loop import Schedule, Stepper
+from pg2_tf.training.callbacks import Cadence
+from pg2_tf.training.stepper import Stepper
 from pg2_tf.training.pg2 import PG2
 from pg2_tf.training.stages import train_stage
 from pg2_tf.training.updates import FusedAdam
@@ -84,7 +85,7 @@ place = Path(tempfile.mkdtemp())
 try:
     train_stage(RunFolder(place / "run"), tiny_config(),
                 dataclasses.replace(TINY.stage1, batch_size=7),
-                data_dir=build_people(place / "data"), schedule=Schedule(),
+                data_dir=build_people(place / "data"), cadence=Cadence(),
                 strategy=several)
 except InputError as error:
     report["error"] = str(error)

@@ -12,7 +12,7 @@ from pg2_tf.data.dataset import read_split
 from pg2_tf.data.pipeline import PairSource, pairs_of_step, training_batches
 from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.training import stages
-from pg2_tf.training.duties import Schedule
+from pg2_tf.training.callbacks import Cadence
 from pg2_tf.training.stepper import Stepper
 from preprocessing.system.errors import InputError
 
@@ -109,7 +109,7 @@ def test_loss_that_is_not_finite_ends_it_with_step_and_pairs(
     whole, people_dir, tmp_path, monkeypatch
 ):
     run = shutil.copytree(whole, tmp_path / "run")
-    every = Schedule(log_every=4, sample_every=9, validate_every=9, checkpoint_every=6)
+    every = Cadence(log_every=4, sample_every=9, validate_every=9, checkpoint_every=6)
     spoil(monkeypatch, "coarse", step=10, start=8, before=True)
     with pytest.raises(InputError) as caught:
         train(run, people_dir, 1, 20, every=every)
@@ -134,7 +134,7 @@ def test_weight_that_the_losses_do_not_show_is_found_at_its_step(
     people_dir, tmp_path, monkeypatch
 ):
     run = tmp_path / "run"
-    every = Schedule(log_every=9, sample_every=9, validate_every=9, checkpoint_every=3)
+    every = Cadence(log_every=9, sample_every=9, validate_every=9, checkpoint_every=3)
     spoil(monkeypatch, "stem", step=5, before=True)
     with pytest.raises(InputError, match="step 5: a weight is not finite") as caught:
         train(run, people_dir, 1, 8, every=every)
@@ -145,7 +145,7 @@ def test_weight_that_the_losses_do_not_show_is_found_at_its_step(
 
 def test_state_that_is_not_finite_is_not_kept(people_dir, tmp_path, monkeypatch):
     run = tmp_path / "run"
-    every = Schedule(log_every=9, sample_every=9, validate_every=9, checkpoint_every=2)
+    every = Cadence(log_every=9, sample_every=9, validate_every=9, checkpoint_every=2)
     spoil(monkeypatch, "stem", step=4, before=False)
     with pytest.raises(InputError, match=r"step 4: generator1/.*stem.* is not finite"):
         train(run, people_dir, 1, 8, every=every)

@@ -13,7 +13,7 @@ from pg2_tf_helpers import (
 from pg2_tf_trainers import assert_close, pg2, weights_after
 
 from pg2_tf.model.networks import build_networks
-from pg2_tf.training.duties import Schedule
+from pg2_tf.training.callbacks import Cadence
 from pg2_tf.training.remat import rematerialised
 from pg2_tf.training.updates import mean_over_parts
 from preprocessing.system.errors import InputError
@@ -27,7 +27,7 @@ def stage2(norm="batch", **training):
     return pg2(2, model={"discriminator_norm": norm}, **training)
 
 
-QUIET = Schedule(log_every=1, sample_every=0, validate_every=0, checkpoint_every=2)
+QUIET = Cadence(log_every=1, sample_every=0, validate_every=0, checkpoint_every=2)
 
 
 # === Parts of a batch ===

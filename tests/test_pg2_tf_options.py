@@ -22,12 +22,12 @@ from pg2_tf_trainers import assert_close, pg2, weights_after
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.model.config import TrainConfig
 from pg2_tf.runs.run_folder import RunFolder
-from pg2_tf.training.duties import Schedule
+from pg2_tf.training.callbacks import Cadence
 from pg2_tf.training.learning_rates import WarmUp, learning_rate
 from pg2_tf.training.updates import FusedAdam, adam, clip_gradients
 from preprocessing.system.errors import InputError
 
-QUIET = Schedule(log_every=1, sample_every=0, validate_every=0, checkpoint_every=2)
+QUIET = Cadence(log_every=1, sample_every=0, validate_every=0, checkpoint_every=2)
 
 
 # === Clipping ===

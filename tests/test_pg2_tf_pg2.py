@@ -22,7 +22,7 @@ from pg2_tf.data.pipeline import PairSource, training_batches
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.model.config import VARIANTS
 from pg2_tf.runs.run_folder import RunFolder
-from pg2_tf.training.duties import Schedule
+from pg2_tf.training.callbacks import Cadence
 from pg2_tf.training.pg2 import PG2, build
 from preprocessing.system.errors import InputError
 
@@ -111,7 +111,7 @@ def test_pixels_and_keypoints_are_what_the_networks_take():
 
 
 def test_fit_gives_the_weights_of_the_command(people_dir, tmp_path):
-    every = Schedule(log_every=9, sample_every=0, validate_every=0, checkpoint_every=9)
+    every = Cadence(log_every=9, sample_every=0, validate_every=0, checkpoint_every=9)
     split = read_split(people_dir, "train", image_size=(32, 32))
     for profile in ("paper", "authors"):
         run = tmp_path / profile
@@ -284,7 +284,7 @@ def test_run_folder_is_a_preset_with_its_variant_and_profile(tmp_path):
 
 
 def test_training_is_not_overwritten_by_a_preset(people_dir, tmp_path):
-    every = Schedule(log_every=9, sample_every=0, validate_every=0, checkpoint_every=9)
+    every = Cadence(log_every=9, sample_every=0, validate_every=0, checkpoint_every=9)
     train(tmp_path / "run", people_dir, 1, 1, every=every)
     with pytest.raises(InputError, match="holds a training; use another folder"):
         PG2.from_preset("tiny", stage=1).save_to_preset(tmp_path / "run")

@@ -16,7 +16,7 @@ from pg2_tf_helpers import (
 
 from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.training import loop
-from pg2_tf.training.loop import Schedule
+from pg2_tf.training.callbacks import Cadence
 
 
 @pytest.mark.parametrize("stage", [1, 2])
@@ -28,12 +28,12 @@ def test_training_in_two_parts_equals_one_bit_for_bit(
         shutil.copytree(whole, run)
         shutil.rmtree(run / "stage2")
     # 5 is no multiple of log_every: the sums of the open line must go on too.
-    halt = Schedule(log_every=2, sample_every=4, checkpoint_every=5)
+    halt = Cadence(log_every=2, sample_every=4, checkpoint_every=5)
     assert train(run, people_dir, stage, 5, every=halt) == 5
     path = RunFolder(run).stage(stage).path / "metrics.jsonl"
     assert [row["step"] for row in metrics(run, stage)][-1] == 5
     assert train(run, people_dir, stage, 8) == 8
-    assert "going on from step 5" in capsys.readouterr().out
+    assert "Resuming from step 5" in capsys.readouterr().out
     names, arrays = checkpoint(whole, stage, 8)
     again, values = checkpoint(run, stage, 8)
     assert again == names
@@ -102,7 +102,10 @@ def test_second_interrupt_ends_at_once(whole, people_dir, tmp_path, monkeypatch,
     monkeypatch.setattr(loop.Stepper, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train(run, people_dir, 1, 8)
-    assert capfd.readouterr().err.count("ending soon, with a checkpoint") == 1
+    assert (
+        capfd.readouterr().err.count("Stopping after this step; saving a checkpoint")
+        == 1
+    )
     assert steps_kept(run, 1) == [3]
     monkeypatch.undo()
     assert train(run, people_dir, 1, 8) == 8
@@ -120,7 +123,7 @@ def test_damaged_newest_checkpoint_costs_only_its_steps(
     assert train(run, people_dir, 1, 8) == 8
     out = capsys.readouterr().out
     assert "ckpt-8: skipping corrupt checkpoint" in out
-    assert "going on from step 6" in out
+    assert "Resuming from step 6" in out
     assert same(checkpoint(run, 1, 8)[1], checkpoint(whole, 1, 8)[1])
     assert metrics(run, 1) == metrics(whole, 1)
     assert steps_kept(run, 1)[0] == 8

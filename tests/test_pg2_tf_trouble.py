@@ -16,11 +16,10 @@ from pg2_tf_helpers import (
 
 from pg2_tf.machine import devices
 from pg2_tf.runs import checkpoint_files
-from pg2_tf.training import watch
-from pg2_tf.training.duties import Schedule
-from pg2_tf.training.lock import locked
+from pg2_tf.training import callbacks
+from pg2_tf.training.callbacks import Cadence, CollapseWatch
+from pg2_tf.training.stages import locked
 from pg2_tf.training.stepper import Stepper
-from pg2_tf.training.watch import CollapseWatch
 from pg2_tf.training.workers import Workers
 from preprocessing.system.errors import InputError
 
@@ -42,7 +41,10 @@ def test_command_that_is_asked_to_end_says_how_it_goes_on(
     for step in (1, 2):
         told = run_command(capsys, "pg2_tf.train", *flags)
         assert told.status == 143
-        assert f"stage1: stopped at step {step}; the same command goes on" in told.out
+        assert (
+            f"stage1: stopped at step {step}; run the same command to resume"
+            in told.out
+        )
         assert steps_kept(run, 1) == [step]
     assert "validation at step 2: " in told.out
     assert not (run / "stage2").exists()
@@ -89,7 +91,7 @@ def test_no_room_later_leaves_the_last_checkpoint(people_dir, tmp_path, monkeypa
 
 
 def test_as_many_checkpoints_as_asked_for_are_kept(people_dir, tmp_path):
-    every = Schedule(log_every=9, sample_every=9, validate_every=0, checkpoint_every=1)
+    every = Cadence(log_every=9, sample_every=9, validate_every=0, checkpoint_every=1)
     run = tmp_path / "run"
     assert train(run, people_dir, 1, 4, every=every, more={"keep": 1}) == 4
     assert steps_kept(run, 1) == [4]
@@ -153,8 +155,8 @@ def test_watch_goes_on_where_it_was():
 def test_collapse_is_in_the_log_and_on_standard_error(
     whole, people_dir, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(watch, "_NEAR_ZERO", 100.0)
-    monkeypatch.setattr(watch, "_LONG", 3)
+    monkeypatch.setattr(callbacks, "_NEAR_ZERO", 100.0)
+    monkeypatch.setattr(callbacks, "_LONG", 3)
     run = shutil.copytree(whole, tmp_path / "run")
     shutil.rmtree(run / "stage2")
     for steps in (6, 8):
@@ -162,5 +164,5 @@ def test_collapse_is_in_the_log_and_on_standard_error(
     text = (run / "stage2" / "warnings.jsonl").read_text()
     (row,) = map(json.loads, text.splitlines())
     assert row["step"] == 4
-    assert "D's loss has been below 100.0 since step 0" in row["warning"]
+    assert "D has saturated: its loss has been below 100.0 since" in row["warning"]
     assert capsys.readouterr().err.count(f"warning: {row['warning']}") == 1

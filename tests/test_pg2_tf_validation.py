@@ -18,13 +18,13 @@ from pg2_tf.model.networks import Networks, build_networks
 from pg2_tf.runs.checkpoint_files import step_of
 from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.runs.weights import load_weights
-from pg2_tf.training.duties import Schedule
-from pg2_tf.training.validation import FixedPairs
+from pg2_tf.training.callbacks import Cadence
+from pg2_tf.training.stage_data import FixedPairs
 from preprocessing.system.errors import InputError
 
 # Holds out one of the four training identities.
 _FRACTION = 0.3
-_EVERY = Schedule(log_every=2, sample_every=4, validate_every=2, checkpoint_every=4)
+_EVERY = Cadence(log_every=2, sample_every=4, validate_every=2, checkpoint_every=4)
 
 
 def scores_of(run, stage):
@@ -140,7 +140,7 @@ def test_better_weights_replace_the_best_and_worse_ones_do_not(
         return {"mask_ssim": next(values)}
 
     monkeypatch.setattr(FixedPairs, "score", score)
-    every = Schedule(log_every=9, sample_every=9, validate_every=1, checkpoint_every=1)
+    every = Cadence(log_every=9, sample_every=9, validate_every=1, checkpoint_every=1)
     options = {"every": every, "validation_fraction": _FRACTION}
     assert train(tmp_path / "run", people_dir, 1, 3, **options) == 3
     folder = RunFolder(tmp_path / "run").stage(1)
@@ -151,7 +151,7 @@ def test_better_weights_replace_the_best_and_worse_ones_do_not(
     checkpoint = [f"ckpt-4.{kind}" for kind in ("data-00000-of-00001", "index")]
     assert files == ["best.json", *checkpoint, "ckpt-4.sha256"]
     out = capsys.readouterr().out
-    assert "validation at step 1: mask_ssim 0.5; the best so far" in out
+    assert "validation at step 1: mask_ssim 0.5; best so far" in out
     assert "validation at step 3: mask_ssim 0.5\n" in out
 
 
@@ -178,7 +178,7 @@ def test_missing_best_weights_are_an_input_error(run, tmp_path):
 
 
 def test_validation_changes_no_weight(run, people_dir, tmp_path):
-    never = Schedule(log_every=2, sample_every=4, validate_every=0, checkpoint_every=3)
+    never = Cadence(log_every=2, sample_every=4, validate_every=0, checkpoint_every=3)
     options = {"every": never, "validation_fraction": _FRACTION}
     assert train(tmp_path / "run", people_dir, 1, 6, **options) == 6
     assert not (tmp_path / "run" / "stage1" / "validation.jsonl").exists()

@@ -18,7 +18,7 @@ from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.model.config import VARIANTS
 from pg2_tf.model.networks import build_networks
 from pg2_tf.serving.saved_model import export_saved_model
-from pg2_tf.training.duties import Schedule
+from pg2_tf.training.callbacks import Cadence
 
 ONE_STAGE = [name for name, variant in VARIANTS.items() if variant.stages == (1,)]
 
@@ -27,7 +27,7 @@ ONE_STAGE = [name for name, variant in VARIANTS.items() if variant.stages == (1,
 def runs(people_dir, tmp_path_factory):
     """A run of each one-stage variant, six times through the data."""
     place = tmp_path_factory.mktemp("variants")
-    every = Schedule(log_every=6, sample_every=0, validate_every=0, checkpoint_every=36)
+    every = Cadence(log_every=6, sample_every=0, validate_every=0, checkpoint_every=36)
     options = {"every": every, "learning_rate": 3e-3}
     for name in ONE_STAGE:
         assert train(place / name, people_dir, 1, 36, variant=name, **options) == 36

@@ -148,7 +148,7 @@ def test_job_that_lost_a_worker_goes_on_from_its_checkpoint(data_dir, tmp_path):
     assert steps_kept(run, 1) == [4]
     (status, out), (other, _) = train(data_dir, run, *flags, count=2)
     assert (status, other) == (0, 0), out
-    assert "going on from step 4" in out
+    assert "Resuming from step 4" in out
     assert difference(alone, run, 1) < 1e-5
     assert [r["step"] for r in metrics(run, 1)] == [3, 6, 9, 10]
 
@@ -160,7 +160,7 @@ def test_signal_to_one_worker_ends_all_after_the_same_step(data_dir, tmp_path):
     ends = train(data_dir, run, *flags, count=2, own={1: {"ENDED_AT": "2"}})
     for status, out in ends:
         assert status == 143, out
-        assert "stopped at step 5; the same command goes on" in out
+        assert "stopped at step 5; run the same command to resume" in out
     assert steps_kept(run, 1) == [5]
 
 

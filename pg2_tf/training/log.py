@@ -4,15 +4,16 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.util import event_pb2
 
-from pg2_tf.training import events
 from preprocessing.images import image_files as images
-from preprocessing.system import files
+from preprocessing.system import files, host
 from preprocessing.system.errors import InputError
 
 METRICS = "metrics.jsonl"
@@ -51,7 +52,7 @@ class Log:
         for name in (METRICS, VALIDATION, WARNINGS):
             _drop_after(folder / name, start)
         _drop_sheets(self._samples, start)
-        events.drop_after(folder / "events", start)
+        drop_events_after(folder / "events", start)
         self._events = tf.summary.create_file_writer(str(folder / "events"))
 
     def metrics(self, step: int, values: Mapping[str, float]) -> dict[str, Any]:
@@ -147,3 +148,43 @@ def _drop_sheets(folder: Path, last: int) -> None:
 def _rounded(value: float) -> float:
     digits = 8 - math.floor(math.log10(abs(value))) if value else 0
     return round(value, min(digits, 15)) if math.isfinite(value) else value
+
+
+def drop_events_after(folder: Path, step: int) -> None:
+    """Removes the events after a step, and one that was half written.
+
+    Args:
+        folder: of the event files; it need not be there.
+        step: the last whose events stay.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    for path in sorted(folder.glob("*.tfevents.*")):
+        records, whole = _read_events(path)
+        kept = [record for record in records if _step_of(record) <= step]
+        if whole and len(kept) == len(records):
+            continue
+        with host.writing(path):
+            files.write_atomically(path, partial(_write_events, records=kept))
+
+
+def _step_of(record: bytes) -> int:
+    return event_pb2.Event.FromString(record).step
+
+
+def _read_events(path: Path) -> tuple[list[bytes], bool]:
+    """Returns the records of a file, and whether nothing but them is in it."""
+    records: list[bytes] = []
+    try:
+        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            records.append(record)
+    except tf.errors.DataLossError:
+        return records, False
+    return records, True
+
+
+def _write_events(path: Path, records: list[bytes]) -> None:
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in records:
+            writer.write(record)

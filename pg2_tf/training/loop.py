@@ -9,45 +9,45 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from pg2_tf.data.pipeline import readable
-from pg2_tf.training.duties import Duties, Schedule, Tools
+from pg2_tf.training.callbacks import Cadence, Callbacks, Resources
 from pg2_tf.training.stepper import Stepper
 from pg2_tf.training.workers import ALONE, Workers, require_agreement
 
-_ENDING = b"\nending soon, with a checkpoint\n"
-# Steps after which several workers look whether one of them was asked to end.
+_ENDING = b"\nStopping after this step; saving a checkpoint\n"
+# Interval in steps at which workers check whether one of them was asked to stop.
 _AGREE_EVERY = 10
 
 
 def run(
     stepper: Stepper,
     batches: Callable[[int], tf.data.Dataset],
-    tools: Tools,
+    tools: Resources,
     *,
     steps: int,
-    schedule: Schedule,
+    cadence: Cadence,
     workers: Workers = ALONE,
 ) -> int:
-    """Trains from where the checkpoints say to `steps`.
+    """Trains from the newest checkpoint to `steps`.
 
-    A signal to end (SIGINT, SIGTERM) takes effect after the step, of several workers
-    on each after the same step, at most 10 later: a checkpoint is written and the
-    function returns early.
+    SIGINT and SIGTERM stop the training after the current step: a checkpoint is saved
+    and the function returns. Several workers stop after the same step, at most 10 steps
+    later.
 
     Args:
-        stepper: takes the steps.
-        batches: returns the data set from a step on.
-        tools: for what is done beside the steps.
-        steps: how many in all.
-        schedule: how often what is done.
-        workers: that train together.
+        stepper: Takes the training steps.
+        batches: Function that returns the data set after a number of steps.
+        tools: The functions and objects that the callbacks use.
+        steps: Total number of steps.
+        cadence: How often to log, sample, validate and save, in steps.
+        workers: The workers that train together.
 
     Returns:
         The step reached.
 
     Raises:
-        InputError: a loss or a weight is not finite, or the disk has no room for a
-            checkpoint, and the last checkpoint stays as it is; or the workers did not
-            find the same checkpoint.
+        InputError: A loss or a weight is not finite, or the disk has no space for a
+            checkpoint; the newest checkpoint is kept. Or the workers found different
+            checkpoints.
     """
     start = tools.checkpoints.restore()
     require_agreement(workers, step=start)
@@ -55,32 +55,30 @@ def run(
         return start
     tools.checkpoints.require_space()
     if start and workers.writes:
-        print(f"going on from step {start:,}")
+        print(f"Resuming from step {start:,}")
     done = start
     with (
         closing(tools.open_log(start)) as log,
         _ending() as ended,
         _bar(start, steps, workers.writes) as progress,
     ):
-        duties = Duties(stepper, tools, log, progress, start=start)
+        callbacks = Callbacks(stepper, tools, log, progress, start=start)
         for done, batch in enumerate(readable(batches(start)), start + 1):
             if ended():
                 stepper.ask_to_end()
             stepper.step(batch)
             progress.update()
-            due = schedule.due(done, steps=steps)
-            if workers.count == 1:
-                asked = ended()
-            else:
+            due = cadence.due(done, steps=steps)
+            asked = ended()
+            if workers.count > 1:
                 looks = bool(due) or done % _AGREE_EVERY == 0
                 asked = looks and stepper.is_asked_to_end()
             last = done == steps or asked
-            if last:
-                due.add("checkpoint")
-            duties.do(due, done)
+            due |= {"checkpoint"} if last else set()
+            callbacks.run(due, done)
             if last:
                 break
-    # What this one has written is there before another goes on.
+    # No worker continues before worker 0 has written its checkpoint.
     require_agreement(workers, step=done)
     return done
 
@@ -93,7 +91,7 @@ def _bar(start: int, steps: int, shows: bool) -> tqdm:
 
 @contextmanager
 def _ending() -> Iterator[Callable[[], bool]]:
-    """Within it, SIGINT and SIGTERM only set what the yielded function returns.
+    """Yields a function that returns whether SIGINT or SIGTERM was received.
 
     A second SIGINT raises KeyboardInterrupt at once.
     """
@@ -103,7 +101,7 @@ def _ending() -> Iterator[Callable[[], bool]]:
         if received == signal.SIGINT in asked:
             raise KeyboardInterrupt
         asked.append(received)
-        # Not `print`, which may be what was interrupted.
+        # `print` is not reentrant.
         with suppress(OSError):
             os.write(2, _ENDING)
 

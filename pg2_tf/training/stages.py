@@ -1,14 +1,16 @@
-"""Trains a stage: puts data, networks, trainer, run folder and loop together."""
+"""Trains a stage: connects data, networks, run folder and loop."""
 
 import json
 import zlib
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from filelock import FileLock, Timeout
 
 from pg2_tf.data import pipeline
 from pg2_tf.inference.pose_transfer import PoseTransfer
@@ -20,11 +22,10 @@ from pg2_tf.runs.run_folder import (
     package_versions,
 )
 from pg2_tf.training import loop
+from pg2_tf.training.callbacks import Cadence, Resources
 from pg2_tf.training.checkpoints import KEEP, Checkpoints
-from pg2_tf.training.duties import Schedule, Tools
-from pg2_tf.training.lock import locked
 from pg2_tf.training.log import Log
-from pg2_tf.training.pg2 import build
+from pg2_tf.training.pg2 import PG2, build
 from pg2_tf.training.stage_data import StageData
 from pg2_tf.training.stepper import Stepper
 from pg2_tf.training.workers import ALONE, Workers, require_agreement, watched
@@ -37,36 +38,37 @@ def train_stage(
     training: TrainConfig,
     *,
     data_dir: Path,
-    schedule: Schedule,
+    cadence: Cadence,
     strategy: tf.distribute.Strategy,
     workers: Workers = ALONE,
     keep: int = KEEP,
     num_validation_pairs: int = 64,
     in_memory: str = "auto",
 ) -> int:
-    """Trains a stage, from the start or from where it stopped.
+    """Trains a stage, or resumes its training.
 
     Args:
-        folder: of the run.
-        config: what the run is of.
-        training: of the stage.
-        data_dir: of the data set.
-        schedule: how often what is done.
-        strategy: over the devices.
-        workers: that train together; the first writes the run folder, all read it.
-        keep: how many of the last checkpoints are kept.
+        folder: The run folder.
+        config: The configuration of the run.
+        training: The training settings of the stage.
+        data_dir: Folder of the data set.
+        cadence: How often to log, sample, validate and save, in steps.
+        strategy: The distribution strategy.
+        workers: The workers that train together. The first writes the run folder, all
+            of them read it.
+        keep: Number of checkpoints to keep.
         num_validation_pairs: Number of pairs of held-out training identities that
             validation scores.
         in_memory: Whether the data is kept in memory; see `dataset.open_split`.
 
     Returns:
-        The step reached, less than `training.steps` where it was asked to end.
+        The step reached, less than `training.steps` if the training was asked to stop.
 
     Raises:
-        InputError: data set, run folder or batch size do not fit; another training is
-            at work in the folder; a loss is not finite; the disk has no room; the
-            workers do not agree on what they train.
-        WorkerLostError: another worker is gone.
+        InputError: Data set, run folder or batch size do not fit; another training is
+            running in the folder; a loss is not finite; the disk is full; the workers
+            have different settings.
+        WorkerLostError: Another worker has stopped.
     """
     _check_shares(training, strategy.num_replicas_in_sync, workers)
     _check_stage1(folder, training.stage)
@@ -75,7 +77,7 @@ def train_stage(
         training,
         image_size=config.model.image_size,
         workers=workers,
-        num_validation_pairs=num_validation_pairs if schedule.validate_every else 0,
+        num_validation_pairs=num_validation_pairs if cadence.validate_every else 0,
         in_memory=in_memory,
     )
     stage = folder.stage(training.stage)
@@ -93,32 +95,54 @@ def train_stage(
             "seed": training.seed,
             "own_batch": pg2.takes_two_batches,
         }
-        generating = pg2.generating_networks()
-        model = PoseTransfer(generating, config, stage=training.stage, step=0)
-        checkpoints = Checkpoints(
-            stage,
-            pg2.networks(),
-            pg2.training_state(),
-            stepper.window,
-            generating=generating,
-            selects_best=training.stage not in config.recipe.adversarial,
-            keep=keep,
-            writes=workers.writes,
-        )
         return loop.run(
             stepper,
             partial(data.batches, workers=workers, flip=training.flip, **order),
-            Tools(
-                checkpoints=checkpoints,
-                open_log=partial(Log, stage.path, writes=workers.writes),
-                draw_samples=partial(data.shown.draw, model) if data.shown else None,
-                validate=partial(data.scored.score, model) if data.scored else None,
+            _resources(
+                pg2,
+                stepper,
+                data,
+                stage,
                 pairs_of=partial(pipeline.pairs_of_step, data.sources, **order),
+                keep=keep,
+                writes=workers.writes,
             ),
             steps=training.steps,
-            schedule=schedule,
+            cadence=cadence,
             workers=workers,
         )
+
+
+def _resources(
+    pg2: PG2,
+    stepper: Stepper,
+    data: StageData,
+    stage: StageFolder,
+    *,
+    pairs_of: Callable[[int], list[tuple[str, str]]],
+    keep: int,
+    writes: bool,
+) -> Resources:
+    """Returns the functions and objects that the callbacks use."""
+    generating = pg2.generating_networks()
+    model = PoseTransfer(generating, pg2.run_config, stage=stage.number, step=0)
+    checkpoints = Checkpoints(
+        stage,
+        pg2.networks(),
+        pg2.training_state(),
+        stepper.window,
+        generating=generating,
+        selects_best=stage.number not in pg2.run_config.recipe.adversarial,
+        keep=keep,
+        writes=writes,
+    )
+    return Resources(
+        checkpoints=checkpoints,
+        open_log=partial(Log, stage.path, writes=writes),
+        draw_samples=partial(data.shown.draw, model) if data.shown else None,
+        validate=partial(data.scored.score, model) if data.scored else None,
+        pairs_of=pairs_of,
+    )
 
 
 def _claim(
@@ -158,7 +182,7 @@ def _check_shares(training: TrainConfig, replicas: int, workers: Workers) -> Non
 
 
 def _checksum(config: Any, training: Any, data_dir: Path) -> int:
-    """Returns a number that differs where options or data do."""
+    """Returns a checksum of the options and the data."""
     content = [config, training, describe_data(data_dir)["checksum"]]
     return zlib.crc32(json.dumps(content, sort_keys=True).encode())
 
@@ -166,6 +190,41 @@ def _checksum(config: Any, training: Any, data_dir: Path) -> int:
 def _check_stage1(folder: RunFolder, stage: int) -> None:
     if stage == 2 and not folder.stage(1).checkpoints():
         raise InputError(
-            f"{folder.path}: has no stage 1, on which stage 2 builds; train it first: "
+            f"{folder.path}: has no stage 1, which stage 2 needs; train it first: "
             f"python -m pg2_tf.train --stage=1 --run_dir={folder.path} ..."
         )
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Locks a folder for one training, and removes partly written files in it.
+
+    The operating system releases the lock when the process ends, for any reason. On a
+    file system without locks, a warning is printed instead.
+
+    Args:
+        folder: Folder of the stage. It is created if it does not exist.
+
+    Raises:
+        InputError: Another training holds the lock.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(
+            f"{folder}: another training is running in this folder; stop it, or use "
+            "another --run_dir"
+        ) from error
+    except NotImplementedError:
+        print(
+            f"{folder}: the file system has no locks; make sure that no other training "
+            "writes to this folder"
+        )
+    try:
+        for path in folder.rglob(".*.tmp"):
+            path.unlink()
+        yield
+    finally:
+        lock.release()
