@@ -17,7 +17,7 @@ from preprocessing.system.errors import InputError
 
 if TYPE_CHECKING or command.will_run():
     host.import_tensorflow()
-    from preprocessing.dataset import checking, inspection, records, showing
+    from preprocessing.dataset import checking, inspection, records
     from preprocessing.images import image_files as images
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the data set.")
@@ -59,15 +59,15 @@ def _show(
     manifest: dict[str, Any],
     counted: dict[str, inspection.SplitSurvey],
 ) -> None:
-    chosen = showing.choose(
+    chosen = inspection.choose(
         counted,
         split=_SPLIT.value,
         names=_NAMES.value,
         num=_NUM.value,
         seed=_SEED.value,
     )
-    stored = showing.load(data_dir, chosen, size=tuple(manifest["image_size"]))
-    files.write_bytes(out, images.encode_png(showing.sheet(stored)))
+    stored = inspection.load(data_dir, chosen, size=tuple(manifest["image_size"]))
+    files.write_bytes(out, images.encode_png(inspection.sheet(stored)))
     print(f"\n{out}: {len(stored)} image{'s' * (len(stored) > 1)}")
 
 

@@ -15,15 +15,15 @@ from pg2_tf_helpers import command_error, run_command
 
 from pg2_tf.benchmarks import data, preprocess, report, training_input
 from pg2_tf.benchmarks.measurement import Figure, Goal, Measurement, Options
-from pg2_tf.benchmarks.stopwatch import Stopwatch
+from pg2_tf.benchmarks.preprocess import Stopwatch
 from pg2_tf.data.dataset import read_split
 from pg2_tf.machine import description as machine
-from pg2_tf.machine import isolated, memory
+from pg2_tf.machine import isolated
 from preprocessing.system import command
 from preprocessing.system.errors import InputError
 
 MODULE = "pg2_tf.benchmark"
-HAS_PROC = memory._STATM.exists()
+HAS_PROC = isolated._STATM.exists()
 CAN_BE_ZERO = {
     "peak memory / data kept",
     "processor time: gather",
@@ -199,7 +199,7 @@ def test_bad_input_and_an_early_end_of_the_process_are_one_line():
 
 @pytest.mark.skipif(not HAS_PROC, reason="the system does not say")
 def test_peak_memory_counts_what_is_gone_again():
-    with memory.PeakMemory() as watched:
+    with isolated.PeakMemory() as watched:
         block = np.ones(60_000_000, np.uint8)
         time.sleep(0.2)  # Lets the watcher look, on a busy machine too.
         del block
@@ -208,8 +208,8 @@ def test_peak_memory_counts_what_is_gone_again():
 
 
 def test_what_the_system_does_not_say_is_not_measured(monkeypatch, tmp_path):
-    monkeypatch.setattr(memory, "_STATM", tmp_path / "none")
-    with memory.PeakMemory() as watched:
+    monkeypatch.setattr(isolated, "_STATM", tmp_path / "none")
+    with isolated.PeakMemory() as watched:
         pass
     assert watched.megabytes is None
     figure = Figure("peak memory", watched.megabytes, "MB", Goal(1.5, at_most=True))

@@ -13,7 +13,7 @@ from pg2_tf.data import pipeline, stored
 from pg2_tf.data.dataset import open_split
 from pg2_tf.data.pairs import hold_out
 from pg2_tf.data.pipeline import readable, source_of, training_batches
-from pg2_tf.machine import memory
+from pg2_tf.machine import isolated
 from pg2_tf.runs.run_folder import RunFolder
 from preprocessing.dataset import records
 from preprocessing.images.heatmaps import draw_heatmaps
@@ -114,11 +114,11 @@ def clear_heatmaps(path):
 
 
 def test_auto_follows_the_available_memory(data, monkeypatch):
-    monkeypatch.setattr(memory, "available", lambda: 10**9)
+    monkeypatch.setattr(isolated, "available", lambda: 10**9)
     split, told = open_split(data, "train", image_size=SIZE)
     assert not isinstance(split, stored.StoredPairs)
     assert told.endswith("kept in memory")
-    monkeypatch.setattr(memory, "available", lambda: 10**4)
+    monkeypatch.setattr(isolated, "available", lambda: 10**4)
     split, told = open_split(data, "train", image_size=SIZE)
     assert isinstance(split, stored.StoredPairs)
     assert "0 MB available" in told
@@ -126,7 +126,7 @@ def test_auto_follows_the_available_memory(data, monkeypatch):
 
 
 def test_available_memory_is_between_nothing_and_the_machines():
-    free = memory.available()
+    free = isolated.available()
     if free is None:
         pytest.skip("no /proc")
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

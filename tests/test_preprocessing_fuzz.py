@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from preprocessing_helpers import SIZE, folder_builder, people_folder, pose
 
-from preprocessing.dataset import checking, pair_lists, reading, records
+from preprocessing.dataset import checking, pair_index, reading, records
 from preprocessing.images import image_files as images
 from preprocessing.poses import pose_files as poses
 from preprocessing.sources import original as authors
@@ -166,7 +166,7 @@ def test_lists_of_pairs(tmp_path):
     rows = [f"{n}.jpg,{n + 1}.jpg" for n in range(20)]
     content = "\n".join(["from,to", *rows]).encode()
     outcome = try_all(
-        tmp_path, "p.csv", [content], pair_lists.read, count=FILES["pairs"], seed=3
+        tmp_path, "p.csv", [content], pair_index.read, count=FILES["pairs"], seed=3
     )
     assert outcome["read"] > 100
 

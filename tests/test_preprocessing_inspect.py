@@ -8,7 +8,7 @@ import pytest
 from conftest import build_people
 from pg2_tf_helpers import command_error, run_command
 
-from preprocessing.dataset import inspection, reading, records, showing
+from preprocessing.dataset import inspection, reading, records
 from preprocessing.images import drawing as pictures
 from preprocessing.images import image_files as images
 from preprocessing.poses import keypoints as kp
@@ -109,7 +109,7 @@ def test_the_same_seed_draws_the_same_images(people_dir):
 
     def drawn(**options):
         given = {"split": None, "names": [], "num": 4, "seed": 0} | options
-        return list(showing.choose(counted, **given))
+        return list(inspection.choose(counted, **given))
 
     assert drawn() == drawn()
     assert len(set(drawn())) == 4
@@ -127,7 +127,7 @@ def test_images_that_are_not_there_are_named(people_dir):
     present = next(iter(counted["test"].shard_of))
 
     def choose(split, *names):
-        showing.choose(counted, split=split, names=names, num=1, seed=0)
+        inspection.choose(counted, split=split, names=names, num=1, seed=0)
 
     with pytest.raises(InputError, match=r"--names=a\.jpg: no image in the data set"):
         choose(None, present, "a.jpg")
@@ -145,7 +145,7 @@ def test_images_that_are_not_there_are_named(people_dir):
 def test_the_sheet_shows_each_image_in_five_ways(tmp_path, size):
     data = build_people(tmp_path / "data", size=size, identities=3)
     stored = [image for _, image in stored_images(data)][:1]
-    whole = showing.sheet(stored)
+    whole = inspection.sheet(stored)
     scale = max(1, 256 // size[0])
     tall = min(size[0] * scale, 512)
     wide = round(tall * size[1] / size[0])
@@ -171,11 +171,11 @@ def test_the_sheet_shows_each_image_in_five_ways(tmp_path, size):
 def test_many_narrow_images_stand_in_blocks(tmp_path):
     data = build_people(tmp_path / "data", size=(64, 32))
     stored = [image for _, image in stored_images(data)]
-    height, width = showing.sheet(stored[:8]).shape[:2]
+    height, width = inspection.sheet(stored[:8]).shape[:2]
     assert width == 2 * (5 * 132 + 4)
     assert height == 20 + 4 * 280 + 4 + 20
     # The ninth image has no neighbour.
-    nine = showing.sheet(stored[:9])
+    nine = inspection.sheet(stored[:9])
     assert nine.shape[:2] == (height + 280, width)
     assert (nine[-300:-20, width // 2 :] == 255).all()
     assert (nine[-300:-20, : width // 2] != 255).any()

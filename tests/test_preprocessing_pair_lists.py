@@ -5,8 +5,8 @@ import pickle
 import numpy as np
 import pytest
 
-from preprocessing.dataset import pair_lists
-from preprocessing.dataset.pair_lists import PairList
+from preprocessing.dataset import pair_index
+from preprocessing.dataset.pair_index import PairList
 from preprocessing.poses import keypoints as kp
 from preprocessing.poses.pose_files import default_key
 from preprocessing.sources.samples import Notes
@@ -18,7 +18,7 @@ POSES = np.ones((3, 18, 3), np.float32)
 
 def pair_list(path, *rows, heading="from,to"):
     path.write_text("\n".join([heading, *rows]) + "\n")
-    return PairList(path, pair_lists.read(path), key=default_key)
+    return PairList(path, pair_index.read(path), key=default_key)
 
 
 @pytest.fixture
@@ -77,13 +77,13 @@ def test_a_row_with_one_name_is_refused(path, row):
 def test_what_is_no_text_is_refused_by_name(path, content):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"pairs\.csv: "):
-        pair_lists.read(path)
+        pair_index.read(path)
 
 
 def test_a_missing_file_and_a_folder_are_refused_by_name(tmp_path):
     for path in (tmp_path / "none.csv", tmp_path):
         with pytest.raises(InputError, match=str(path)):
-            pair_lists.read(path)
+            pair_index.read(path)
 
 
 def test_a_listed_pair_of_an_image_with_itself_is_left_out_and_counted(tmp_path):
@@ -91,7 +91,7 @@ def test_a_listed_pair_of_an_image_with_itself_is_left_out_and_counted(tmp_path)
     path.write_text("from,to\na.jpg,a.jpg\na.jpg,b.jpg\n")
     notes = Notes()
     poses = [np.ones((18, 3), np.float32)] * 2
-    listed = PairList(path, pair_lists.read(path), key=default_key)
+    listed = PairList(path, pair_index.read(path), key=default_key)
     pairs = listed.pairs(["a.jpg", "b.jpg"], poses, notes)
     assert pairs.tolist() == [[0, 1]]
     assert notes.counts["listed pairs of an image with itself left out"] == 1
@@ -107,4 +107,4 @@ def test_a_pair_listed_twice_is_taken_once(path):
 def test_pickled_pairs_of_the_released_code(tmp_path):
     path = tmp_path / "p_pairs_train.p"
     path.write_bytes(pickle.dumps([["anna/1.jpg", "ben/1.jpg"]], protocol=0))
-    assert pair_lists.read(path) == [("anna/1.jpg", "ben/1.jpg")]
+    assert pair_index.read(path) == [("anna/1.jpg", "ben/1.jpg")]

@@ -17,7 +17,7 @@ from pg2_tf.data import examples
 from pg2_tf.inference.loading import Model, load_model
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.machine import ceiling, isolated
-from pg2_tf.machine.memory import PeakMemory
+from pg2_tf.machine.isolated import PeakMemory
 from pg2_tf.model import presets
 from pg2_tf.model.config import RunConfig
 from pg2_tf.model.networks import build_networks

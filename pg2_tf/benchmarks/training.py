@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from pg2_tf.benchmarks.measurement import Figure, Goal, Measurement, Options
 from pg2_tf.machine import arithmetic, ceiling, isolated
-from pg2_tf.machine.memory import PeakMemory
+from pg2_tf.machine.isolated import PeakMemory
 from pg2_tf.model import presets
 from pg2_tf.model.config import RunConfig, TrainConfig
 from pg2_tf.model.networks import Networks, build_networks

@@ -18,7 +18,7 @@ from pg2_tf.data.dataset import Split
 from pg2_tf.data.pipeline import PairSource
 from pg2_tf.data.stored import StoredPairs, decode
 from pg2_tf.machine import isolated
-from pg2_tf.machine.memory import PeakMemory
+from pg2_tf.machine.isolated import PeakMemory
 from preprocessing.dataset import records
 from preprocessing.images import image_files as images
 from preprocessing.poses import keypoints as kp

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from pg2_tf.data.stored import StoredPairs
-from pg2_tf.machine import memory
+from pg2_tf.machine import isolated
 from preprocessing.dataset import reading, records
 from preprocessing.poses import keypoints as kp
 from preprocessing.system.errors import InputError
@@ -105,7 +105,7 @@ def open_split(
     chosen = _chosen(data_dir, split, image_size, shards)
     need = sum(each["bytes"] + 600 * each["images"] for each in chosen)
     need += sum(8 * each["pairs"] for each in chosen)
-    free = memory.available()
+    free = isolated.available()
     kept = in_memory == "yes"
     if in_memory == "auto":
         kept = free is None or need <= _SHARE * free

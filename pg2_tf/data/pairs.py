@@ -8,8 +8,8 @@ import numpy as np
 
 from pg2_tf.data.dataset import Split
 from pg2_tf.data.stored import StoredPairs
-from preprocessing.dataset import pair_lists, pairing
-from preprocessing.dataset.pair_lists import PairList
+from preprocessing.dataset import pair_index, pairing
+from preprocessing.dataset.pair_index import PairList
 from preprocessing.poses import pose_files as poses
 from preprocessing.sources.samples import Notes
 from preprocessing.system.errors import InputError
@@ -56,7 +56,7 @@ def listed_pairs(split: Split, path: str | Path) -> tuple[Split, list[str]]:
 
     Args:
         split: with the images.
-        path: a CSV with the columns `from` and `to`; see `pair_lists.read`.
+        path: a CSV with the columns `from` and `to`; see `pair_index.read`.
 
     Returns:
         The split, and lines on what of the list was left out.
@@ -65,7 +65,7 @@ def listed_pairs(split: Split, path: str | Path) -> tuple[Split, list[str]]:
         InputError: the list cannot be read, or no pair of it is of images of the split.
     """
     notes = Notes()
-    listed = PairList(path, pair_lists.read(path), key=poses.default_key)
+    listed = PairList(path, pair_index.read(path), key=poses.default_key)
     pairs = listed.pairs(split.names, list(split.keypoints), notes)
     if not len(pairs):
         raise InputError(

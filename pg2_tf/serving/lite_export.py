@@ -23,7 +23,7 @@ if TYPE_CHECKING or command.will_run():
     from pg2_tf.inference.inputs import Images
     from pg2_tf.inference.pose_transfer import PoseTransfer
     from pg2_tf.machine import ceiling, isolated
-    from pg2_tf.machine.memory import PeakMemory
+    from pg2_tf.machine.isolated import PeakMemory
     from pg2_tf.serving import tflite
 
 THREADS = (1, 2)
