@@ -1,6 +1,9 @@
-"""What many tests share: small data sets of drawn people, and where real data is."""
+"""Fixtures for many tests: small data sets of drawn people, and real data."""
 
+import ctypes
+import gc
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +31,18 @@ def build_people(
     )
     builder.write()
     return out
+
+
+@pytest.fixture(autouse=True, scope="module")
+def freed_memory():
+    """Frees the graphs and functions of a module's tests when they are done."""
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.clear_session()
+    gc.collect()
+    # glibc keeps freed memory; this returns it to the system.
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
 
 
 @pytest.fixture(scope="session")
