@@ -58,7 +58,7 @@ def main() -> None:
     print(
         f"{folder.path}: {dataset}, width {model.width}, bottleneck "
         f"{model.bottleneck}, discriminator width {model.discriminator_width}; "
-        f"{len(passed_over)} variables passed over: {_listed(passed_over)}"
+        f"{len(passed_over)} variables skipped: {_listed(passed_over)}"
     )
 
 

@@ -58,7 +58,7 @@ def test_the_report_counts_everything_that_is_not_as_it_should_be(root, out):
         "(e.g. ben/crowd.jpg)",
         "1 images resized from 64x48 to 32x32, padded to these proportions "
         "(e.g. cleo/large.jpg)",
-        "1 images outside a person's folder passed over (e.g. loose.jpg)",
+        "1 images outside a person's folder skipped (e.g. loose.jpg)",
     ):
         assert line in report
     assert re.search(r"3 unreadable images left out \(.*broken.*nothing.*\)", report)

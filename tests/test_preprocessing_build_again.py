@@ -49,7 +49,7 @@ def test_building_again_does_nothing_and_says_so(root, out):
     first = build(root, out)
     before, stamps = contents(out), times(out)
     again = build(root, out)
-    assert again == f"{first}\n{out}: nothing has changed, nothing was done"
+    assert again == f"{first}\n{out}: unchanged; nothing to do"
     assert contents(out) == before
     assert times(out) == stamps
 
@@ -61,7 +61,7 @@ def test_the_command_again_does_nothing(capsys, root, out):
     stamps = times(out)
     again = run_build(capsys, *arguments, "--workers=1")
     assert again.status == 0
-    assert "nothing has changed" in again.out
+    assert "unchanged; nothing" in again.out
     assert times(out) == stamps
 
 
@@ -92,21 +92,21 @@ def test_a_change_of_the_input_is_noticed_and_nothing_is_replaced(root, out, cha
     with pytest.raises(InputError, match=r"other images, poses or pairs.*--overwrite"):
         build(root, out)
     assert contents(out) == before
-    assert "nothing has changed" not in build(root, out, overwrite=True)
+    assert "unchanged; nothing" not in build(root, out, overwrite=True)
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"seed": 5}, "seed 0, asked for is 5"),
-        ({"pairs": "torso"}, "pairs all, asked for is torso"),
-        ({"image_size": (64, 64)}, r"image_size \[32, 32\], asked for is \[64, 64\]"),
-        ({"min_pose_distance": 0.1}, r"min_pose_distance 0\.0, asked for is 0\.1"),
+        ({"seed": 5}, "was built with seed=0, not 5"),
+        ({"pairs": "torso"}, "pairs=all, not torso"),
+        ({"image_size": (64, 64)}, r"image_size=\[32, 32\], not \[64, 64\]"),
+        ({"min_pose_distance": 0.1}, r"min_pose_distance=0\.0, not 0\.1"),
     ],
 )
 def test_other_settings_are_named(root, out, settings, said):
     build(root, out)
-    with pytest.raises(InputError, match=f"{said}; give another --out, or --overwrite"):
+    with pytest.raises(InputError, match=f"{said}; use --overwrite or another --out"):
         build(root, out, **settings)
 
 

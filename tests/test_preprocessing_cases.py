@@ -381,7 +381,7 @@ def test_folders_with_photos_of_every_format(capsys, tmp_path, suffix):
     path = write(tmp_path / "a.json", coco([*NAMES, f"anna/3{suffix}"]))
     report, stored = build(capsys, tmp_path, poses=path)
     assert_poses(stored, [*NAMES, f"anna/3{suffix}"])
-    assert "1 images in formats that are not read passed over (e.g. " in report
+    assert "1 images in formats that are not read skipped (e.g. " in report
     assert "anna/4.psd" in report
 
 

@@ -460,7 +460,7 @@ def test_a_file_cut_short_is_refused_and_in_a_folder_passed_over(tmp_path, form)
     path.write_text(path.read_text()[:-3])
     with pytest.raises(InputError, match=r"a\.json: not JSON"):
         Poses([path])
-    with pytest.raises(InputError, match="1 JSON file passed over"):
+    with pytest.raises(InputError, match="1 JSON file skipped"):
         Poses([tmp_path])
 
 

@@ -130,7 +130,7 @@ def test_in_folders_other_csv_and_json_files_are_passed_over(tmp_path):
     assert x_of(poses, "anna.jpg") == 1
     assert poses.describe() == [
         "poses of 1 image from 1 file: annotation CSV, COCO-18, pixels",
-        "3 JSON files passed over: no poses (e.g. broken.json)",
+        "3 JSON files skipped: no poses (e.g. broken.json)",
     ]
 
 
@@ -175,7 +175,7 @@ def test_a_file_named_as_of_one_image_may_not_hold_others(tmp_path):
     poses = Poses([tmp_path])
     assert poses.find("anna.jpg") is None
     assert poses.describe() == [
-        "1 JSON file passed over: of other images (e.g. person_keypoints.json)"
+        "1 JSON file skipped: for other images (e.g. person_keypoints.json)"
     ]
     with pytest.raises(InputError, match=r"person_keypoints\.json: named as of one im"):
         poses.find("person.jpg")
@@ -285,7 +285,7 @@ def test_nothing_found_is_refused_and_names_where_was_looked(tmp_path):
         Poses([tmp_path / "none"])
     (tmp_path / "photo.jpg").write_bytes(b"")
     (tmp_path / "options.json").write_text("{}")
-    looked = rf"{tmp_path}: no poses found; .*_keypoints.*; 1 JSON file passed over"
+    looked = rf"{tmp_path}: no poses found; .*_keypoints.*; 1 JSON file skipped"
     with pytest.raises(InputError, match=looked):
         Poses([tmp_path])
     with pytest.raises(InputError, match="no poses found in format mmpose"):
@@ -334,7 +334,7 @@ def test_what_was_read_is_told_by_format_order_and_scale(tmp_path):
         "poses of 3 images from 2 files: annotation CSV, COCO-18, pixels",
         "poses of 2 images from 2 files: OpenPose JSON, COCO-18, pixels",
         "poses of 1 image from 1 file: AlphaPose JSON, COCO-17, pixels",
-        "1 JSON file passed over: of other images (e.g. gus_keypoints.json)",
+        "1 JSON file skipped: for other images (e.g. gus_keypoints.json)",
     ]
 
 
@@ -355,7 +355,7 @@ def test_a_forced_format_is_told_with_what_was_passed_over(tmp_path):
     write_results(tmp_path / "results.json", anna=3)
     poses = Poses([tmp_path], options=PoseOptions(format="mmpose"))
     assert poses.describe()[1] == (
-        "1 JSON file passed over: not in format mmpose (e.g. results.json)"
+        "1 JSON file skipped: not in format mmpose (e.g. results.json)"
     )
 
 

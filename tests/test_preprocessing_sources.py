@@ -27,7 +27,7 @@ def test_folder_is_one_folder_a_person(tmp_path):
         ("anna/more/1.PNG", "anna"),
         ("ben/1.webp", "ben"),
     ]
-    assert notes.counts == {"images outside a person's folder passed over": 1}
+    assert notes.counts == {"images outside a person's folder skipped": 1}
 
 
 def test_a_sample_reads_its_file_and_has_its_version(tmp_path):
@@ -70,7 +70,7 @@ def test_links_are_followed_and_circles_end(tmp_path):
     ]
     assert notes.counts == {
         "folders that were reached twice read once": 2,
-        "links to no file passed over": 1,
+        "links to no file skipped": 1,
     }
 
 
@@ -98,5 +98,5 @@ def test_names_that_are_not_utf8_are_passed_over_and_named(tmp_path):
     notes = Notes()
     assert image_files(tmp_path, notes) == [folder / "01.jpg"]
     (line,) = notes.lines()
-    assert "1 images whose names are not UTF-8 passed over" in line
+    assert "1 images whose names are not UTF-8 skipped" in line
     assert "m\\udcfcller.jpg" in line.encode("utf-8").decode()

@@ -62,7 +62,7 @@ def test_other_images_are_passed_over_and_counted(tmp_path):
     touch(tmp_path, "fasionMENDenimid0000008001_1front.jpg")
     (sample,), notes = read(tmp_path)
     assert sample.identity == "id_00000080_01"
-    assert notes.counts == {"images with other names passed over": 4}
+    assert notes.counts == {"images with other names skipped": 4}
 
 
 def test_a_root_within_the_tree_will_do(tmp_path, monkeypatch):
@@ -82,7 +82,7 @@ def test_images_of_high_resolution_give_way_to_those_beside_them(tmp_path, folde
     touch(tmp_path, folder + TREE)
     (sample,), notes = read(tmp_path)
     assert (sample.name, sample.read()) == (FLAT, (folder + TREE).encode())
-    assert any("img_highres: passed over; the im" in line for line in notes.lines())
+    assert any("img_highres: skipped; the im" in line for line in notes.lines())
 
 
 @pytest.mark.parametrize(

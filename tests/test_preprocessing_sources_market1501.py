@@ -67,7 +67,7 @@ def test_identities_are_taken_and_the_rest_is_counted(tmp_path):
     assert notes.counts == {
         "junk boxes left out": 3,
         "distractor boxes left out": 2,
-        "files with other names passed over": 3,
+        "files with other names skipped": 3,
     }
     assert any("Thumbs.db" in line for line in notes.lines())
 

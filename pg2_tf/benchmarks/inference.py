@@ -46,9 +46,9 @@ class _Way(NamedTuple):
 
     Attributes:
         name: to show.
-        path: of the run folder, the SavedModel, or the folder of `.tflite` files.
+        path: Run folder, SavedModel, or folder of `.tflite` files.
         precision: that the run folder is loaded in, or the SavedModel was made in.
-        kind: of `.tflite` file; empty for the others.
+        kind: Kind of `.tflite` file; empty for the others.
     """
 
     name: str

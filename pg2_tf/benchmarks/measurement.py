@@ -65,7 +65,7 @@ class Figure(NamedTuple):
     Attributes:
         name: what was measured.
         value: None where it cannot be measured on this machine.
-        unit: of the value; may be empty.
+        unit: Unit of the value; may be empty.
         goal: where the project has one.
     """
 

@@ -34,7 +34,7 @@ class Stopwatch:
     """Adds up the processor time of calls; what a call hands on is not its own.
 
     Attributes:
-        seconds: of each step, over all calls and threads.
+        seconds: Seconds of each step, over all calls and threads.
     """
 
     def __init__(self) -> None:

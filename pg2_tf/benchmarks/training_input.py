@@ -213,7 +213,7 @@ def _costs(
     """Returns the processor seconds that each part of making a batch takes alone.
 
     Args:
-        source: of pairs.
+        source: Source of the pairs.
         encoded: JPEG bytes of the sources and targets of a batch, string [2B].
         packed: its packed masks, uint8 [B, ...].
         size: height and width of the images.

@@ -19,10 +19,10 @@ class Examples(NamedTuple):
 
     Attributes:
         on: what they are of, in words.
-        images: of the persons, uint8 [N, H, W, 3].
+        images: Source images, uint8 [N, H, W, 3].
         poses: to put them in, float32 [N, 18, 3]: x, y in pixels, confidence.
         targets: the persons in these poses, uint8 [N, H, W, 3].
-        masks: of these poses, uint8 [N, H, W] of 0 and 1.
+        masks: Pose masks, uint8 [N, H, W] of 0 and 1.
     """
 
     on: str

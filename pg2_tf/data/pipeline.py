@@ -173,14 +173,14 @@ def training_batches(
     """Yields batches without end, every pair once before any comes again.
 
     Args:
-        source: of the pairs.
+        source: Source of the pairs.
         batch_size: pairs in a batch.
-        seed: of order and flips.
+        seed: Seed of order and flips.
         start: how many steps have been taken already.
         flip: whether half of the pairs are mirrored, source, target, pose and mask
             together.
         own_batch: whether a step needs two batches; it yields tuples of two then.
-        group: of shards that the source holds; each has an order of its own.
+        group: Number of the group of shards; each group has its own order.
 
     Returns:
         A data set of what `PairSource.gather` returns.
@@ -211,7 +211,7 @@ def grouped_batches(
     Args:
         sources: by the group of shards that each holds.
         batch_size: pairs in a batch, a multiple of the number of sources.
-        order: of `training_batches`.
+        order: Arguments of `training_batches`.
     """
     share = batch_size // len(sources)
     each = [
@@ -291,10 +291,10 @@ def mirror(
     """Mirrors half of the pairs; see `preprocessing.poses.keypoints.flip`.
 
     Args:
-        batch: of `PairSource.gather`.
+        batch: A batch from `PairSource.gather`.
         positions: of the pairs in the sequence, int64 [B]; they and the seed decide
             which pairs are mirrored.
-        seed: of the sequence.
+        seed: Seed of the sequence.
     """
     draws = tf.random.stateless_uniform(
         tf.shape(positions), seed=tf.stack([tf.cast(seed, tf.int64), positions[0]])

@@ -72,8 +72,8 @@ def check_grey_levels(name: str, images: np.ndarray, needed: str) -> None:
     """Refuses images that are not uint8, with a hint at how to convert them.
 
     Args:
-        name: of the images, for the message.
-        images: of any shape and type.
+        name: Name of the images, for the message.
+        images: Array of any shape and type.
         needed: type, shape and range that are needed, for the message.
 
     Raises:
@@ -106,7 +106,7 @@ def check_poses(
         shape: needed shape; None for any length.
         image_size: height and width of the image in which most keypoints must lie;
             None to skip this check.
-        name: of the poses, for the message.
+        name: Name of the poses, for the message.
 
     Raises:
         ValueError: another type or shape, coordinates in shares of the image, or most

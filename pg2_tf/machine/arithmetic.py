@@ -23,7 +23,7 @@ class Operation:
         inputs: shape with the batch: [B, H, W, C], or [B, C] of a matrix product.
         kernel: shape: [h, w, C, filters], or [C, units].
         outputs: shape with the batch.
-        stride: of a convolution; 1 of a matrix product.
+        stride: Stride of a convolution; 1 for a matrix product.
         dtype: that it computes in.
         direction: forward, or one of the two gradients.
     """
@@ -53,8 +53,8 @@ def operations(
     equation 2's gradient goes back to its kernels, equation 3's to the images.
 
     Args:
-        networks: of the stage.
-        training: of the stage.
+        networks: Networks of the stage.
+        training: Training settings of the stage.
         batch_size: pairs in the step.
     """
     counted: Counter[Operation] = Counter()
@@ -104,8 +104,8 @@ def predicted_bytes(
     What TensorFlow takes to compute is not in it.
 
     Args:
-        networks: of the stage.
-        training: of the stage.
+        networks: Networks of the stage.
+        training: Training settings of the stage.
         batch_size: pairs in the step on one device.
     """
     part = math.ceil(batch_size / training.accumulate)

@@ -80,7 +80,7 @@ def call(function: Callable[..., Any], *arguments: Any, cores: int | None) -> An
     """Calls a function in a new process and returns what it returns.
 
     Args:
-        function: of a module's top level.
+        function: A function at the top level of a module.
         arguments: which can be pickled, like what it returns.
         cores: how many cores it may use; None for all.
 

@@ -20,7 +20,7 @@ class Origin(NamedTuple):
     """Where a layer's weights come from.
 
     Attributes:
-        layer: of one of our networks.
+        layer: Name of a layer of our networks.
         names: the authors' names of its trainable weights, in their order.
     """
 
@@ -64,12 +64,12 @@ def assign(networks: Networks, config: ModelConfig, path: str | Path) -> list[st
     """Copies a checkpoint's variables into the networks.
 
     Args:
-        networks: of stage 2, built from `config`.
+        networks: Networks of stage 2, built from `config`.
         config: with `discriminator_input="image"`.
-        path: of the checkpoint, without `.index`.
+        path: Path of the checkpoint without `.index`.
 
     Returns:
-        The names of the variables that were passed over.
+        The names of the variables that were skipped.
 
     Raises:
         InputError: a variable is missing or of another shape; the message names it.

@@ -47,7 +47,7 @@ class RunFolder:
     """A run folder that may or may not be there yet.
 
     Args:
-        path: of the folder.
+        path: Path of the folder.
     """
 
     def __init__(self, path: str | Path):
@@ -124,8 +124,8 @@ class StageFolder:
     """What one stage of a run left.
 
     Args:
-        path: of the folder.
-        number: of the stage, 1 or 2.
+        path: Path of the folder.
+        number: Number of the stage, 1 or 2.
     """
 
     def __init__(self, path: Path, number: int):
@@ -216,7 +216,7 @@ class StageFolder:
         A damaged one is reported on standard output and the one before it is used.
 
         Args:
-            checkpoint: of what to restore.
+            checkpoint: The object to restore into.
             partial: whether the file may hold more than that.
 
         Returns:

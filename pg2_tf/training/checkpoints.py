@@ -22,7 +22,7 @@ class Checkpoints:
     """Saves and restores networks, optimizers and the running means of the losses.
 
     Args:
-        folder: of the stage.
+        folder: Folder of the stage.
         networks: being trained.
         state: theirs, by name: optimizers, built, and moving averages.
         window: sums of losses since the last line of the log.
@@ -112,7 +112,7 @@ class Checkpoints:
         self._require_space(self._state)
         place = self._folder.checkpoint_dir
         checkpoint_files.write(self._checkpoint, place, step=step)
-        # Later ones were passed over as damaged.
+        # Later ones were skipped as damaged.
         kept = [
             path
             for path in self._folder.checkpoints()
@@ -127,8 +127,8 @@ class Checkpoints:
         Table 1), so adversarial stages have no best weights.
 
         Args:
-            step: of the weights.
-            scores: of the validation, by name.
+            step: Training step of the weights.
+            scores: Validation scores by name.
 
         Returns:
             Whether it is.

@@ -29,7 +29,7 @@ class Log:
     a process that is killed then leaves it.
 
     Args:
-        folder: of the stage.
+        folder: Folder of the stage.
         start: the step that the training goes on from; what was written after it is
             dropped, as those steps are taken again.
         writes: whether this process writes, or another that trains with it.
@@ -154,7 +154,7 @@ def drop_events_after(folder: Path, step: int) -> None:
     """Removes the events after a step, and one that was half written.
 
     Args:
-        folder: of the event files; it need not be there.
+        folder: Folder of the event files. It may be missing.
         step: the last whose events stay.
 
     Raises:

@@ -37,7 +37,7 @@ class Workers:
 
     Attributes:
         count: how many.
-        index: of this one, from 0 on; 0 writes the run folder.
+        index: Index of this worker, from 0. Worker 0 writes the run folder.
     """
 
     count: int = 1

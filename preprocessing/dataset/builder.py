@@ -170,16 +170,16 @@ class Builder:
         for name, value in ours.items():
             if theirs.get(name) != value:
                 raise InputError(
-                    f"{self.out}: holds a data set with {name} {theirs.get(name)}, "
-                    f"asked for is {value}; give another --out, or --overwrite"
+                    f"{self.out}: was built with {name}={theirs.get(name)}, not "
+                    f"{value}; use --overwrite or another --out"
                 )
         return manifest
 
     def _unchanged(self, fingerprint: str) -> str:
         if self._present.get("fingerprint") != fingerprint:
             raise InputError(
-                f"{self.out}: holds a data set of other images, poses or pairs than "
-                "are there now; give another --out, or --overwrite"
+                f"{self.out}: was built from other images, poses or pairs; use "
+                "--overwrite or another --out"
             )
         for split in self._present["splits"].values():
             for entry in split["shards"]:
@@ -191,7 +191,7 @@ class Builder:
                         )
         report_path = self.out / REPORT
         said = report_path.read_text(encoding="utf-8") if report_path.exists() else ""
-        return f"{said}{self.out}: nothing has changed, nothing was done"
+        return f"{said}{self.out}: unchanged; nothing to do"
 
     def _fingerprint(self, shards: list[Shard]) -> str:
         """Returns a checksum of everything that the data set depends on."""

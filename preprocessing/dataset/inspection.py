@@ -34,7 +34,7 @@ class SplitSurvey:
         images, pairs: how many each identity has.
         found: int64 [18], in how many images each keypoint was found.
         sizes: bytes of each of `PARTS`, of every image.
-        bytes_on_disk: of shards and pair indices.
+        bytes_on_disk: Bytes of shards and pair indices on disk.
     """
 
     shard_of: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -168,9 +168,9 @@ def choose(
     Args:
         counted: what there is.
         split: `train` or `test`, or None for both.
-        names: of the images; where there are none, they are drawn.
+        names: Names of the images; without names, images are drawn.
         num: how many are drawn.
-        seed: of the drawing.
+        seed: Seed of the drawing.
 
     Returns:
         The manifest's entry of the shard that each image is in, by name.
@@ -202,7 +202,7 @@ def load(
     """Reads the chosen images, in their order.
 
     Args:
-        data_dir: of the data set.
+        data_dir: Folder of the data set.
         chosen: as `choose` returns them.
         size: height and width of the images in pixels.
     """

@@ -30,7 +30,7 @@ class Journal:
         What an interrupted build of something else left behind is deleted.
 
         Args:
-            fingerprint: of everything that the shards depend on.
+            fingerprint: Checksum of everything that the shards depend on.
             stems: names of the shards that will be made, without suffix.
 
         Returns:

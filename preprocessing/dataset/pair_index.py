@@ -68,7 +68,7 @@ def read(path: str | Path) -> list[tuple[str, str]]:
     """Reads a file of pairs.
 
     Args:
-        path: a CSV with the columns `from` and `to` (others are passed over), as PATN
+        path: a CSV with the columns `from` and `to` (others are skipped), as PATN
             and pose-gan publish them, or a `p_pairs_*.p` of the released code.
 
     Returns:
@@ -133,7 +133,7 @@ class PairIndex:
     """Chooses the pairs of each split.
 
     Args:
-        settings: of the data set.
+        settings: Settings of the data set.
         key: turns a name into what lists are looked up by.
         listed: the pairs that the source itself lists: those of the rule `listed`.
 

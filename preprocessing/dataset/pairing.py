@@ -18,7 +18,7 @@ def same_identity_pairs(
     """Pairs every two images of an identity, in both orders.
 
     Args:
-        identities: of each image.
+        identities: Identity of each image.
         poses: float32 [18, 3] of each image.
         rule: `all`: both images have a pose (paper section 4.1); `torso`: both
             shoulders and both hips were found in both.
@@ -51,7 +51,7 @@ def far_apart(
         poses: float32 [18, 3] of each image.
         distance: the least allowed mean distance between the keypoints that were
             found in both images, as a share of the image's height.
-        height: of the images in pixels.
+        height: Height of the images in pixels.
 
     Returns:
         Those of `pairs` that are kept, in the same order. Poses without a common
@@ -96,7 +96,7 @@ def drawn(pairs: Sequence[tuple[str, str]], *, count: int, seed: int) -> list[in
     Args:
         pairs: names of source and target.
         count: how many are wanted.
-        seed: of the drawing.
+        seed: Seed of the drawing.
 
     Returns:
         The positions of those drawn, in ascending order; all where there are not more.

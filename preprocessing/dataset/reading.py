@@ -53,7 +53,7 @@ def read_shard(
     """Yields the images of a shard one by one, and never more than `count`.
 
     Args:
-        path: of the shard.
+        path: Path of the shard.
         count: how many images the manifest says it holds.
         size: height and width of the images in pixels.
 
@@ -100,7 +100,7 @@ def parse(content: bytes, *, size: tuple[int, int], place: str) -> StoredImage:
     """Parses a serialized tf.train.Example.
 
     Args:
-        content: of the record.
+        content: Bytes of the record.
         size: height and width of the image in pixels.
         place: the shard's path and the record's number.
 
@@ -138,7 +138,7 @@ def read_pairs(path: Path, *, count: int, num_images: int) -> np.ndarray:
     """Reads the pair index of a shard.
 
     Args:
-        path: of the index.
+        path: Path of the index.
         count: how many pairs the manifest says it holds.
         num_images: how many images the shard holds.
 

@@ -1,4 +1,4 @@
-"""Says what a data set holds and what was passed over."""
+"""The report of a data set: its contents, and what was skipped."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,7 +20,7 @@ def summarize(
 
     Args:
         splits: which split each shard belongs to.
-        entries: of the shards.
+        entries: Entries of the shards in the manifest.
         shards: what is in them.
     """
     return {
@@ -61,10 +61,10 @@ def describe(
     """Returns the report of a data set, several lines.
 
     Args:
-        settings: of the data set.
+        settings: Settings of the data set.
         splits: as the manifest holds them.
         index: that chose the pairs.
-        notes: of what was passed over.
+        notes: Notes about skipped and changed images.
         expected: counts of the whole data set by split, one line each.
     """
     lines = [f"{settings.source}: {settings.image_size[0]}x{settings.image_size[1]}"]

@@ -20,13 +20,13 @@ class Settings:
             distance of keypoints, as a share of the image's height.
         test_fraction: share of identities held out where the source does not say.
         images_per_shard: about how many images a shard holds.
-        seed: of the split, and of drawing pairs.
+        seed: Seed of the split and of drawn pairs.
         fit: how images of another size come to `image_size`; see `fitting.fit`.
         person: who is meant where there are several; see `detections.choose`.
         min_confidence: keypoints with less count as not found.
         pose_size: height and width of the images that the poses were found in, where
             they are not the images at hand.
-        options: of the source.
+        options: Options of the source.
     """
 
     source: str

@@ -17,7 +17,7 @@ class Shard:
 
     Attributes:
         split: `train` or `test`.
-        stem: of its files.
+        stem: First part of the names of its files.
         samples: the images in it, in order.
     """
 
@@ -33,7 +33,7 @@ def plan(
 
     Args:
         samples: all images.
-        settings: of the data set.
+        settings: Settings of the data set.
         notes: takes what is left out.
     """
     splits = _split(samples, settings)

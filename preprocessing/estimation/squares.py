@@ -51,7 +51,7 @@ def cut(image: np.ndarray, square: Square, side: int) -> np.ndarray:
     Args:
         image: uint8 [H, W, 3].
         square: to cut out; some of it lies in the image.
-        side: of the result in pixels.
+        side: Side of the result in pixels.
 
     Returns:
         uint8 [side, side, 3].

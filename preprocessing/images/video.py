@@ -27,7 +27,7 @@ def read_frames(
     """Opens a video.
 
     Args:
-        path: of a video file, in any format that FFmpeg reads, or an animated GIF.
+        path: Video file in any format that FFmpeg reads, or animated GIF.
         frames_per_second: largest number of frames returned for a second of video.
         most: largest number of frames; later ones are left out.
 

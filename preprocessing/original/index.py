@@ -42,7 +42,7 @@ class Copy:
     """An image in a file, flipped or not.
 
     Attributes:
-        digest: of its bytes and pose.
+        digest: Checksum of the image's bytes and pose.
         offset, length: where its bytes lie in the file.
         pose: float32 [18, 3], in pixels of the image.
         first, last: the records in which it is.
@@ -61,7 +61,7 @@ class Index:
     """What a file holds.
 
     Attributes:
-        path: of the file.
+        path: Path of the file.
         split: "train" or "test", or None where neither the file's name nor its
             folder's says so.
         copies: of each name, one or two, in the order of the file.

@@ -53,7 +53,7 @@ class StoredImage:
     """One image of a pair.
 
     Attributes:
-        name: of the image's file.
+        name: Name of the image file.
         content: the bytes of that file.
         pose: float32 [18, 3], in pixels of the image.
     """
@@ -71,7 +71,7 @@ class StoredPair:
         source, target: the images.
         size: height and width of the images in pixels, as the record has them.
         same_person: whether it is a positive pair.
-        start: of the Example's bytes in the file.
+        start: Position of the first byte of the Example in the file.
         example: these bytes.
     """
 

@@ -24,8 +24,8 @@ class Entry(NamedTuple):
     """The poses in one image.
 
     Attributes:
-        name: of the image.
-        path: of the file that they are in.
+        name: Name of the image.
+        path: Path of the file with the poses.
         found: what was found; None where the file is only read when asked for.
         is_named: False if the name is that of the file, and its suffix made up.
     """
@@ -110,7 +110,7 @@ class Collection:
     def describe(self) -> list[str]:
         """Returns what was read so far: a line for each format, order and scale.
 
-        Then come JSON files that were passed over, and those waiting to be read.
+        Then come JSON files that were skipped, and those waiting to be read.
         """
         files: Counter[str] = Counter()
         images: Counter[str] = Counter()
@@ -126,10 +126,10 @@ class Collection:
         wanted = self._options.format
         other = "no poses" if wanted == AUTO else f"not in format {wanted}"
         waiting = [path for path, _ in self._files if path not in self._contents]
-        for paths, why in (self._passed_over, other), (waiting, "of other images"):
+        for paths, why in (self._passed_over, other), (waiting, "for other images"):
             if paths:
                 count = _count(len(paths), "JSON file")
-                lines.append(f"{count} passed over: {why} (e.g. {paths[0].name})")
+                lines.append(f"{count} skipped: {why} (e.g. {paths[0].name})")
         return lines
 
     def _read(self, path: Path) -> table.Contents:
@@ -170,7 +170,7 @@ def _is_named(path: Path, format: str) -> bool:
 def _is_candidate(path: Path, format: str) -> bool:
     """True for a file that may be of the format; of JSON only reading it will tell.
 
-    The released code's poses of mirrored images are passed over: those images have
+    The released code's poses of mirrored images are skipped: those images have
     the names of the others.
     """
     name = path.name

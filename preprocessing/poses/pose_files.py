@@ -45,7 +45,7 @@ class Poses:
 
     In a folder OpenPose's files are told by their names and only read when asked for,
     other JSON and CSVs by their content; what is none of the formats, or not the one
-    forced, is passed over, and so are the released code's poses of mirrored images.
+    forced, is skipped, and so are the released code's poses of mirrored images.
 
     Args:
         paths: files of poses, and folders of them; a folder is searched with all

@@ -142,7 +142,7 @@ def _images(root: Path, notes: Notes) -> dict[Path, Name]:
     def enter(folder: Path) -> bool:
         if folder.name != "img_highres" or not folder.with_name("img").is_dir():
             return True
-        notes.say(f"{folder}: passed over; the images are those of img beside it")
+        notes.say(f"{folder}: skipped; the images are those of img beside it")
         return False
 
     images: dict[Path, Name] = {}
@@ -150,7 +150,7 @@ def _images(root: Path, notes: Notes) -> dict[Path, Name]:
     for path in image_files(root, notes, enter=enter):
         parts = parse(path.absolute().as_posix())
         if parts is None:
-            notes.add("images with other names passed over", path.name)
+            notes.add("images with other names skipped", path.name)
             continue
         known = first.setdefault(key(parts.flat), path)
         if known != path:

@@ -26,7 +26,7 @@ class Name(NamedTuple):
         category: as `Tees_Tanks`, its underscore as it came.
         item: the item's eight digits.
         colour: the two digits of its colour variant.
-        number: of the view, one digit.
+        number: Number of the view, one digit.
         view: `front`, `side`, `back`, `full`, `additional` or `flat`.
     """
 

@@ -24,6 +24,6 @@ def samples(root: Path, notes: Notes) -> Iterator[Sample]:
     for path in image_files(root, notes):
         name = path.relative_to(root)
         if len(name.parts) == 1:
-            notes.add("images outside a person's folder passed over", path.name)
+            notes.add("images outside a person's folder skipped", path.name)
             continue
         yield from_file(path, name=name.as_posix(), identity=name.parts[0])

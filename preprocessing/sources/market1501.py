@@ -59,7 +59,7 @@ def samples(
         for path in sorted((root / folder).iterdir()):
             match = _NAME.match(path.name)
             if not match:
-                notes.add("files with other names passed over", path.name)
+                notes.add("files with other names skipped", path.name)
             elif match[1] in _NOBODY:
                 notes.add(_NOBODY[match[1]], path.name)
             elif path.name in seen:

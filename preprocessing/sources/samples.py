@@ -1,4 +1,4 @@
-"""What a source yields, and the notes taken about what it passed over."""
+"""The samples of a source, and notes about skipped and changed images."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def from_file(path: Path, **fields: Any) -> Sample:
 
 @dataclass
 class Notes:
-    """Counts, with an example of each, of what was passed over or changed and why."""
+    """Counts of skipped and changed images by reason, with examples."""
 
     counts: Counter = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))

@@ -26,7 +26,7 @@ def samples(
         identities: how many persons.
         images_per_identity: how many poses of each.
         size: height and width in pixels.
-        seed: of everything random.
+        seed: Seed of all random choices.
         missing: the share of keypoints that are withheld, as an estimator would
             miss them, from 0 to 1.
         occlusion: the share of images in which something stands in front of the

@@ -40,16 +40,16 @@ def image_files(
         folders[:] = entered
         for path in [Path(place, name) for name in files if _is_visible(name)]:
             if is_unreadable_image(path):
-                notes.add("images in formats that are not read passed over", str(path))
+                notes.add("images in formats that are not read skipped", str(path))
             if not is_image(path):
                 continue
             if not _is_utf8(str(path.relative_to(root))):
-                notes.add("images whose names are not UTF-8 passed over", str(path))
+                notes.add("images whose names are not UTF-8 skipped", str(path))
                 continue
             if path.exists():
                 found.append(path)
             else:
-                notes.add("links to no file passed over", str(path))
+                notes.add("links to no file skipped", str(path))
     return sorted(found)
 
 

@@ -252,9 +252,9 @@ def _from_bytes(
 
     Args:
         data: its bytes and no more; a pickle of Python 2 has them as Latin-1 text.
-        data_type: of its elements.
-        shape: of the array.
-        order: of the bytes in memory, `C` or `F`.
+        data_type: Type of the elements.
+        shape: Shape of the array.
+        order: Order of the elements in memory, `C` or `F`.
         axes: instead of `order`: of a C array, how its axes are put then.
 
     Raises:

@@ -38,7 +38,7 @@ def is_normalized(path: object, places: np.ndarray, scale: str = "auto") -> bool
     """True if coordinates are shares of width and height, False if pixels.
 
     Args:
-        path: of the file, for messages.
+        path: Path of the file, for messages.
         places: x and y of every keypoint found in the file, float [N, 2].
         scale: one of `SCALES`.
 
