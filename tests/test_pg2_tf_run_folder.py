@@ -187,7 +187,8 @@ def test_stage_without_a_checkpoint_may_begin_again_with_other_options(tmp_path)
         ({"training__steps": "9"}, "training: steps '9': expected int"),
         ({"training__ema": None}, "training: ema None: expected float"),
         ({"training__later": 1}, "training: later: unknown field"),
-        ({"data": []}, r"data.checksum \[\]: expected a string"),
+        ({"data": []}, r"data \[\]: expected an object"),
+        ({"data__checksum": 1}, "data.checksum 1: expected a string"),
     ],
 )
 def test_damaged_options_are_named(stage, content, message):

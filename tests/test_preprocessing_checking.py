@@ -117,7 +117,7 @@ PICTURE = np.full((32, 32, 3), 90, np.uint8)
             replacing("mask", records.pack_bits(PICTURE[..., 0] > 0)[:-1]),
             "is damaged (mask: not compressed",
         ),
-        (placing(np.nan, 5), "no place in any image: n"),
+        (placing(np.nan, 5), "is damaged (keypoints: not finite)"),
         (placing(5, 1e30), "no place in any image: n"),
         (placing(5, 0, found=False), "not found, and yet not zeros: "),
     ],

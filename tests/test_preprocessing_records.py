@@ -164,7 +164,10 @@ def test_a_missing_manifest_is_refused_and_tells_what_to_do(tmp_path):
 )
 def test_a_damaged_manifest_is_refused_by_name(tmp_path, content):
     (tmp_path / "manifest.json").write_bytes(content)
-    with pytest.raises(InputError, match=rf"{tmp_path}/manifest\.json: damaged"):
+    with pytest.raises(
+        InputError,
+        match=rf"{tmp_path}/manifest\.json: ?(not JSON|is no|schema_|image_|splits)",
+    ):
         records.read_manifest(tmp_path)
 
 
@@ -172,5 +175,7 @@ def test_a_damaged_manifest_is_refused_by_name(tmp_path, content):
 def test_another_schema_version_is_refused_and_named(tmp_path, version):
     content = json.dumps({**MANIFEST, "schema_version": version})
     (tmp_path / "manifest.json").write_text(content)
-    with pytest.raises(InputError, match=rf"manifest\.json: .*version {version}.* 1;"):
+    with pytest.raises(
+        InputError, match=rf"manifest\.json: schema_version {version!r}, .* 1;"
+    ):
         records.read_manifest(tmp_path)

@@ -170,9 +170,13 @@ class StageFolder:
             from_plain(TrainConfig, options.get("training"))
         except ValueError as error:
             raise InputError(f"{path}: training: {error}") from error
-        data = options.get("data")
-        if not isinstance(data, dict) or not isinstance(data.get("checksum"), str):
-            raise InputError(f"{path}: data.checksum {data!r:.80}: expected a string")
+        data = options.setdefault("data", {})
+        if not isinstance(data, dict):
+            raise InputError(f"{path}: data {data!r:.80}: expected an object")
+        if not isinstance(data.get("checksum", ""), str):
+            raise InputError(
+                f"{path}: data.checksum {data['checksum']!r:.80}: expected a string"
+            )
         return options
 
     def averaged(self) -> tuple[str, ...]:
