@@ -150,7 +150,9 @@ def test_models_that_are_none_are_named(tmp_path, monkeypatch):
     path = tmp_path / "pg2_tf" / movenet.NAME
     path.parent.mkdir()
     path.write_bytes(b"another model")
-    with pytest.raises(InputError, match="or name a copy of it with --pose_model") as error:
+    with pytest.raises(
+        InputError, match="or name a copy of it with --pose_model"
+    ) as error:
         PoseAccuracy.load(None)
     assert str(error.value).startswith(f"{path}: its SHA-256 is ")
 
