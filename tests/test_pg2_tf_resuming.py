@@ -6,6 +6,7 @@ import signal
 
 import numpy as np
 import pytest
+from conftest import build_people
 from pg2_tf_helpers import (
     checkpoint,
     metrics,
@@ -17,6 +18,7 @@ from pg2_tf_helpers import (
 from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.training import loop
 from pg2_tf.training.callbacks import Cadence
+from preprocessing.system.errors import InputError
 
 
 @pytest.mark.parametrize("stage", [1, 2])
@@ -127,3 +129,18 @@ def test_damaged_newest_checkpoint_costs_only_its_steps(
     assert same(checkpoint(run, 1, 8)[1], checkpoint(whole, 1, 8)[1])
     assert metrics(run, 1) == metrics(whole, 1)
     assert steps_kept(run, 1)[0] == 8
+
+
+def test_swapped_shards_are_noticed_when_a_training_resumes(tmp_path):
+    data = build_people(tmp_path / "data", identities=9)
+    run = tmp_path / "run"
+    assert train(run, data, 1, 2) == 2
+    first, second = sorted(data.glob("train-*.tfrecord"))[:2]
+    contents = first.read_bytes(), second.read_bytes()
+    first.write_bytes(contents[1])
+    second.write_bytes(contents[0])
+    with pytest.raises(InputError, match="differs from the shard in the manifest"):
+        train(run, data, 1, 4)
+    first.write_bytes(contents[0])
+    second.write_bytes(contents[1])
+    assert train(run, data, 1, 4) == 4

@@ -13,10 +13,13 @@ from pg2_tf.data.stored import StoredPairs
 from pg2_tf.machine import isolated
 from preprocessing.dataset import reading, records
 from preprocessing.poses import keypoints as kp
+from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
 # Images that are in memory twice while they are read.
 _AT_ONCE = 256
+# Bytes of shards whose contents are compared when a training resumes.
+_MOST_VERIFIED = 4 << 30
 # `auto` keeps a split in memory if it takes at most this share of what is available.
 _SHARE = 0.5
 IN_MEMORY = ("auto", "yes", "no")
@@ -185,6 +188,34 @@ def read_split(
         pairs=np.concatenate(pairs),
         heatmaps=drawn,
     )
+
+
+def verify_shards(data_dir: str | Path, split: str) -> None:
+    """Compares the shards of a split with the manifest, before a training resumes.
+
+    The manifest's checksum identifies the data of a run, so the files must be those of
+    the manifest. Sizes are always compared; contents are, up to 4 GB in all.
+
+    Args:
+        data_dir: Folder of the data set.
+        split: `train` or `test`.
+
+    Raises:
+        InputError: A shard is missing or differs, for example because two shards were
+            swapped.
+    """
+    shards = records.read_manifest(data_dir)["splits"].get(split, {"shards": []})
+    contents = sum(shard["bytes"] for shard in shards["shards"]) <= _MOST_VERIFIED
+    for shard in shards["shards"]:
+        path = Path(data_dir) / shard["file"]
+        if not path.is_file():
+            raise InputError(f"{path}: no such shard, though the manifest names it")
+        same = path.stat().st_size == shard["bytes"]
+        if not same or (contents and files.sha256(path) != shard["sha256"]):
+            raise InputError(
+                f"{path}: differs from the shard in the manifest; restore the file, or "
+                "build the data set again"
+            )
 
 
 def shard_groups(data_dir: str | Path, split: str, *, count: int) -> list[list[int]]:

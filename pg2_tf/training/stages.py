@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 from filelock import FileLock, Timeout
 
-from pg2_tf.data import pipeline
+from pg2_tf.data import dataset, pipeline
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.model.config import RunConfig, TrainConfig
 from pg2_tf.runs.run_folder import (
@@ -88,6 +88,8 @@ def train_stage(
         )
         if workers.writes:
             _claim(folder, stage, config, training, data_dir)
+            if stage.checkpoints():
+                dataset.verify_shards(data_dir, "train")
         pg2 = build(config, training, folder=folder)
         stepper = Stepper(pg2)
         order: dict[str, Any] = {
