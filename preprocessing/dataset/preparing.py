@@ -87,8 +87,7 @@ def prepare(
     pose = kp.missing_pose()
     if found:
         placed = pose_in_image(found, fitted.size, preparation)
-        outside = int(outside_share(placed, fitted.size) * kp.found(placed).sum() + 0.5)
-        if outside:
+        if outside := count_outside(placed, fitted.size):
             notes.add("found joints outside their image", sample.name, outside)
         pose = fitting.fit_pose(placed, fitted)
     if found and len(found.people) > 1:
@@ -119,16 +118,15 @@ def pose_in_image(
     return pose
 
 
-def outside_share(pose: np.ndarray, size: tuple[int, int]) -> float:
-    """Returns the fraction of found keypoints that lie outside of an image.
+def count_outside(pose: np.ndarray, size: tuple[int, int]) -> int:
+    """Returns the number of found keypoints that lie outside of an image.
 
     Args:
         pose: Keypoints, float32 [..., 18, 3].
         size: Height and width of the image in pixels.
     """
-    found = kp.found(pose)
     inside = kp.found(kp.within(pose, size))
-    return float(1 - inside.sum() / found.sum()) if found.any() else 0.0
+    return int(kp.found(pose).sum() - inside.sum())
 
 
 def require_poses_inside(
@@ -155,13 +153,13 @@ def require_poses_inside(
             continue  # Counted when the shards are written.
         size = image.shape[:2]
         pose = pose_in_image(found[sample.name], size, preparation)
-        number = kp.found(pose).sum()
-        if not number:
+        found_here = kp.found(pose)
+        if not found_here.any():
             continue
         swapped = pose[:, [1, 0, 2]]
-        shares = (outside_share(pose, size), outside_share(swapped, size), 1.0)
-        counts += number * np.array(shares)
-        extent = np.maximum(extent, pose[kp.found(pose), 1::-1].max(axis=0))
+        outside = (count_outside(pose, size), count_outside(swapped, size))
+        counts += (*outside, found_here.sum())
+        extent = np.maximum(extent, pose[found_here, 1::-1].max(axis=0))
     if not counts[2]:
         return
     share, share_swapped = counts[:2] / counts[2]
