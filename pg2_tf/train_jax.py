@@ -14,6 +14,7 @@ starts again from the first step.
 """
 
 import dataclasses
+import importlib.util
 import json
 import os
 import sys
@@ -152,12 +153,14 @@ def draw() -> None:
 
 def train() -> None:
     """Trains one stage; writes weights, losses and scored test images."""
-    from pg2_tf.jax_training import loop, pairs, weights
-
     started = time.monotonic()
     out = Path(command.required("out", _OUT.value))
     config, training = _configuration()
     path = command.required("data", _DATA.value)
+    if importlib.util.find_spec("jax") is None:
+        raise InputError("train needs JAX: pip install jax")
+    from pg2_tf.jax_training import loop, pairs, weights
+
     data = pairs.load(path, "train")
     print(f"{len(data.names):,} images, {len(data.pairs):,} pairs", flush=True)
     out.mkdir(parents=True, exist_ok=True)

@@ -104,25 +104,28 @@ def test_listed_pairs(people_dir, split, tmp_path):
 
 
 def test_model_fits_alone_and_under_a_strategy(people_dir):
-    def fitted():
+    def load_two(split="train", **options):
+        return load(people_dir, split, batch_size=2, **options)
+
+    def fitted(batches, *, epochs):
         model = PG2(tiny_config(), TINY.stage1)
         # Adam divides by its second moment; a large epsilon hides rounding errors.
         model.compile(generator_optimizer=keras.optimizers.Adam(1e-3, epsilon=1e-3))
         history = model.fit(
-            load(people_dir),
-            validation_data=load(people_dir, "test"),
-            epochs=2,
-            verbose=0,
+            batches, validation_data=load_two("test"), epochs=epochs, verbose=0
         ).history
-        return model.get_weights(), history
+        assert all(np.isfinite(values).all() for values in history.values())
+        assert any(name.startswith("val_") for name in history)
+        return model.get_weights()
 
-    weights, history = fitted()
-    assert all(np.isfinite(values).all() for values in history.values())
-    assert any(name.startswith("val_") for name in history)
+    passes = load_two().concatenate(load_two(first_epoch=1))
+    expected = fitted(passes, epochs=1)
+    alone = fitted(load_two(), epochs=2)
     with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
-        mirrored, _ = fitted()
-    for a, b in zip(weights, mirrored, strict=True):
+        mirrored = fitted(load_two(), epochs=2)
+    for a, b, c in zip(expected, alone, mirrored, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
+        np.testing.assert_allclose(a, c, atol=1e-5)
 
 
 @pytest.mark.parametrize(

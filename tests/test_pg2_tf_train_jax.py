@@ -135,9 +135,19 @@ def test_trains_both_stages_and_comes_back_as_a_run_folder(capsys, tmp_path, pac
             assert np.abs(difference).max() <= 1
 
 
-def test_bad_input_is_one_line(capsys, tmp_path, packed):
+def test_bad_input_is_one_line(capsys, monkeypatch, tmp_path, packed):
     error = command_error(capsys, MODULE, "train", "--dataset=tiny", "--out=x")
     assert "--data is needed" in error
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec",
+        lambda name, package=None: None if name == "jax" else find_spec(name, package),
+    )
+    error = command_error(
+        capsys, MODULE, "train", "--dataset=tiny", "--out=x", f"--data={packed}"
+    )
+    assert "train needs JAX: pip install jax" in error
+    monkeypatch.undo()
     missing = tmp_path / "missing.npz"
     error = command_error(
         capsys,

@@ -40,7 +40,9 @@ def load_dataset(
 
     After each whole pass, the next one has another order and other flips; they follow
     from `seed` and from the number of the pass. The batches of the first pass are those
-    that `pg2_tf.train` takes first with the same seed and batch size.
+    that `pg2_tf.train` takes first with the same seed and batch size. A strategy reads
+    a few batches ahead, so that its passes of fewer than eight batches may skip a
+    number.
 
     Args:
         data_dir: Folder of the data set, made by `preprocessing.build`.
@@ -128,10 +130,10 @@ def _passes(
     def start() -> np.int64:
         return np.int64(finished)
 
-    def finish() -> np.int64:
+    def finish(epoch: np.int64) -> np.int64:
         nonlocal finished
-        finished += 1
-        return np.int64(0)
+        finished = max(finished, int(epoch) + 1)
+        return np.int64(finished)
 
     def batch(epoch: tf.Tensor, number: tf.Tensor) -> dict[str, tf.Tensor]:
         end = tf.minimum((number + 1) * batch_size, num_pairs)
@@ -143,22 +145,26 @@ def _passes(
             pairs = pipeline.mirror(pairs, positions, seed)
         return _as_networks_take(pairs, batch_size if drop_remainder else None)
 
-    def batches(epoch: tf.Tensor, number: Any) -> tf.data.Dataset:
-        numbers = tf.data.Dataset.range(number)
-        return numbers.map(
-            lambda number: batch(epoch, number),
+    def batches(epoch: tf.Tensor) -> tf.data.Dataset:
+        return tf.data.Dataset.range(steps).map(
+            lambda number: (epoch, number, batch(epoch, number)),
             num_parallel_calls=2,
             deterministic=True,
         )
 
-    once = tf.data.Dataset.range(1)
-    passes = once.flat_map(lambda _: batches(_call(start), steps)).prefetch(2)
-    # No batches; called when all of the others have been taken. Keras looks at a first
-    # batch before it begins, which must not count as a pass.
-    end = once.flat_map(lambda zero: batches(zero, _call(finish)))
-    passes = passes.concatenate(end)
+    def delivered(epoch: tf.Tensor, number: tf.Tensor, batch: Any) -> Any:
+        last = tf.equal(number, steps - 1)
+        counted = tf.cond(last, lambda: _call(finish, epoch), lambda: epoch)
+        with tf.control_dependencies([counted]):
+            return tf.nest.map_structure(tf.identity, batch)
+
+    passes = tf.data.Dataset.range(1).flat_map(lambda _: batches(_call(start)))
+    # A pass counts once its last batch is handed over; Keras begins passes that it does
+    # not read. Nothing may read ahead of `delivered`.
+    passes = passes.prefetch(2).map(delivered)
     passes = passes.apply(tf.data.experimental.assert_cardinality(steps))
     options = tf.data.Options()
+    options.experimental_optimization.inject_prefetch = False
     # Several workers would each read all of it; each replica gets a part of a batch.
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.OFF
@@ -166,9 +172,9 @@ def _passes(
     return passes.with_options(options)
 
 
-def _call(function: Callable[[], np.int64]) -> tf.Tensor:
+def _call(function: Callable[..., np.int64], *inputs: tf.Tensor) -> tf.Tensor:
     """Returns an integer that a Python function computes when it is needed."""
-    return tf.ensure_shape(tf.numpy_function(function, [], tf.int64), [])
+    return tf.ensure_shape(tf.numpy_function(function, inputs, tf.int64), [])
 
 
 def _as_networks_take(
