@@ -64,6 +64,8 @@ setup(
         "demo": ["gradio>=6.30,<7", "pillow-heif>=1,<2"],
         # Photos in the format of phones.
         "heic": ["pillow-heif>=1,<2"],
+        # Preparing data on several machines.
+        "ray": ["ray>=2.40,<3"],
         "figures": ["matplotlib>=3.9,<4"],
         # The client, and the requests that warm a model up.
         "serving": [

@@ -10,7 +10,6 @@ has changed.
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ from preprocessing.poses import detections
 from preprocessing.poses.formats import people, table
 from preprocessing.poses.pose_files import SCALES, PoseOptions
 from preprocessing.sources.table import SOURCES, Source
-from preprocessing.system import command, host
+from preprocessing.system import command, engines, host
 from preprocessing.system.errors import InputError
 
 if TYPE_CHECKING or command.will_run():
@@ -38,12 +37,7 @@ _ROOT = flags.DEFINE_string(
 )
 _OUT = flags.DEFINE_string("out", None, "Folder of the data set to make.")
 _OVERWRITE = command.define_overwrite()
-_WORKERS = flags.DEFINE_integer(
-    "workers",
-    os.cpu_count() or 1,
-    "How many images are prepared at once; the result does not depend on it.",
-    lower_bound=1,
-)
+_ENGINE, _WORKERS = command.define_engine()
 
 # Poses.
 _POSES = command.define_paths(
@@ -245,7 +239,8 @@ def main() -> None:
         settings,
         out=out,
         overwrite=_OVERWRITE.value,
-        workers=_WORKERS.value,
+        workers=engines.workers(_ENGINE.value, _WORKERS.value),
+        engine=_ENGINE.value,
         listed=listed,
     )
     if root is None:

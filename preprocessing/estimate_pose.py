@@ -6,21 +6,16 @@ writes `poses/anna/01_keypoints.json` for `photos/anna/01.jpg`. The model (3 MB)
 is downloaded once. The same command resumes an interrupted run.
 """
 
-import os
 import time
 from pathlib import Path
 
 from absl import flags
 
 from preprocessing.estimation import folder
-from preprocessing.estimation.movenet import (
-    MIN_CONFIDENCE,
-    PoseEstimator,
-    model_path,
-)
+from preprocessing.estimation.movenet import MIN_CONFIDENCE, model_path
 from preprocessing.poses.pose_files import read_one
 from preprocessing.sources.samples import Notes
-from preprocessing.system import command, files
+from preprocessing.system import command, engines, files
 from preprocessing.system.errors import InputError
 
 _IMAGES = flags.DEFINE_string(
@@ -45,12 +40,7 @@ _MIN_CONFIDENCE = flags.DEFINE_float(
     lower_bound=0,
     upper_bound=1,
 )
-_WORKERS = flags.DEFINE_integer(
-    "workers",
-    os.cpu_count() or 1,
-    "Number of images processed at once; the poses do not depend on it.",
-    lower_bound=1,
-)
+_ENGINE, _WORKERS = command.define_engine()
 _OVERWRITE = command.define_overwrite()
 
 
@@ -64,8 +54,13 @@ def main() -> None:
     people = sum(len(read_one(job.json).people) > 0 for job in kept)
     left = sorted(set(jobs) - set(kept))
     if left:
-        estimators = _estimators(min(_WORKERS.value, len(left)))
-        people += folder.estimate(left, estimators, notes=notes)
+        people += folder.estimate(
+            left,
+            _model(),
+            notes=notes,
+            engine=_ENGINE.value,
+            workers=engines.workers(_ENGINE.value, _WORKERS.value),
+        )
     if kept:
         notes.say(
             f"{len(kept):,} existing poses kept (--overwrite estimates them again)"
@@ -79,14 +74,13 @@ def main() -> None:
     print(*notes.lines(), f"done in {time.monotonic() - started:.1f} s", sep="\n")
 
 
-def _estimators(count: int) -> list[PoseEstimator]:
+def _model() -> folder.Model:
     cache = Path(_CACHE_DIR.value) if _CACHE_DIR.value else None
     path = model_path(_MODEL.value, cache=cache)
-    estimators = [
-        PoseEstimator(path, min_confidence=_MIN_CONFIDENCE.value) for _ in range(count)
-    ]
+    model = folder.Model(path, _MIN_CONFIDENCE.value)
+    folder.estimator(model)  # An unusable model is refused before anything is done.
     print(f"model: {path}, SHA-256 {files.sha256(path)}")
-    return estimators
+    return model
 
 
 if __name__ == "__main__":

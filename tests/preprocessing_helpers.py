@@ -63,11 +63,17 @@ def people_folder(root, **counts):
     return root
 
 
-def folder_builder(root, out, *, overwrite=False, workers=1, **settings):
+def folder_builder(
+    root, out, *, overwrite=False, workers=1, engine="local", **settings
+):
     """Returns a builder that has collected the folder's images and poses."""
     settings = {"source": "folder", "image_size": SIZE, "test_fraction": 0} | settings
     builder = Builder(
-        Settings(**settings), out=out, overwrite=overwrite, workers=workers
+        Settings(**settings),
+        out=out,
+        overwrite=overwrite,
+        workers=workers,
+        engine=engine,
     )
     builder.collect(folder.samples(root, builder.notes))
     builder.find_poses([root])

@@ -1,5 +1,6 @@
 """`python -m preprocessing.estimate_pose`: photos in, OpenPose's JSON out."""
 
+import importlib.util
 import json
 import os
 
@@ -82,16 +83,21 @@ def test_a_single_image(capsys, tmp_path, places):
     assert written(tmp_path) == ["01_keypoints.json"]
 
 
-def test_the_poses_do_not_depend_on_the_workers(capsys, tmp_path, places):
+def test_the_poses_do_not_depend_on_the_workers(capsys, tmp_path, places, monkeypatch):
+    monkeypatch.setattr(folder, "_FEW", 0)
     for number in range(9):
         add(tmp_path, f"{number}.png", (2 * number, 4, 25 + 2 * number, 60))
     contents = []
-    for workers in (1, 3):
-        flags = (f"--workers={workers}", "--overwrite")
+    ways = ["--workers=1", "--workers=3"]
+    if importlib.util.find_spec("ray"):
+        monkeypatch.setenv("RAY_ADDRESS", "local")
+        ways.append("--engine=ray")
+    for way in ways:
+        flags = (way, "--overwrite")
         assert run_command(capsys, MODULE, *places, *flags).status == 0
         poses = tmp_path / "poses"
         contents.append([(poses / name).read_bytes() for name in written(tmp_path)])
-    assert contents[0] == contents[1]
+    assert all(content == contents[0] for content in contents)
     assert len(set(contents[0])) == 9
 
 
@@ -120,11 +126,11 @@ def test_goes_on_where_it_was_interrupted(capsys, tmp_path, places, monkeypatch)
         add(tmp_path, f"{number}.png")
     estimated = []
 
-    def interrupted(path, idle, estimate=folder._estimate):
+    def interrupted(model, path, estimate=folder._estimate):
         if len(estimated) == 3:
             raise KeyboardInterrupt
         estimated.append(path.name)
-        return estimate(path, idle)
+        return estimate(model, path)
 
     with monkeypatch.context() as patch:
         patch.setattr(folder, "_estimate", interrupted)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from preprocessing.dataset import records
+from preprocessing.dataset import records, shards
 from preprocessing.images import image_files as images
 from preprocessing.images.heatmaps import draw_heatmaps, draw_mask
 from preprocessing.poses import keypoints as kp
@@ -63,7 +63,7 @@ def test_damaged_bits_and_another_shape_are_noticed():
 
 def test_an_example_has_all_features_and_what_was_drawn():
     made = record()
-    found = features(records.serialize(made))
+    found = features(shards.serialize(made))
     assert set(found) == {"name", "identity", "image", "keypoints", "heatmaps", "mask"}
     assert found["name"].bytes_list.value[0].decode() == "anna/1.jpg"
     assert found["identity"].bytes_list.value[0].decode() == "anna ä"
@@ -83,17 +83,17 @@ def test_an_example_has_all_features_and_what_was_drawn():
 
 def test_the_same_record_gives_the_same_bytes_and_little_of_them():
     made = record()
-    example = records.serialize(made)
-    assert records.serialize(record()) == example
+    example = shards.serialize(made)
+    assert shards.serialize(record()) == example
     assert len(example) < len(made.image) + 1500
 
 
 def test_a_shard_and_its_entry_are_true(tmp_path):
-    examples = [records.serialize(record(seed)) for seed in range(3)]
+    examples = [shards.serialize(record(seed)) for seed in range(3)]
     pairs = np.array([[0, 1], [1, 0]])
     stem = "train-00000-of-00001"
-    entry = records.write_shard(tmp_path, stem, iter(examples))
-    entry |= records.write_pairs(tmp_path, stem, pairs)
+    entry = shards.write_shard(tmp_path, stem, iter(examples))
+    entry |= shards.write_pairs(tmp_path, stem, pairs)
     shard = tmp_path / "train-00000-of-00001.tfrecord"
     read_back = [e.numpy() for e in tf.data.TFRecordDataset(str(shard))]
     assert read_back == examples
@@ -118,7 +118,7 @@ def test_a_disk_that_is_really_full_is_an_os_error_of_that_kind(tmp_path):
     temporary = tmp_path / f".a.tfrecord.{os.getpid()}.tmp"
     temporary.symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left") as failed:
-        records.write_shard(tmp_path, "a", [b"x" * 500_000])
+        shards.write_shard(tmp_path, "a", [b"x" * 500_000])
     assert failed.value.errno == errno.ENOSPC
     assert list(tmp_path.iterdir()) == []
 

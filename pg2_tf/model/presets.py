@@ -76,11 +76,11 @@ _PAPER = {
     "demo": Preset(
         model=ModelConfig(image_size=(64, 32), width=32, discriminator_width=32),
         stage1=TrainConfig(
-            stage=1, steps=5500, batch_size=8, learning_rate=8e-4, schedule="cosine"
+            stage=1, steps=3700, batch_size=8, learning_rate=8e-4, schedule="cosine"
         ),
         stage2=TrainConfig(
             stage=2,
-            steps=400,
+            steps=300,
             batch_size=16,
             learning_rate=2e-4,
             schedule="cosine",

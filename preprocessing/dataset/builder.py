@@ -1,44 +1,50 @@
-"""Builds a data set: collects samples, finds poses, splits, writes, pairs, reports."""
+"""Builds a data set: collects samples, finds poses, writes shards and pairs."""
 
 import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from preprocessing.dataset import preparing, reading, records, report
-from preprocessing.dataset.journal import Journal
+from preprocessing.dataset import preparing, reading, records, report, shards
 from preprocessing.dataset.pair_index import Images, PairIndex
+from preprocessing.dataset.preparing import Prepared
 from preprocessing.dataset.settings import Settings
-from preprocessing.dataset.shards import Shard, plan
+from preprocessing.dataset.shards import Journal, Shard
 from preprocessing.poses import detections
 from preprocessing.poses.detections import Detection
 from preprocessing.poses.pose_files import PoseOptions, Poses
 from preprocessing.sources.samples import Notes, Sample
 from preprocessing.sources.table import SOURCES
-from preprocessing.system import files
+from preprocessing.system import engines, files
 from preprocessing.system.errors import InputError
 
 REPORT = "report.txt"
+# Images in a task of a worker.
+_CHUNK = 16
+# Fewer images take less time than the start of processes.
+_FEW = 400
 
 
 class Builder:
     """Builds one data set: `collect`, `find_poses` where needed, then `write`.
 
     Args:
-        settings: what to make.
-        out: the folder to make it in.
-        overwrite: whether a data set that is there may be replaced.
-        workers: how many images are prepared at once; the result does not depend on
-            it.
-        listed: the pairs that the source itself lists, for the rule `listed`.
+        settings: Settings of the data set.
+        out: Folder of the data set.
+        overwrite: Whether to replace an existing data set.
+        workers: Number of processes that prepare images; see `engines.start`. The
+            result does not depend on it.
+        engine: One of `engines.ENGINES`.
+        listed: Pairs that the source itself lists, for the rule `listed`.
 
     Raises:
-        InputError: `out` holds another data set already, or a pair list is unusable.
+        InputError: `out` holds another data set, or a pair list is unusable.
     """
 
     def __init__(
@@ -48,12 +54,14 @@ class Builder:
         out: Path,
         overwrite: bool = False,
         workers: int = 1,
+        engine: str = engines.LOCAL,
         listed: Sequence[tuple[str, str]] = (),
     ):
         self.settings = settings
         self.out = out
         self._overwrite = overwrite
         self._workers = workers
+        self._engine = engine
         self._present = self._read_present()
         self._source = SOURCES[settings.source]
         self.notes = Notes()
@@ -63,10 +71,10 @@ class Builder:
         self._index = PairIndex(settings, key=self._source.key, listed=listed)
 
     def collect(self, samples: Iterable[Sample]) -> None:
-        """Takes in what a source yields.
+        """Collects the samples of a source.
 
         Raises:
-            InputError: it yields nothing, or two images of one name.
+            InputError: There is no sample, or two have the same name.
         """
         self._samples = list(tqdm(samples, desc="images", unit=" images", leave=False))
         if not self._samples:
@@ -82,10 +90,10 @@ class Builder:
     def find_poses(
         self, paths: Sequence[str | Path], options: PoseOptions | None = None
     ) -> None:
-        """Looks up the people in every sample in annotation files.
+        """Reads the people in every sample from annotation files.
 
         Raises:
-            InputError: no file holds poses, or none of them is of these images.
+            InputError: No file holds poses, or none belongs to these images.
         """
         poses = Poses(
             paths,
@@ -119,50 +127,44 @@ class Builder:
     def write(self) -> str:
         """Writes shards and pair indices, then the manifest; returns the report.
 
-        Where the folder holds just this data set nothing is done; where it holds part
-        of it, the rest is.
+        Resumes an interrupted build, and does nothing if the data set is complete.
 
         Raises:
-            InputError: no image can be read, there is not a single pair, or the
-                folder holds another data set.
+            InputError: No image can be read, there is no pair, or the folder holds
+                another data set.
         """
-        shards = list(plan(self._samples, self.settings, self.notes))
-        fingerprint = self._fingerprint(shards)
+        planned = list(shards.plan(self._samples, self.settings, self.notes))
+        fingerprint = self._fingerprint(planned)
         if self._present and not self._overwrite:
             return self._unchanged(fingerprint)
         self.out.mkdir(parents=True, exist_ok=True)
         self._clear()
         journal = Journal(self.out)
-        done = journal.begin(fingerprint, [shard.stem for shard in shards])
-        with tqdm(total=len(self._samples), desc="records", unit=" images") as progress:
-            written = [
-                self._write_shard(shard, journal, done.get(shard.stem), progress)
-                for shard in shards
-            ]
-        entries = [entry for entry, _ in written]
-        images = [images for _, images in written]
+        done = journal.begin(fingerprint, [shard.stem for shard in planned])
+        entries, images = self._write_shards(planned, journal, done)
         if not any(len(part.names) for part in images):
             raise InputError(f"no image can be read: {'; '.join(self.notes.counted())}")
-        pairs = self._index.pairs([shard.split for shard in shards], images, self.notes)
-        for entry, shard, index in zip(entries, shards, pairs, strict=True):
-            entry.update(records.write_pairs(self.out, shard.stem, index))
-        splits = report.summarize([shard.split for shard in shards], entries, images)
+        splits = [shard.split for shard in planned]
+        pairs = self._index.pairs(splits, images, self.notes)
+        for entry, shard, index in zip(entries, planned, pairs, strict=True):
+            entry.update(shards.write_pairs(self.out, shard.stem, index))
+        summary = report.summarize(splits, entries, images)
         described = report.describe(
             self.settings,
-            splits,
+            summary,
             self._index,
             self.notes,
             expected=self._source.expected,
         )
         files.write_text(self.out / REPORT, described + "\n")
         files.write_json(
-            self.out / records.MANIFEST, self._manifest(splits, fingerprint)
+            self.out / records.MANIFEST, self._manifest(summary, fingerprint)
         )
         journal.end()
         return described
 
     def _read_present(self) -> dict[str, Any]:
-        """Returns the manifest of what is there, which must be of these settings."""
+        """Returns the manifest of an existing data set with the same settings."""
         if not (self.out / records.MANIFEST).exists() or self._overwrite:
             return {}
         manifest = records.read_manifest(self.out)
@@ -193,12 +195,12 @@ class Builder:
         said = report_path.read_text(encoding="utf-8") if report_path.exists() else ""
         return f"{said}{self.out}: unchanged; nothing to do"
 
-    def _fingerprint(self, shards: list[Shard]) -> str:
+    def _fingerprint(self, planned: list[Shard]) -> str:
         """Returns a checksum of everything that the data set depends on."""
         digest = hashlib.sha256()
         settings = [records.SCHEMA_VERSION, self.settings.as_json(), self._pose_size]
         digest.update(json.dumps([settings, self._index.rows()]).encode())
-        for shard in shards:
+        for shard in planned:
             for sample in shard.samples:
                 row = (shard.stem, sample.name, sample.identity, sample.version)
                 digest.update(json.dumps(row).encode())
@@ -218,30 +220,69 @@ class Builder:
             for path in list(self.out.glob(pattern)):
                 path.unlink()
 
+    def _write_shards(
+        self, planned: list[Shard], journal: Journal, done: dict[str, Any]
+    ) -> tuple[list[dict[str, Any]], list[Images]]:
+        """Writes the shards that are not done; returns entries and images of all."""
+        left = [shard for shard in planned if shard.stem not in done]
+        samples = [sample for shard in left for sample in shard.samples]
+        few = self._engine == engines.LOCAL and len(samples) < _FEW
+        entries, images = [], []
+        with (
+            tqdm(total=len(self._samples), desc="records", unit=" images") as progress,
+            engines.start(self._engine, workers=1 if few else self._workers) as mapped,
+        ):
+            prepared = self._prepare(samples, mapped)
+            for shard in planned:
+                if shard.stem in done:
+                    progress.update(len(shard.samples))
+                    entry, part = self._read_shard(done[shard.stem])
+                else:
+                    some = islice(prepared, len(shard.samples))
+                    entry, part = self._write_shard(shard, some, journal, progress)
+                entries.append(entry)
+                images.append(part)
+        return entries, images
+
+    def _prepare(
+        self, samples: list[Sample], mapped: engines.Map
+    ) -> Iterator[Prepared]:
+        """Prepares images in order."""
+        found = [(sample, self._found.get(sample.name)) for sample in samples]
+        function = partial(preparing.prepare, preparation=self._preparation())
+        return iter(mapped(function, found, chunk=_CHUNK))
+
+    def _read_shard(self, done: dict[str, Any]) -> tuple[dict[str, Any], Images]:
+        """Reads a finished shard from its entry in the journal."""
+        self.notes.merge(Notes.from_json(done["notes"]))
+        stored = reading.read_shard(
+            self.out / done["shard"]["file"],
+            count=done["shard"]["images"],
+            size=self.settings.image_size,
+        )
+        return done["shard"], Images.of(stored)
+
     def _write_shard(
         self,
         shard: Shard,
+        prepared: Iterable[Prepared],
         journal: Journal,
-        done: dict[str, Any] | None,
         progress: tqdm,
     ) -> tuple[dict[str, Any], Images]:
-        """Writes a shard unless it is done; returns its entry and what is in it."""
-        if done:
-            progress.update(len(shard.samples))
-            self.notes.merge(Notes.from_json(done["notes"]))
-            stored = reading.read_shard(
-                self.out / done["shard"]["file"],
-                count=done["shard"]["images"],
-                size=self.settings.image_size,
-            )
-            return done["shard"], Images.of(stored)
-        notes = Notes()
-        chosen: list[records.Record] = []
-        examples = self._examples(shard, chosen, notes, progress)
-        entry = records.write_shard(self.out, shard.stem, examples)
+        notes, written = Notes(), []
+
+        def examples() -> Iterator[bytes]:
+            for record, noted in prepared:
+                notes.merge(noted)
+                progress.update()
+                if record:
+                    written.append(record)
+                    yield shards.serialize(record)
+
+        entry = shards.write_shard(self.out, shard.stem, examples())
         journal.finish(shard.stem, {"shard": entry, "notes": notes.as_json()})
         self.notes.merge(notes)
-        return dict(entry), Images.of(chosen)
+        return dict(entry), Images.of(written)
 
     def _preparation(self) -> preparing.Preparation:
         return preparing.Preparation(
@@ -251,32 +292,6 @@ class Builder:
             min_confidence=self.settings.min_confidence,
             pose_size=self._pose_size,
         )
-
-    def _examples(
-        self,
-        shard: Shard,
-        chosen: list[records.Record],
-        notes: Notes,
-        progress: tqdm,
-    ) -> Iterator[bytes]:
-        preparation = self._preparation()
-        with ThreadPoolExecutor(self._workers) as pool:
-            tasks = [
-                pool.submit(
-                    preparing.prepare, sample, self._found.get(sample.name), preparation
-                )
-                for sample in shard.samples
-            ]
-            try:
-                for task in tasks:
-                    record, noted = task.result()
-                    notes.merge(noted)
-                    progress.update()
-                    if record:
-                        chosen.append(record)
-                        yield records.serialize(record)
-            finally:
-                pool.shutdown(cancel_futures=True)
 
     def _manifest(self, splits: dict[str, Any], fingerprint: str) -> dict[str, Any]:
         return {

@@ -1,4 +1,4 @@
-"""From an image as its source has it to a record, with notes of what was changed."""
+"""Turns images of a source into records, and notes the changes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from preprocessing.dataset import records
-from preprocessing.images import framing as fitting
-from preprocessing.images import image_files
+from preprocessing.images import framing, image_files
 from preprocessing.poses import detections
 from preprocessing.poses import keypoints as kp
 from preprocessing.poses.detections import Detection
@@ -27,15 +26,15 @@ _TAKEN = {
 
 @dataclass(frozen=True)
 class Preparation:
-    """How images are prepared.
+    """Settings of the preparation of images.
 
     Attributes:
-        size: height and width they are brought to.
-        fit: how, where proportions differ; one of `fitting.MODES`.
-        person: who is meant where there are several; one of `detections.POLICIES`.
-        min_confidence: keypoints with less count as not found.
-        pose_size: height and width of the images that the poses were found in, where
-            they are not the images at hand.
+        size: Height and width of the prepared images in pixels.
+        fit: Treatment of other proportions, one of `framing.MODES`.
+        person: Choice among several people, one of `detections.POLICIES`.
+        min_confidence: Keypoints with a lower confidence count as missing.
+        pose_size: Height and width of the images that the poses were found in, if
+            these are other images.
     """
 
     size: tuple[int, int]
@@ -45,22 +44,25 @@ class Preparation:
     pose_size: tuple[int, int] | None = None
 
 
+# A record, or None if the image cannot be read; and notes.
+Prepared = tuple[records.Record | None, Notes]
+
+
 def prepare(
-    sample: Sample, found: Detection | None, preparation: Preparation
-) -> tuple[records.Record | None, Notes]:
-    """Reads an image, fits it and its pose into the wanted size, and encodes both.
+    found: tuple[Sample, Detection | None], *, preparation: Preparation
+) -> Prepared:
+    """Reads an image, resizes it with its pose, and encodes both.
 
     Args:
-        sample: to read.
-        found: the people in it, where an annotation names it.
-        preparation: how.
+        found: Image to read; people in the image, if an annotation names it.
+        preparation: Settings of the preparation.
 
     Returns:
-        The record, or None where the image cannot be read; and notes.
+        The record, or None if the image cannot be read; and notes.
     """
-    notes, size = Notes(), preparation.size
+    (sample, people), notes, size = found, Notes(), preparation.size
     try:
-        image, fitted = fitting.fit_jpeg(
+        image, fitted = framing.fit_jpeg(
             sample.read(), size, name=sample.name, mode=preparation.fit
         )
     except InputError as error:
@@ -75,22 +77,22 @@ def prepare(
             f"images resized from {came} to {size[0]}x{size[1]}{_framed(fitted)}",
             sample.name,
         )
-    if found and preparation.pose_size:
-        found = replace(found, size=None)
-    if found and found.size and found.is_scaled_to(fitted.size):
-        declared = "{}x{}".format(*found.size)
+    if people and preparation.pose_size:
+        people = replace(people, size=None)
+    if people and people.size and people.is_scaled_to(fitted.size):
+        declared = "{}x{}".format(*people.size)
         notes.add(
             f"images of another size than the {declared} that their poses' file "
             "declares: poses scaled",
             sample.name,
         )
     pose = kp.missing_pose()
-    if found:
-        placed = pose_in_image(found, fitted.size, preparation)
+    if people:
+        placed = pose_in_image(people, fitted.size, preparation)
         if outside := count_outside(placed, fitted.size):
             notes.add("found joints outside their image", sample.name, outside)
-        pose = fitting.fit_pose(placed, fitted)
-    if found and len(found.people) > 1:
+        pose = framing.fit_pose(placed, fitted)
+    if people and len(people.people) > 1:
         taken = _TAKEN[preparation.person]
         notes.add(f"images with several people: {taken} was taken", sample.name)
     return records.encode(sample.name, sample.identity, image, pose, size=size), notes
@@ -113,7 +115,7 @@ def pose_in_image(
     chosen = detections.choose(found, pose_size, policy=preparation.person)
     if chosen is None:
         return kp.missing_pose()
-    pose = fitting.reframe(chosen, pose_size, size)
+    pose = framing.reframe(chosen, pose_size, size)
     pose[pose[:, 2] < preparation.min_confidence] = 0
     return pose
 
@@ -173,7 +175,7 @@ def require_poses_inside(
         )
 
 
-def _framed(fitted: fitting.Fit) -> str:
+def _framed(fitted: framing.Fit) -> str:
     if fitted.framed == fitted.size:
         return ""
     cut = fitted.top < 0 or fitted.left < 0

@@ -17,19 +17,16 @@ others. The features of an Example:
 
 import copy
 import math
-import os
 import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from preprocessing.images import heatmaps
-from preprocessing.system import files, host
+from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
 SCHEMA_VERSION = 1
@@ -104,64 +101,6 @@ def unpack_bits(content: bytes, shape: tuple[int, ...]) -> np.ndarray:
     return np.unpackbits(packed, count=count).reshape(shape)
 
 
-def serialize(record: Record) -> bytes:
-    """Returns a record as a serialized tf.train.Example."""
-    features = {
-        "name": _bytes(record.name.encode()),
-        "identity": _bytes(record.identity.encode()),
-        "image": _bytes(record.image),
-        "keypoints": tf.train.Feature(
-            float_list=tf.train.FloatList(value=record.pose.reshape(-1).tolist())
-        ),
-        "heatmaps": _bytes(record.heatmaps),
-        "mask": _bytes(record.mask),
-    }
-    example = tf.train.Example(features=tf.train.Features(feature=features))
-    return example.SerializeToString(deterministic=True)
-
-
-def write_shard(
-    directory: Path, stem: str, examples: Iterable[bytes]
-) -> dict[str, Any]:
-    """Writes a shard, whole or not at all.
-
-    Returns:
-        The shard's entry in the manifest: file, count, bytes and checksum.
-    """
-
-    def write(path: Path) -> None:
-        with host.writing(shard), tf.io.TFRecordWriter(str(path)) as writer:
-            for example in examples:
-                writer.write(example)
-                counts.append(len(example))
-
-    counts: list[int] = []
-    shard = directory / f"{stem}.tfrecord"
-    files.write_atomically(shard, write)
-    return {
-        "file": shard.name,
-        "images": len(counts),
-        "bytes": os.path.getsize(shard),
-        "sha256": files.sha256(shard),
-    }
-
-
-def write_pairs(directory: Path, stem: str, pairs: np.ndarray) -> dict[str, Any]:
-    """Writes a shard's pair index, whole or not at all.
-
-    Returns:
-        What the shard's entry in the manifest says of it: file and count.
-    """
-
-    def write(path: Path) -> None:
-        with path.open("wb") as file:
-            np.save(file, pairs.astype(np.int32))
-
-    index = directory / f"{stem}.pairs.npy"
-    files.write_atomically(index, write)
-    return {"pairs_file": index.name, "pairs": len(pairs)}
-
-
 def read_manifest(data_dir: str | Path) -> dict[str, Any]:
     """Reads a data set's manifest; parses it once as long as the file stays the same.
 
@@ -221,7 +160,3 @@ def _require(entry: Any, kinds: dict[str, type], place: str) -> None:
             good = type(value) in (int, float) and math.isfinite(value)
         if not good:
             raise InputError(f"{place}: {name} {value!r:.80}: expected {_KINDS[kind]}")
-
-
-def _bytes(value: bytes) -> tf.train.Feature:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))

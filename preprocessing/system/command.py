@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import multiprocessing
 import os
 import re
 import sys
@@ -12,6 +13,7 @@ from absl import app, flags
 from absl import logging as absl_logging
 
 from preprocessing import __version__
+from preprocessing.system import engines
 from preprocessing.system.errors import InputError
 
 _HELP = ("-h", "--h", "-help", "--help", "-?", "--?")
@@ -49,6 +51,8 @@ def will_run(*lists: str) -> bool:
     Args:
         *lists: the command's own flags that print a list, such as `--list_poses`.
     """
+    if multiprocessing.parent_process():
+        return False  # A worker process imports the module of the command.
     return {*_HELP, *_VERSION, *lists}.isdisjoint(sys.argv[1:])
 
 
@@ -147,6 +151,25 @@ def parse_size(name: str, value: str) -> tuple[int, int]:
 def define_overwrite() -> flags.FlagHolder[bool]:
     """Defines the flag that allows existing files to be replaced."""
     return flags.DEFINE_boolean("overwrite", False, "Replace existing files.")
+
+
+def define_engine() -> tuple[flags.FlagHolder[str], flags.FlagHolder[int | None]]:
+    """Defines `--engine` and `--workers`; see `engines.start`."""
+    engine = flags.DEFINE_enum(
+        "engine",
+        engines.LOCAL,
+        engines.ENGINES,
+        "local: processes of this machine; ray: a Ray cluster, at RAY_ADDRESS or else "
+        "started on this machine.",
+    )
+    workers = flags.DEFINE_integer(
+        "workers",
+        None,
+        "Number of images processed at once; the result does not depend on it. "
+        "Default: the processors of this machine or of the cluster.",
+        lower_bound=1,
+    )
+    return engine, workers
 
 
 def define_paths(name: str, help: str) -> flags.FlagHolder[list[str]]:
