@@ -134,7 +134,8 @@ def test_heatmaps_are_the_authors_bit_for_bit(shared, golden):
 )
 def test_full_networks_have_the_authors_number_of_parameters(dataset, expected):
     model = presets.preset(dataset, profile="authors").model
-    networks = build_networks(model, stage=2)
+    with tf.Graph().as_default():  # Without memory for the weights.
+        networks = build_networks(model, stage=2)
     counts = tuple(
         sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
         for network in networks

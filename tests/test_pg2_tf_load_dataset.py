@@ -135,7 +135,7 @@ def test_model_fits_alone_and_under_a_strategy(people_dir):
         ({"seed": -1}, "seed=-1: must be at least 0"),
         ({"heatmaps": "no"}, "heatmaps='no': must be one of drawn, stored"),
         ({"in_memory": "?"}, "in_memory='\\?': must be one of auto, yes, no"),
-        ({"batch_size": 999}, "pairs, which is no batch of 999"),
+        ({"batch_size": 999}, "pairs, fewer than batch_size=999"),
         ({"split": "other"}, "has no other split, only train, test"),
         ({"pairs": "x.csv", "in_memory": "no"}, "a list of pairs needs"),
     ],

@@ -31,7 +31,7 @@ class Split:
 
     Attributes:
         image_size: Height and width in pixels.
-        names, identities: Of the M images.
+        names, identities: Names and identities of the M images.
         images: JPEG bytes, string variable [M].
         keypoints: float32 [M, 18, 3]: x, y in pixels, confidence.
         masks: uint8 variable [M, ceil(H * W / 8)], bits packed as by
@@ -142,19 +142,23 @@ def read_split(
         heatmaps: Whether to read the stored heatmaps.
 
     Raises:
-        InputError: the data set or the split is not there, has images of another
-            size or no pairs, or a shard or pair index is damaged; the message names
-            the file and the record.
+        InputError: The data set or the split is missing, has images of another size
+            or no pairs, or a shard or pair index is damaged; the message names the
+            file and the record.
     """
     data_dir = Path(data_dir)
     chosen = _chosen(data_dir, split, image_size, shards)
     count = sum(shard["images"] for shard in chosen)
-    images = rows(count, (), tf.string)
-    masks = rows(count, ((image_size[0] * image_size[1] + 7) // 8,), tf.uint8)
-    drawn = rows(count, (), tf.string) if heatmaps else None
-    keypoints = np.empty((count, kp.NUM_KEYPOINTS, 3), np.float32)
-    names: list[str] = []
-    identities: list[str] = []
+    empty = Split(
+        image_size=image_size,
+        names=[],
+        identities=[],
+        images=rows(count, (), tf.string),
+        keypoints=np.empty((count, kp.NUM_KEYPOINTS, 3), np.float32),
+        masks=rows(count, ((image_size[0] * image_size[1] + 7) // 8,), tf.uint8),
+        pairs=np.empty((0, 2), np.int32),
+        heatmaps=rows(count, (), tf.string) if heatmaps else None,
+    )
     pairs = []
     for shard in chosen:
         index = reading.read_pairs(
@@ -162,32 +166,28 @@ def read_split(
             count=shard["pairs"],
             num_images=shard["images"],
         )
-        pairs.append(index + np.int32(len(names)))
+        pairs.append(index + np.int32(len(empty.names)))
         stored = reading.read_shard(
             data_dir / shard["file"], count=shard["images"], size=image_size
         )
         for some in _batches(stored, _AT_ONCE):
-            write_rows(images, len(names), [image.image for image in some])
-            write_rows(
-                masks, len(names), [np.packbits(image.unpack_mask()) for image in some]
-            )
-            if drawn is not None:
-                for image in some:
-                    image.unpack_heatmaps()  # Checks them.
-                write_rows(drawn, len(names), [image.heatmaps for image in some])
-            keypoints[len(names) : len(names) + len(some)] = [i.pose for i in some]
-            names += [image.name for image in some]
-            identities += [image.identity for image in some]
-    return Split(
-        image_size=image_size,
-        names=names,
-        identities=identities,
-        images=images,
-        keypoints=keypoints,
-        masks=masks,
-        pairs=np.concatenate(pairs),
-        heatmaps=drawn,
-    )
+            _append(empty, some)
+    return replace(empty, pairs=np.concatenate(pairs))
+
+
+def _append(split: Split, images: list[reading.StoredImage]) -> None:
+    """Writes images behind those that a split has already."""
+    start = len(split.names)
+    write_rows(split.images, start, [image.image for image in images])
+    masks = [np.packbits(image.unpack_mask()) for image in images]
+    write_rows(split.masks, start, masks)
+    if split.heatmaps is not None:
+        for image in images:
+            image.unpack_heatmaps()  # Checks them.
+        write_rows(split.heatmaps, start, [image.heatmaps for image in images])
+    split.keypoints[start : start + len(images)] = [image.pose for image in images]
+    split.names.extend(image.name for image in images)
+    split.identities.extend(image.identity for image in images)
 
 
 def verify_shards(data_dir: str | Path, split: str) -> None:
@@ -230,7 +230,7 @@ def shard_groups(data_dir: str | Path, split: str, *, count: int) -> list[list[i
         The numbers of the shards of each group, ascending; the same on every machine.
 
     Raises:
-        InputError: there are fewer shards with pairs than groups.
+        InputError: There are fewer shards with pairs than groups.
     """
     listed = records.read_manifest(data_dir)["splits"].get(split, {"shards": []})
     pairs = [shard["pairs"] for shard in listed["shards"]]
@@ -255,7 +255,7 @@ def _chosen(
     image_size: tuple[int, int],
     shards: Sequence[int] | None,
 ) -> list[dict[str, Any]]:
-    """Returns the manifest's entries of a split's shards, all or those numbered."""
+    """Returns the entries of a split's shards in the manifest, all or by number."""
     manifest = records.read_manifest(data_dir)
     if split not in manifest["splits"]:
         raise InputError(
@@ -274,17 +274,16 @@ def _chosen(
 
 
 def rows(count: int, shape: tuple[int, ...], dtype: tf.DType) -> tf.Variable:
-    """Returns room in the CPU's memory for `count` rows of `shape`.
+    """Returns a variable in the CPU's memory for `count` rows of `shape`.
 
-    Filled with `write_rows` it is in memory once; a tensor joined from parts is there
-    twice for a moment, and that is when memory runs out.
+    `write_rows` fills it without a second copy, which joining tensors would need.
     """
     with tf.device("CPU"):
         return tf.Variable(tf.zeros((count, *shape), dtype), trainable=False)
 
 
 def write_rows(variable: tf.Variable, start: int, values: Any) -> None:
-    """Writes rows, from row `start` on."""
+    """Writes consecutive rows, beginning with row `start`."""
     values = tf.convert_to_tensor(values, variable.dtype)
     places = tf.range(start, start + len(values))
     variable.scatter_update(tf.IndexedSlices(values, places))

@@ -26,97 +26,98 @@ class BatchStatistics(keras.layers.BatchNormalization):
 def build_discriminator(
     config: ModelConfig, *, precision: str = "float32"
 ) -> keras.Model:
-    """Builds D: DCGAN's discriminator, with a layer more at a height of 256.
+    """Builds D: DCGAN's discriminator, with one more layer for images of height 256.
 
     5x5 convolutions with stride 2, LeakyReLU 0.2, batch normalisation from the second
     on, one linear unit (released wgan_gp_128x64.py). Normalisation always uses the
     statistics of the batch, over all replicas, in training and outside it.
 
     Args:
-        config: the networks' configuration. With `discriminator_input="pair"` the
-            input has six channels, the image's and then the source's; with
-            `"pair_and_pose"` the target's 18 heatmaps follow. With
-            `discriminator_norm="spectral"` every layer with a kernel is spectrally
-            normalised, and there is no batch normalisation, which would undo it.
+        config: Configuration of the networks. With `discriminator_input="pair"` the
+            input has six channels: image, source; with `"pair_and_pose"` 24: image,
+            source, heatmaps of the target. With `discriminator_norm="spectral"` every
+            kernel is spectrally normalised, and there is no batch normalisation, which
+            would undo it.
         precision: `float32` or `bfloat16`.
 
     Returns:
-        A model of float32 [B, H, W, 3, 6 or 24] in [-1, 1] that gives logits, float32
-        [B]; above 0 means real.
+        A model from float32 [B, H, W, 3, 6 or 24] in [-1, 1] to logits, float32 [B];
+        above 0 means real.
     """
     dtype = blocks.policy(precision)
     images = keras.Input(
         (*config.image_size, config.discriminator_channels), name="images"
     )
     x = images
-    spectral = config.discriminator_norm == "spectral"
-    for layer in range(1, config.num_discriminator_layers + 1):
-        factor = min(2 ** (layer - 1), _MAX_FACTOR)
-        name = f"conv{layer}"
-        convolution = keras.layers.Conv2D(
-            config.discriminator_width * factor,
-            5,
-            strides=2,
-            padding="same",
-            kernel_initializer=keras.initializers.RandomUniform(-_LIMIT, _LIMIT),
-            name=name,
-            dtype=dtype,
-        )
-        if spectral:
-            convolution = SpectralNormalization(convolution, name=name, dtype=dtype)
-        x = convolution(x)
-        if layer > 1 and not spectral:
-            x = BatchStatistics(
-                epsilon=1e-5,
-                # Only TensorFlow's backend knows replicas that must agree.
-                synchronized=keras.backend.backend() == "tensorflow",
-                name=f"norm{layer}",
-                dtype=dtype,
-            )(x)
-        x = keras.layers.LeakyReLU(0.2, name=f"relu{layer}", dtype=dtype)(x)
+    for number in range(1, config.num_discriminator_layers + 1):
+        x = _block(x, number, config, dtype)
     x = keras.layers.Flatten(name="flatten", dtype=dtype)(x)
     logit = keras.layers.Dense(
-        1,
-        kernel_initializer=keras.initializers.RandomUniform(-_LIMIT, _LIMIT),
-        name="logit",
-        dtype="float32",
+        1, kernel_initializer=_kernel(), name="logit", dtype="float32"
     )
-    if spectral:
-        logit = SpectralNormalization(logit, name="logit", dtype="float32")
-    x = logit(x)
+    x = _normalized(logit, config)(x)
     logits = keras.layers.Reshape((), name="logits", dtype="float32")(x)
     return keras.Model(images, logits, name="discriminator")
+
+
+def _block(x: Any, number: int, config: ModelConfig, dtype: Any) -> Any:
+    """Applies convolution, batch normalisation and LeakyReLU; numbers start at 1."""
+    convolution = keras.layers.Conv2D(
+        config.discriminator_width * min(2 ** (number - 1), _MAX_FACTOR),
+        5,
+        strides=2,
+        padding="same",
+        kernel_initializer=_kernel(),
+        name=f"conv{number}",
+        dtype=dtype,
+    )
+    x = _normalized(convolution, config)(x)
+    if number > 1 and config.discriminator_norm != "spectral":
+        x = BatchStatistics(
+            epsilon=1e-5,
+            # Only TensorFlow's backend synchronises replicas.
+            synchronized=keras.backend.backend() == "tensorflow",
+            name=f"norm{number}",
+            dtype=dtype,
+        )(x)
+    return keras.layers.LeakyReLU(0.2, name=f"relu{number}", dtype=dtype)(x)
+
+
+def _kernel() -> keras.initializers.Initializer:
+    return keras.initializers.RandomUniform(-_LIMIT, _LIMIT)
+
+
+def _normalized(layer: keras.layers.Layer, config: ModelConfig) -> keras.layers.Layer:
+    if config.discriminator_norm != "spectral":
+        return layer
+    return SpectralNormalization(layer, name=layer.name, dtype=layer.dtype_policy)
 
 
 def discriminator_inputs(
     config: ModelConfig, images: Sequence[Any], batch: Mapping[str, Any]
 ) -> Any:
-    """Returns several images of each pair of a batch as one input of D.
+    """Returns several images for each pair of a batch as one input of D.
 
     Args:
-        config: the networks' configuration, whose `discriminator_input` says what D
-            sees beside an image.
-        images: the images to judge, float32 [B, H, W, 3] in [-1, 1] each.
-        batch: the pairs' `source`, float32 [B, H, W, 3], and `heatmaps`, float32
-            [B, H, W, 18].
+        config: Configuration of the networks; `discriminator_input` names the
+            conditions of D.
+        images: Images to judge, float32 [B, H, W, 3] in [-1, 1] each.
+        batch: `source`, float32 [B, H, W, 3], and `heatmaps`, float32 [B, H, W, 18].
 
     Returns:
-        float32 [len(images) * B, H, W, channels], image by image.
+        float32 [len(images) * B, H, W, channels], in the order of `images`.
     """
     stacked = ops.concatenate(images)
-    beside = {"image": (), "pair": ("source",), "pair_and_pose": ("source", "heatmaps")}
+    known = {"image": (), "pair": ("source",), "pair_and_pose": ("source", "heatmaps")}
     conditions = [
         ops.concatenate([batch[name]] * len(images))
-        for name in beside[config.discriminator_input]
+        for name in known[config.discriminator_input]
     ]
     return ops.concatenate([stacked, *conditions], axis=-1)
 
 
 def with_activations(discriminator: keras.Model) -> keras.Model:
-    """Returns a view of D that gives its hidden activations, then its logits.
-
-    The weights are D's own.
-    """
+    """Returns a model that shares D's weights: hidden activations, then logits."""
     hidden = [
         layer.output
         for layer in discriminator.layers
@@ -136,14 +137,14 @@ class SpectralNormalization(keras.layers.Wrapper):
     `keras.layers.SpectralNormalization`, which overwrites the kernel.
 
     Args:
-        layer: the layer to wrap, `Conv2D` or `Dense`.
+        layer: Layer to wrap, `Conv2D` or `Dense`.
 
     Example:
         x = SpectralNormalization(keras.layers.Conv2D(64, 5))(x, training=True)
     """
 
     def build(self, input_shape):
-        """Builds the layer within and the vector of the power iteration."""
+        """Builds the wrapped layer and the vector of the power iteration."""
         super().build(input_shape)
         self.vector = self.add_weight(
             shape=(self.layer.kernel.shape[-1],),

@@ -29,9 +29,8 @@ def run(
 ) -> int:
     """Trains from the newest checkpoint to `steps`.
 
-    SIGINT and SIGTERM stop the training after the current step: a checkpoint is saved
-    and the function returns. Several workers stop after the same step, at most 10 steps
-    later.
+    SIGINT and SIGTERM stop the training after the current step, with a checkpoint.
+    Several workers stop after the same step, at most 10 steps later.
 
     Args:
         stepper: Takes the training steps.
@@ -45,9 +44,8 @@ def run(
         The step reached.
 
     Raises:
-        InputError: A loss or a weight is not finite, or the disk has no space for a
-            checkpoint; the newest checkpoint is kept. Or the workers found different
-            checkpoints.
+        InputError: A loss or a weight is not finite, the disk has no space for a
+            checkpoint, or the workers found different checkpoints.
     """
     start = tools.checkpoints.restore()
     require_agreement(workers, step=start)
@@ -71,11 +69,10 @@ def run(
             due = cadence.due(done, steps=steps)
             asked = ended()
             if workers.count > 1:
-                looks = bool(due) or done % _AGREE_EVERY == 0
-                asked = looks and stepper.is_asked_to_end()
+                asks = bool(due) or done % _AGREE_EVERY == 0
+                asked = asks and stepper.is_asked_to_end()
             last = done == steps or asked
-            due |= {"checkpoint"} if last else set()
-            callbacks.run(due, done)
+            callbacks.run(due | {"checkpoint"} if last else due, done)
             if last:
                 break
     # No worker continues before worker 0 has written its checkpoint.

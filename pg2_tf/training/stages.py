@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -54,24 +54,20 @@ def train_stage(
         data_dir: Folder of the data set.
         cadence: How often to log, sample, validate and save, in steps.
         strategy: The distribution strategy.
-        workers: The workers that train together. The first writes the run folder, all
-            of them read it.
+        workers: The workers that train together. The first writes the run folder.
         keep: Number of checkpoints to keep.
-        num_validation_pairs: Number of pairs of held-out training identities that
-            validation scores.
+        num_validation_pairs: Number of pairs that validation scores.
         in_memory: Whether the data is kept in memory; see `dataset.open_split`.
 
     Returns:
         The step reached, less than `training.steps` if the training was asked to stop.
 
     Raises:
-        InputError: Data set, run folder or batch size do not fit; another training is
-            running in the folder; a loss is not finite; the disk is full; the workers
-            have different settings.
+        InputError: Data set, run folder, batch size or the settings of the workers do
+            not fit; another training runs in the folder; see also `loop.run`.
         WorkerLostError: Another worker has stopped.
     """
-    _check_shares(training, strategy.num_replicas_in_sync, workers)
-    _check_stage1(folder, training.stage)
+    _check(training, folder, strategy.num_replicas_in_sync, workers)
     data = StageData.read(
         data_dir,
         training,
@@ -83,49 +79,32 @@ def train_stage(
     stage = folder.stage(training.stage)
     lock = locked(stage.path) if workers.writes else nullcontext()
     with lock, strategy.scope(), watched(workers):
-        require_agreement(
-            workers, options=_checksum(asdict(config), asdict(training), data_dir)
-        )
+        require_agreement(workers, options=_checksum(config, training, data_dir))
         if workers.writes:
-            _claim(folder, stage, config, training, data_dir)
-            if stage.checkpoints():
-                dataset.verify_shards(data_dir, "train")
+            _claim(folder, config, training, data_dir)
         pg2 = build(config, training, folder=folder)
-        stepper = Stepper(pg2)
-        order: dict[str, Any] = {
-            "batch_size": training.batch_size // workers.count,
-            "seed": training.seed,
-            "own_batch": pg2.takes_two_batches,
-        }
-        return loop.run(
-            stepper,
-            partial(data.batches, workers=workers, flip=training.flip, **order),
-            _resources(
-                pg2,
-                stepper,
-                data,
-                stage,
-                pairs_of=partial(pipeline.pairs_of_step, data.sources, **order),
-                keep=keep,
-                writes=workers.writes,
-            ),
-            steps=training.steps,
-            cadence=cadence,
-            workers=workers,
+        return _train(
+            pg2, data, stage, training, cadence=cadence, workers=workers, keep=keep
         )
 
 
-def _resources(
+def _train(
     pg2: PG2,
-    stepper: Stepper,
     data: StageData,
     stage: StageFolder,
+    training: TrainConfig,
     *,
-    pairs_of: Callable[[int], list[tuple[str, str]]],
+    cadence: Cadence,
+    workers: Workers,
     keep: int,
-    writes: bool,
-) -> Resources:
-    """Returns the functions and objects that the callbacks use."""
+) -> int:
+    """Connects networks, data and run folder, and runs the loop."""
+    stepper = Stepper(pg2)
+    order: dict[str, Any] = {
+        "batch_size": training.batch_size // workers.count,
+        "seed": training.seed,
+        "own_batch": pg2.takes_two_batches,
+    }
     generating = pg2.generating_networks()
     model = PoseTransfer(generating, pg2.run_config, stage=stage.number, step=0)
     checkpoints = Checkpoints(
@@ -136,24 +115,29 @@ def _resources(
         generating=generating,
         selects_best=stage.number not in pg2.run_config.recipe.adversarial,
         keep=keep,
-        writes=writes,
+        writes=workers.writes,
     )
-    return Resources(
-        checkpoints=checkpoints,
-        open_log=partial(Log, stage.path, writes=writes),
-        draw_samples=partial(data.shown.draw, model) if data.shown else None,
-        validate=partial(data.scored.score, model) if data.scored else None,
-        pairs_of=pairs_of,
+    return loop.run(
+        stepper,
+        partial(data.batches, workers=workers, flip=training.flip, **order),
+        Resources(
+            checkpoints=checkpoints,
+            open_log=partial(Log, stage.path, writes=workers.writes),
+            draw_samples=partial(data.shown.draw, model) if data.shown else None,
+            validate=partial(data.scored.score, model) if data.scored else None,
+            pairs_of=partial(pipeline.pairs_of_step, data.sources, **order),
+        ),
+        steps=training.steps,
+        cadence=cadence,
+        workers=workers,
     )
 
 
 def _claim(
-    folder: RunFolder,
-    stage: StageFolder,
-    config: RunConfig,
-    training: TrainConfig,
-    data_dir: Path,
+    folder: RunFolder, config: RunConfig, training: TrainConfig, data_dir: Path
 ) -> None:
+    """Writes configuration and options, or compares them with those of the folder."""
+    stage = folder.stage(training.stage)
     folder.claim(config)
     stage.claim(
         {
@@ -162,9 +146,13 @@ def _claim(
             "versions": package_versions(),
         }
     )
+    if stage.checkpoints():
+        dataset.verify_shards(data_dir, "train")
 
 
-def _check_shares(training: TrainConfig, replicas: int, workers: Workers) -> None:
+def _check(
+    training: TrainConfig, folder: RunFolder, replicas: int, workers: Workers
+) -> None:
     if training.shard_groups % workers.count:
         raise InputError(
             f"shard_groups {training.shard_groups}: must be a multiple of the "
@@ -181,20 +169,17 @@ def _check_shares(training: TrainConfig, replicas: int, workers: Workers) -> Non
             f"batch_size {training.batch_size}: must be a multiple of the {replicas} "
             f"devices{parts * (training.accumulate > 1)}"
         )
-
-
-def _checksum(config: Any, training: Any, data_dir: Path) -> int:
-    """Returns a checksum of the options and the data."""
-    content = [config, training, describe_data(data_dir)["checksum"]]
-    return zlib.crc32(json.dumps(content, sort_keys=True).encode())
-
-
-def _check_stage1(folder: RunFolder, stage: int) -> None:
-    if stage == 2 and not folder.stage(1).checkpoints():
+    if training.stage == 2 and not folder.stage(1).checkpoints():
         raise InputError(
             f"{folder.path}: has no stage 1, which stage 2 needs; train it first: "
             f"python -m pg2_tf.train --stage=1 --run_dir={folder.path} ..."
         )
+
+
+def _checksum(config: RunConfig, training: TrainConfig, data_dir: Path) -> int:
+    """Returns a checksum of the options and the data."""
+    content = [asdict(config), asdict(training), describe_data(data_dir)["checksum"]]
+    return zlib.crc32(json.dumps(content, sort_keys=True).encode())
 
 
 @contextmanager
