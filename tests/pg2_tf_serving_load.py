@@ -24,8 +24,8 @@ import tensorflow as tf
 from pg2_tf_helpers import random_poses
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from pg2_tf.serving.remote import Endpoint, ServerError
-from pg2_tf.serving.requests import connect
+from pg2_tf.serving.grpc_model import GrpcModel
+from pg2_tf.serving.remote import Endpoint, RestModel, ServerError
 from pg2_tf.serving.saved_model import next_version
 from preprocessing.images import image_files
 from preprocessing.system.errors import InputError
@@ -50,9 +50,10 @@ class Load:
         self.wrong = 0
         self._lock = threading.Lock()
         self._addresses = addresses
+        models = zip(self.seconds, (GrpcModel, RestModel), addresses, strict=True)
         self._models = {
-            name: connect(Endpoint(address, "model", timeout=60))
-            for name, address in zip(self.seconds, addresses, strict=True)
+            name: kind(Endpoint(address, "model", timeout=60))
+            for name, kind, address in models
         }
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(
             grpc.insecure_channel(addresses[0])

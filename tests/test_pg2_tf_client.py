@@ -9,12 +9,9 @@ import tensorflow as tf
 from pg2_tf_helpers import command_error, make_run, random_poses, run_command
 
 from pg2_tf.inference.pose_transfer import PoseTransfer
-from pg2_tf.serving.remote import Endpoint
-from pg2_tf.serving.requests import connect
 from pg2_tf.serving.saved_model import export_saved_model
 from preprocessing.images import image_files as images
 from preprocessing.poses.formats import openpose
-from preprocessing.system.errors import InputError
 
 trustme = pytest.importorskip("trustme", reason="needs trustme")
 LoopbackServer = pytest.importorskip(
@@ -311,10 +308,10 @@ def test_unusable_flags_are_one_line(server, files, tmp_path, capsys):
         assert message in refused(capsys, *flags)
 
 
-def test_a_package_that_is_missing_is_named(monkeypatch):
+def test_a_package_that_is_missing_is_named(files, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "pg2_tf.serving.grpc_model", None)
-    with pytest.raises(InputError, match=r"pip install 'pg2-tf\[serving\]'"):
-        connect(Endpoint("localhost:1", "people"))
+    flags = flags_for(None, "grpc", files, tmp_path / "out", server="localhost:1")
+    assert "pip install 'pg2-tf[serving]'" in refused(capsys, *flags)
 
 
 # === Certificates and tokens ===

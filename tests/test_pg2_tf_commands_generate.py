@@ -68,7 +68,7 @@ def test_run_dir_is_the_same_as_model(run, files, tmp_path, capsys):
     flags += [f"--out={out}", f"--run_dir={run}"]
     assert run_command(capsys, MODULE, *flags).status == 0
     error = command_error(capsys, MODULE, *flags, f"--model={run}")
-    assert "give one of them" in error
+    assert "use one of them" in error
 
 
 def test_folder_of_poses_gives_a_folder_of_images(run, files, tmp_path, capsys):

@@ -7,7 +7,7 @@ import pytest
 from pg2_tf_helpers import command_error, make_run, random_poses, run_command
 from preprocessing_estimation_helpers import box_model, picture
 
-from pg2_tf.posing import named_poses as named
+from pg2_tf.posing import named_poses
 from preprocessing.images import image_files as images
 from preprocessing.images import video
 from preprocessing.poses.formats import openpose
@@ -65,7 +65,7 @@ def test_a_drawn_persons_pose_is_given_with_the_photo(run, files, tmp_path, caps
     assert names == {"000_sitting", "001_photo", "002_pose1", "003_pose2", "sheet"}
     flags[0] += f",{files / 'box.png'}"
     error = command_error(capsys, MODULE, f"--model={run}", *flags)
-    assert "--photo_pose is the pose of one photo" in error
+    assert "--photo_pose is for one photo" in error
 
 
 def test_an_exported_model_gives_the_same_images(run, files, tmp_path, capsys):
@@ -178,12 +178,12 @@ def test_a_sequence_alone_can_be_one_file(run, files, clip, tmp_path, capsys, su
     assert [frame.shape for frame in frames] == [(200, 300, 3)] * 4
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
     for more, message in (
-        (["--pose=standing"], "takes one photo and one sequence"),
+        (["--pose=standing"], "file holds one photo in one sequence"),
         (
             [f"--image={files / 'box.png'},{files / 'box.png'}"],
-            "takes one photo and one sequence",
+            "file holds one photo in one sequence",
         ),
-        (["--save_intermediate"], "needs a folder"),
+        (["--save_intermediate"], "requires a folder"),
     ):
         error = command_error(capsys, MODULE, f"--model={run}", *flags, *more)
         assert message in error
@@ -214,19 +214,22 @@ def test_unusable_input_is_one_line(run, files, tmp_path, capsys):
         ({"image": tmp_path / "text.jpg"}, "text.jpg: cannot be decoded"),
         ({"image": tmp_path / "zero.jpg"}, "zero.jpg: the image file is empty"),
         ({"image": tmp_path / "none.png"}, "none.png: cannot be read"),
-        ({"image": tmp_path / "empty"}, "empty: no image there"),
+        ({"image": tmp_path / "empty"}, "empty: no image in it"),
         ({"image": tmp_path / "dark.png"}, "dark.png: no person found; crop"),
         ({"image": tmp_path / "cut.gif"}, "cut.gif: cannot be decoded"),
-        ({"person": 2}, "box.png: no person 2"),
-        ({"pose": tmp_path / "nobody.json"}, "nobody.json: no person in it"),
+        ({"person": 2}, "box.png: person 2"),
+        ({"pose": tmp_path / "nobody.json"}, "nobody.json: no person in this file"),
         ({"pose": tmp_path / "cut.gif"}, "cut.gif: the GIF is cut off"),
         (
             {"pose": "handstand"},
             "pose handstand: no such file or folder, and no pose",
         ),
-        ({"photo_pose": tmp_path / "nobody.json"}, "nobody.json: no person in it"),
+        (
+            {"photo_pose": tmp_path / "nobody.json"},
+            "nobody.json: no person in this file",
+        ),
         ({"pose_size": "64"}, "--pose_size=64: expected HEIGHTxWIDTH"),
-        ({"model": tmp_path / "empty"}, "empty: no model"),
+        ({"model": tmp_path / "empty"}, "empty: not a model"),
         ({"model": other}, "other: damaged SavedModel"),
         ({"pose_model": tmp_path / "none.tflite"}, "none.tflite: no such model file"),
         *(
@@ -248,11 +251,11 @@ def test_a_photo_of_40_megapixels_is_read_smaller(run, files, tmp_path, capsys):
     flags = [f"--image={tmp_path / 'large.jpg'}", "--pose=walking"]
     flags += [f"--pose_model={files / 'box.tflite'}", f"--out={tmp_path / 'out.png'}"]
     result = generate(capsys, run, *flags)
-    assert "large.jpg: read 2 times smaller, 2500x4000" in result.out
+    assert "large.jpg: read at 1/2 of its size, 2500x4000" in result.out
     assert images.read(tmp_path / "out.png").shape == (32, 32, 3)
 
 
 def test_the_poses_with_a_name_are_listed(capsys):
     result = run_command(capsys, MODULE, "--list_poses")
     assert result.status == 0
-    assert result.out.split() == [*named.NAMES, *named.MOTIONS]
+    assert result.out.split() == [*named_poses.NAMES, *named_poses.MOTIONS]

@@ -9,7 +9,7 @@ import tensorflow as tf
 from pg2_tf_helpers import command_error, make_run, random_poses, run_command
 
 from pg2_tf.inference.pose_transfer import PoseTransfer
-from pg2_tf.serving import warm_up
+from pg2_tf.serving import saved_model
 from preprocessing.system import files
 
 
@@ -143,7 +143,7 @@ def test_requests_that_warm_up_are_ones_that_the_model_answers(run, tmp_path, ca
     assert sorted(asked) == [
         (signature, count)
         for signature in ("encoded", "serving_default")
-        for count in warm_up.BATCH_SIZES
+        for count in saved_model.BATCH_SIZES
     ]
 
 
@@ -154,7 +154,7 @@ def as_tensor(item):
 def test_without_the_servers_messages_the_export_says_so(
     run, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr(warm_up, "is_possible", lambda: False)
+    monkeypatch.setattr(saved_model, "can_warm_up", lambda: False)
     assert "pip install 'pg2-tf[serving]'" in export(capsys, run, tmp_path)
     assert (tmp_path / "1" / "saved_model.pb").exists()
     assert not (tmp_path / "1" / "assets.extra").exists()

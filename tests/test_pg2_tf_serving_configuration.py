@@ -18,7 +18,7 @@ from google.protobuf import (
 )
 
 from pg2_tf.model.presets import DATASETS
-from pg2_tf.serving import warm_up
+from pg2_tf.serving.saved_model import BATCH_SIZES
 
 FOLDER = Path(__file__).parents[1] / "exported"
 _INT64 = ".google.protobuf.Int64Value"
@@ -109,7 +109,7 @@ def test_batches_are_of_the_sizes_that_models_are_warmed_up_at(messages):
         read_text("batching_parameters.txt"), messages["BatchingParameters"]()
     )
     sizes = list(batching.allowed_batch_sizes)
-    assert tuple(sizes) == warm_up.BATCH_SIZES
+    assert tuple(sizes) == BATCH_SIZES
     assert sizes == sorted(sizes)
     assert batching.max_batch_size.value == sizes[-1]
     assert batching.num_batch_threads.value >= 1

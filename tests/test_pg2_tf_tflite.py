@@ -21,7 +21,7 @@ from pg2_tf.machine import isolated
 from pg2_tf.model.config import ModelConfig, RunConfig
 from pg2_tf.model.pose_heatmaps import PoseHeatmaps
 from pg2_tf.serving import tflite
-from pg2_tf.serving.lite_graph import draw_heatmaps
+from pg2_tf.serving.tflite import draw_heatmaps
 from preprocessing.system.errors import InputError
 
 MODULE = "pg2_tf.export"
@@ -39,17 +39,18 @@ def exported(run, tmp_path_factory):
     """Every kind of the run's model, and the operators of each."""
     place = tmp_path_factory.mktemp("lite") / "tflite"
     calibration = examples.of_drawn_people((32, 32), count=16)
-    operators = tflite.export_lite(
+    written = tflite.export_lite(
         PoseTransfer.load(run), place, kinds=tflite.KINDS, calibration=calibration
     )
-    return place, operators
+    assert not written.failures
+    return place, written.operators
 
 
 @pytest.fixture
 def in_process(monkeypatch):
     """Spares the seconds that TensorFlow needs to start in another process."""
     monkeypatch.setattr(
-        isolated, "call", lambda function, *arguments, cores: function(*arguments)
+        isolated, "call", lambda function, *arguments, **_: function(*arguments)
     )
 
 
@@ -194,7 +195,7 @@ def test_a_file_without_metadata_is_refused(tmp_path):
         [double.get_concrete_function()], double
     )
     (tmp_path / "other.tflite").write_bytes(converter.convert())
-    with pytest.raises(InputError, match=r"other.tflite: no metadata"):
+    with pytest.raises(InputError, match=r"other.tflite: no metadata entry"):
         tflite.read_metadata(tmp_path / "other.tflite")
 
 
@@ -213,6 +214,49 @@ def test_a_truncated_file_is_refused(exported, tmp_path):
     (tmp_path / "half.tflite").write_bytes(content[: len(content) // 2])
     with pytest.raises(InputError, match=r"half.tflite: damaged TensorFlow Lite"):
         load_model(tmp_path / "half.tflite")
+
+
+# === Time limit ===
+
+
+def test_a_conversion_in_its_own_process_writes_the_same_files(run, exported, tmp_path):
+    model = PoseTransfer.load(run)
+    written = tflite.export_lite(model, tmp_path, kinds=["float32"], timeout=600)
+    assert written == ({"float32": exported[1]["float32"]}, {})
+    for name in ("float32.tflite", "float32_batch.tflite"):
+        assert (tmp_path / name).read_bytes() == (exported[0] / name).read_bytes()
+
+
+def test_conversions_that_reach_the_time_limit_leave_nothing(run, tmp_path):
+    model = PoseTransfer.load(run)
+    kinds = ["float32", "float16"]
+    written = tflite.export_lite(model, tmp_path / "out", kinds=kinds, timeout=0.01)
+    stopped = {kind: f"{kind}: conversion stopped after 0.01 s" for kind in kinds}
+    assert written == ({}, stopped)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def stop_float16(monkeypatch):
+    def call(function, *arguments, name="", timeout=None, **_):
+        if name == "float16: conversion":
+            raise isolated.StoppedError(f"{name} stopped after {timeout:g} s")
+        return function(*arguments)
+
+    monkeypatch.setattr(isolated, "call", call)
+
+
+def test_command_writes_the_other_kinds(capsys, stop_float16, run, tmp_path):
+    place = tmp_path / "out" / "tflite"
+    place.mkdir(parents=True)
+    (place / "float16.tflite").write_text("old")
+    flags = ["--nosaved_model", "--num_compared=2", "--overwrite", "--tflite_timeout=9"]
+    flags += [f"--run_dir={run}", f"--out={tmp_path / 'out'}"]
+    error = command_error(capsys, MODULE, *flags, "--tflite=float16,float32")
+    assert "float16: conversion stopped after 9 s; --tflite_timeout" in error
+    assert {path.name for path in place.iterdir()} == {
+        *("float32.tflite", "float32_batch.tflite", "tflite.json", "tflite.txt")
+    }
 
 
 # === Command ===
