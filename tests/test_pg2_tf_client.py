@@ -10,7 +10,7 @@ from pg2_tf_helpers import command_error, make_run, random_poses, run_command
 
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.serving.saved_model import export_saved_model
-from preprocessing.images import image_files as images
+from preprocessing.images import image_files
 from preprocessing.poses.formats import openpose
 
 trustme = pytest.importorskip("trustme", reason="needs trustme")
@@ -60,7 +60,9 @@ def files(tmp_path_factory):
     for number in range(12):
         small = rng.integers(0, 256, (3, 3, 3), dtype=np.uint8)
         pixels = cv2.resize(small, (32, 32))
-        (place / "photos" / f"p{number}.png").write_bytes(images.encode_png(pixels))
+        (place / "photos" / f"p{number}.png").write_bytes(
+            image_files.encode_png(pixels)
+        )
     for number, pose in enumerate(random_poses(3)):
         openpose.write_json(place / "poses" / f"q{number}_keypoints.json", pose)
     return place
@@ -89,8 +91,8 @@ def refused(capsys, *flags):
 
 
 def assert_made(path, photo, pose, model, name="refined"):
-    expected = model(images.read(photo)[None], pose[None])[name][0].astype(int)
-    assert np.abs(images.read(path) - expected).max() <= 1
+    expected = model(image_files.read(photo)[None], pose[None])[name][0].astype(int)
+    assert np.abs(image_files.read(path) - expected).max() <= 1
 
 
 # === Answers ===
@@ -137,14 +139,14 @@ def test_version_and_label_choose_the_model(server, files, tmp_path, capsys, pro
 def test_a_photo_of_another_size_is_fitted_before_it_travels(
     server, files, model, tmp_path, capsys
 ):
-    photo = cv2.resize(images.read(files / "photos" / "p3.png"), (6000, 6000))
-    (tmp_path / "large.jpg").write_bytes(images.encode_jpeg(photo))
+    photo = cv2.resize(image_files.read(files / "photos" / "p3.png"), (6000, 6000))
+    (tmp_path / "large.jpg").write_bytes(image_files.encode_jpeg(photo))
     out = tmp_path / "out.png"
     changes = {"image": tmp_path / "large.jpg"}
     ask(capsys, *flags_for(server, "grpc", files, out, **changes))
-    small = images.resize(images.read(tmp_path / "large.jpg"), (32, 32))
+    small = image_files.resize(image_files.read(tmp_path / "large.jpg"), (32, 32))
     expected = model(small[None], random_poses(3)[1:2])["refined"][0].astype(int)
-    assert np.abs(images.read(out) - expected).max() <= 1
+    assert np.abs(image_files.read(out) - expected).max() <= 1
 
 
 # === Attempts ===

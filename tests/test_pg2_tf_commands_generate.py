@@ -13,7 +13,7 @@ from pg2_tf_helpers import (
 )
 
 from pg2_tf.inference.pose_transfer import PoseTransfer
-from preprocessing.images import image_files as images
+from preprocessing.images import image_files
 from preprocessing.poses.formats import openpose
 
 MODULE = "pg2_tf.generate"
@@ -33,7 +33,7 @@ def files(tmp_path_factory):
     rng = np.random.default_rng(0)
     small = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
     photo = cv2.resize(small, (32, 32))
-    (place / "photo.png").write_bytes(images.encode_png(photo))
+    (place / "photo.png").write_bytes(image_files.encode_png(photo))
     (place / "poses").mkdir()
     for number, pose in enumerate(random_poses(3)):
         openpose.write_json(place / "poses" / f"p{number}_keypoints.json", pose)
@@ -41,7 +41,7 @@ def files(tmp_path_factory):
 
 
 def read(path):
-    return images.read(path)
+    return image_files.read(path)
 
 
 def generate(capsys, run, *flags):
@@ -87,7 +87,7 @@ def test_folder_of_poses_gives_a_folder_of_images(run, files, tmp_path, capsys):
 
 def test_photo_and_pose_of_another_size_are_fitted(run, files, tmp_path, capsys):
     photo = cv2.resize(read(files / "photo.png"), (64, 64))
-    (tmp_path / "big.png").write_bytes(images.encode_png(photo))
+    (tmp_path / "big.png").write_bytes(image_files.encode_png(photo))
     pose = random_poses(3)[0]
     pose[:, :2] = (pose[:, :2] + 0.5) * 2 - 0.5
     openpose.write_json(tmp_path / "big.json", pose)
@@ -98,7 +98,7 @@ def test_photo_and_pose_of_another_size_are_fitted(run, files, tmp_path, capsys)
     assert "pose_size" in error
     assert not out.exists()
     assert generate(capsys, run, *flags, "--pose_size=64x64").status == 0
-    small = images.resize(photo, (32, 32))
+    small = image_files.resize(photo, (32, 32))
     expected = PoseTransfer.load(run)(small[None], random_poses(3)[:1])["refined"][0]
     assert np.abs(read(out).astype(int) - expected).mean() < 1
 

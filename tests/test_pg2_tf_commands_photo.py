@@ -8,8 +8,7 @@ from pg2_tf_helpers import command_error, make_run, random_poses, run_command
 from preprocessing_estimation_helpers import box_model, picture
 
 from pg2_tf.posing import named_poses
-from preprocessing.images import image_files as images
-from preprocessing.images import video
+from preprocessing.images import image_files, video
 from preprocessing.poses.formats import openpose
 
 MODULE = "pg2_tf.generate"
@@ -26,7 +25,7 @@ def files(tmp_path_factory):
     place = tmp_path_factory.mktemp("files")
     (place / "box.tflite").write_bytes(box_model())
     box = picture((200, 300), (120, 30, 169, 150))
-    (place / "box.png").write_bytes(images.encode_png(box))
+    (place / "box.png").write_bytes(image_files.encode_png(box))
     openpose.write_json(place / "pose.json", random_poses(1)[0])
     return place
 
@@ -45,11 +44,11 @@ def test_the_person_is_found_and_the_pose_comes_to_them(run, files, tmp_path, ca
         *(f"out_{name}.png" for name in ("coarse", "difference", "skeleton")),
     ]
     coarse, refined, difference = (
-        images.read(tmp_path / f"out{name}.png").astype(int)
+        image_files.read(tmp_path / f"out{name}.png").astype(int)
         for name in ("_coarse", "", "_difference")
     )
     np.testing.assert_array_equal(difference, 128 + (refined - coarse) // 2)
-    assert images.read(tmp_path / "out_skeleton.png").any()
+    assert image_files.read(tmp_path / "out_skeleton.png").any()
 
 
 def test_a_drawn_persons_pose_is_given_with_the_photo(run, files, tmp_path, capsys):
@@ -78,7 +77,7 @@ def test_an_exported_model_gives_the_same_images(run, files, tmp_path, capsys):
         flags = [f"--image={files / 'box.png'}", "--pose=walking", f"--out={out}"]
         flags.append(f"--pose_model={files / 'box.tflite'}")
         assert generate(capsys, model, *flags).status == 0
-        made.append(images.read(out).astype(int))
+        made.append(image_files.read(out).astype(int))
     assert np.abs(made[0] - made[1]).max() <= 1
 
 
@@ -105,7 +104,7 @@ def test_many_photos_and_poses_give_a_sheet_of_all(run, files, tmp_path, capsys)
 def test_of_many_photos_those_without_a_person_are_left_out(
     run, files, tmp_path, capsys
 ):
-    (tmp_path / "nobody.png").write_bytes(images.encode_png(picture((300, 300))))
+    (tmp_path / "nobody.png").write_bytes(image_files.encode_png(picture((300, 300))))
     (tmp_path / "text.jpg").write_text("no photo")
     flags = [f"--image={tmp_path},{files / 'box.png'}", "--pose=hands-up"]
     flags += [f"--pose_model={files / 'box.tflite'}", f"--out={tmp_path / 'out'}"]
@@ -125,7 +124,7 @@ def test_pasted_back_the_image_has_the_photos_size(run, files, tmp_path, capsys)
     flags = [f"--image={files / 'box.png'}", f"--pose_model={files / 'box.tflite'}"]
     flags += ["--pose=standing", "--paste_back", f"--out={out}"]
     assert generate(capsys, run, *flags).status == 0
-    photo, after = images.read(files / "box.png"), images.read(out)
+    photo, after = image_files.read(files / "box.png"), image_files.read(out)
     assert after.shape == photo.shape
     np.testing.assert_array_equal(after[:, :60], photo[:, :60])
     assert (after[90, 145] != photo[90, 145]).any()
@@ -160,7 +159,7 @@ def test_a_video_of_poses_gives_images_a_gif_and_an_mp4(
     names = {path.name for path in out.iterdir()}
     assert names == {"000_clip", "000_clip.gif", "000_clip.mp4", "sheet.png"}
     assert len(list((out / "000_clip").iterdir())) == 4 * 4
-    assert images.read(out / "000_clip" / "0003.png").shape == (32, 32, 3)
+    assert image_files.read(out / "000_clip" / "0003.png").shape == (32, 32, 3)
     for suffix in ("gif", "mp4"):
         rate, frames = video.read_frames(
             out / f"000_clip.{suffix}", frames_per_second=60, most=99
@@ -198,7 +197,7 @@ def test_unusable_input_is_one_line(run, files, tmp_path, capsys):
     (tmp_path / "zero.jpg").write_bytes(b"")
     gif = video.write_gif([picture((40, 40))] * 3, frames_per_second=5)
     (tmp_path / "cut.gif").write_bytes(gif[:-20])
-    (tmp_path / "dark.png").write_bytes(images.encode_png(picture((300, 300))))
+    (tmp_path / "dark.png").write_bytes(image_files.encode_png(picture((300, 300))))
     (tmp_path / "empty").mkdir()
     other = tmp_path / "other"
     other.mkdir()
@@ -247,12 +246,12 @@ def test_unusable_input_is_one_line(run, files, tmp_path, capsys):
 
 def test_a_photo_of_40_megapixels_is_read_smaller(run, files, tmp_path, capsys):
     large = picture((5000, 8000), (3000, 1000, 4300, 4200))
-    (tmp_path / "large.jpg").write_bytes(images.encode_jpeg(large))
+    (tmp_path / "large.jpg").write_bytes(image_files.encode_jpeg(large))
     flags = [f"--image={tmp_path / 'large.jpg'}", "--pose=walking"]
     flags += [f"--pose_model={files / 'box.tflite'}", f"--out={tmp_path / 'out.png'}"]
     result = generate(capsys, run, *flags)
     assert "large.jpg: read at 1/2 of its size, 2500x4000" in result.out
-    assert images.read(tmp_path / "out.png").shape == (32, 32, 3)
+    assert image_files.read(tmp_path / "out.png").shape == (32, 32, 3)
 
 
 def test_the_poses_with_a_name_are_listed(capsys):

@@ -9,7 +9,7 @@ from pg2_tf.posing.photo import describe, find_person, paste_back, place
 from pg2_tf.posing.retargeting import Target
 from pg2_tf.posing.transfer import Transfer
 from preprocessing.estimation.movenet import PoseEstimator
-from preprocessing.images import framing as fitting
+from preprocessing.images import framing
 from preprocessing.poses import keypoints as kp
 from preprocessing.system.errors import InputError
 
@@ -90,16 +90,16 @@ def test_nobody_and_too_high_a_number_are_refused(photo):
 
 def test_the_crop_is_the_fitted_part_and_the_pose_is_moved_with_it(photo):
     person = find_person(photo, SIZE, pose=PEOPLE[1])
-    np.testing.assert_array_equal(person.crop, fitting.fit_image(photo, person.fit))
+    np.testing.assert_array_equal(person.crop, framing.fit_image(photo, person.fit))
     np.testing.assert_array_equal(
-        person.pose_in_crop, fitting.fit_pose(PEOPLE[1], person.fit)
+        person.pose_in_crop, framing.fit_pose(PEOPLE[1], person.fit)
     )
     assert kp.found(person.pose_in_crop).all()
 
 
 def test_without_cropping_the_whole_photo_is_padded(photo):
     person = find_person(photo, SIZE, crop="none")
-    assert person.fit == fitting.fit(PHOTO_SIZE, SIZE)
+    assert person.fit == framing.fit(PHOTO_SIZE, SIZE)
     assert not kp.found(person.pose).any()
 
 
@@ -147,8 +147,8 @@ def test_a_pose_as_it_is_is_only_fitted_to_the_frame(photo):
     asked = target("walking")
     poses, shrunk = place(person, asked, retarget="none")
     assert shrunk == 1
-    fitted = fitting.fit(named_poses.SIZE, SIZE)
-    np.testing.assert_array_equal(poses[0], fitting.fit_pose(asked.poses[0], fitted))
+    fitted = framing.fit(named_poses.SIZE, SIZE)
+    np.testing.assert_array_equal(poses[0], framing.fit_pose(asked.poses[0], fitted))
 
 
 def test_a_pose_beside_a_half_length_photo_is_refused(photo):

@@ -17,8 +17,7 @@ from pg2_tf.posing import named_poses
 from pg2_tf.posing.results import Clip
 from pg2_tf.posing.transfer import Transfer, load
 from pg2_tf.serving.tflite import export_lite, path_of
-from preprocessing.images import image_files as images
-from preprocessing.images import video
+from preprocessing.images import image_files, video
 from preprocessing.poses import keypoints as kp
 from preprocessing.poses.formats import openpose
 from preprocessing.sources.samples import Notes
@@ -43,7 +42,7 @@ def photo(tmp_path):
 def test_a_run_folder_is_loaded_and_called(run, tmp_path):
     (tmp_path / "box.tflite").write_bytes(box_model())
     box = picture((200, 300), (120, 30, 169, 150))
-    (tmp_path / "me.png").write_bytes(images.encode_png(box))
+    (tmp_path / "me.png").write_bytes(image_files.encode_png(box))
     transfer = pg2_tf.load(run, pose_model=tmp_path / "box.tflite")
     image = transfer(tmp_path / "me.png", "walking")
     assert isinstance(image, Image.Image)
@@ -54,18 +53,20 @@ def test_a_run_folder_is_loaded_and_called(run, tmp_path):
 def test_python_and_the_command_generate_the_same_image(run, tmp_path, capsys):
     (tmp_path / "box.tflite").write_bytes(box_model())
     box = picture((200, 300), (120, 30, 169, 150))
-    (tmp_path / "me.png").write_bytes(images.encode_png(box))
+    (tmp_path / "me.png").write_bytes(image_files.encode_png(box))
     flags = [f"--model={run}", f"--image={tmp_path / 'me.png'}", "--pose=hands-up"]
     flags += [f"--pose_model={tmp_path / 'box.tflite'}", f"--out={tmp_path / 'a.png'}"]
     flags += ["--retarget=limbs", "--paste_back"]
     assert run_command(capsys, "pg2_tf.generate", *flags).status == 0
     transfer = pg2_tf.load(run, pose_model=tmp_path / "box.tflite")
     image = transfer(tmp_path / "me.png", "hands-up", retarget="limbs", paste_back=True)
-    np.testing.assert_array_equal(np.asarray(image), images.read(tmp_path / "a.png"))
+    np.testing.assert_array_equal(
+        np.asarray(image), image_files.read(tmp_path / "a.png")
+    )
 
 
 def test_photos_are_paths_pil_images_and_arrays(transfer, photo):
-    ways = [photo, str(photo), Image.open(photo), images.read(photo)]
+    ways = [photo, str(photo), Image.open(photo), image_files.read(photo)]
     made = [np.asarray(transfer(way, "standing")) for way in ways]
     assert made[0].shape == (*SIZE, 3)
     for other in made[1:]:
@@ -89,7 +90,7 @@ def test_poses_are_names_files_arrays_photos_and_lists_of_them(
     openpose.write_json(tmp_path / "pose_keypoints.json", sitting)
     other = write_photo(tmp_path / "other.png", height=300)
     poses = ["sitting", tmp_path / "pose_keypoints.json", sitting, sitting.tolist()]
-    poses += [other, Image.open(other), images.read(other)]
+    poses += [other, Image.open(other), image_files.read(other)]
     made = transfer(photo, poses)
     assert len(made) == 7
     assert all(isinstance(image, Image.Image) for image in made)
@@ -208,7 +209,7 @@ def test_a_photos_pose_of_another_image_is_refused(transfer, photo):
 
 def test_the_cases_photo_and_pose_are_refused_in_other_ranges(shared, transfer):
     place = shared / "cases"
-    photo = images.read(place / "photo.png")
+    photo = image_files.read(place / "photo.png")
     file = place / "photo_keypoints.json"
     assert transfer(photo, "walking", photo_pose=file).size == SIZE[::-1]
     with pytest.raises(ValueError, match=r"convert \[0, 1\] with"):

@@ -9,7 +9,7 @@ import pytest
 from pg2_tf.posing import named_poses
 from pg2_tf.posing.photo import extent, find_people, largest
 from preprocessing.estimation.movenet import PoseEstimator
-from preprocessing.images import image_files as images
+from preprocessing.images import image_files
 from preprocessing.poses import keypoints as kp
 
 
@@ -93,8 +93,8 @@ def test_movenet_finds_each_of_several_people(shared):
     )
     with zipfile.ZipFile(shared / "data" / "deepfashion.zip") as archive:
         names = sorted(n for n in archive.namelist() if n.endswith("full.jpg"))[:3]
-        whole = [images.decode(archive.read(name), name=name) for name in names]
-    three = [images.resize(image, (256, 256)) for image in whole]
+        whole = [image_files.decode(archive.read(name), name=name) for name in names]
+    three = [image_files.resize(image, (256, 256)) for image in whole]
     people = find_people(np.hstack(three), estimator)
     assert len(people) == 3
     for number, pose in enumerate(people):

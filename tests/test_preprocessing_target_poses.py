@@ -8,8 +8,7 @@ import pytest
 from pg2_tf.posing import named_poses
 from pg2_tf.posing.retargeting import smooth_sequence
 from pg2_tf.posing.target_poses import TargetReader
-from preprocessing.images import image_files as images
-from preprocessing.images import video
+from preprocessing.images import image_files, video
 from preprocessing.poses import keypoints as kp
 from preprocessing.poses.formats import openpose
 from preprocessing.sources.samples import Notes
@@ -36,7 +35,7 @@ def spot(x, size=(40, 60)):
 
 def write(path, x, size=(40, 60)):
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(images.encode_png(spot(x, size)))
+    path.write_bytes(image_files.encode_png(spot(x, size)))
     return path
 
 
