@@ -1,4 +1,4 @@
-"""The benchmark of inference measures every way and holds it against its goal."""
+"""The inference benchmark: times of every model, and goals."""
 
 import json
 
@@ -13,7 +13,7 @@ MODULE = "pg2_tf.benchmark"
 KINDS = ("float32", "float16", "dynamic", "int8")
 
 
-def test_command_measures_every_way_for_every_batch(capsys, tmp_path, monkeypatch):
+def test_command_measures_every_model_and_batch_size(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(
         isolated, "call", lambda function, *arguments, **_: function(*arguments)
     )
@@ -37,7 +37,7 @@ def test_command_measures_every_way_for_every_batch(capsys, tmp_path, monkeypatc
         assert all(figure["value"] > 0 for figure in case["figures"])
 
 
-def test_goals_are_against_the_released_code_and_the_float_file(tmp_path):
+def test_goals_relate_to_the_released_code_and_to_float32(tmp_path):
     ways = {
         _Timed("run folder, float32", tmp_path): 0.5,
         _Timed("SavedModel, bfloat16", tmp_path, "bfloat16"): 0.26,

@@ -106,7 +106,7 @@ def test_photo_and_pose_of_another_size_are_fitted(run, files, tmp_path, capsys)
 # === Export ===
 
 
-def test_export_replaces_a_version_only_when_told(run, tmp_path, capsys):
+def test_export_replaces_a_version_only_with_overwrite(run, tmp_path, capsys):
     out = tmp_path / "out"
     flags = [f"--run_dir={run}", f"--out={out}", "--version=4"]
     assert run_command(capsys, "pg2_tf.export", *flags).status == 0
@@ -134,9 +134,7 @@ def test_export_refuses_a_run_without_its_second_stage(run, tmp_path, capsys):
 
 @pytest.mark.parametrize("weights", ["ema", "best"])
 @pytest.mark.parametrize("command", ["generate", "evaluate", "export"])
-def test_weights_that_a_run_does_not_have_are_refused(
-    run, files, tmp_path, capsys, command, weights
-):
+def test_missing_weights_are_refused(run, files, tmp_path, capsys, command, weights):
     flags = {
         "generate": [
             f"--image={files / 'photo.png'}",

@@ -1,4 +1,4 @@
-"""The command that puts people of photos of any size into poses of any origin."""
+"""The command `generate` with photos of any size and poses of any kind."""
 
 import shutil
 
@@ -21,7 +21,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A photo of a bright box, a pose model that takes it for a person, a pose."""
+    """A photo of a bright box, a pose model that finds a person in it, and a pose."""
     place = tmp_path_factory.mktemp("files")
     (place / "box.tflite").write_bytes(box_model())
     box = picture((200, 300), (120, 30, 169, 150))
@@ -34,7 +34,7 @@ def generate(capsys, run, *flags):
     return run_command(capsys, MODULE, f"--model={run}", *flags)
 
 
-def test_the_person_is_found_and_the_pose_comes_to_them(run, files, tmp_path, capsys):
+def test_the_person_is_found_and_the_pose_is_placed(run, files, tmp_path, capsys):
     flags = [f"--image={files / 'box.png'}", f"--pose_model={files / 'box.tflite'}"]
     flags += ["--pose=hands-up", "--save_intermediate", f"--out={tmp_path / 'out.png'}"]
     result = generate(capsys, run, *flags)
@@ -51,7 +51,7 @@ def test_the_person_is_found_and_the_pose_comes_to_them(run, files, tmp_path, ca
     assert image_files.read(tmp_path / "out_skeleton.png").any()
 
 
-def test_a_drawn_persons_pose_is_given_with_the_photo(run, files, tmp_path, capsys):
+def test_photo_pose_replaces_the_estimated_pose(run, files, tmp_path, capsys):
     person = tmp_path / "person"
     flags = ["--seed=3", "--num_poses=2", f"--out={person}"]
     drawn = run_command(capsys, "preprocessing.draw_person", *flags)
@@ -101,9 +101,7 @@ def test_many_photos_and_poses_give_a_sheet_of_all(run, files, tmp_path, capsys)
     ]
 
 
-def test_of_many_photos_those_without_a_person_are_left_out(
-    run, files, tmp_path, capsys
-):
+def test_photos_without_a_person_are_left_out(run, files, tmp_path, capsys):
     (tmp_path / "nobody.png").write_bytes(image_files.encode_png(picture((300, 300))))
     (tmp_path / "text.jpg").write_text("no photo")
     flags = [f"--image={tmp_path},{files / 'box.png'}", "--pose=hands-up"]
@@ -119,7 +117,7 @@ def test_of_many_photos_those_without_a_person_are_left_out(
     assert "nobody.png" in command_error(capsys, MODULE, f"--model={run}", *flags)
 
 
-def test_pasted_back_the_image_has_the_photos_size(run, files, tmp_path, capsys):
+def test_paste_back_gives_the_photos_size(run, files, tmp_path, capsys):
     out = tmp_path / "out.png"
     flags = [f"--image={files / 'box.png'}", f"--pose_model={files / 'box.tflite'}"]
     flags += ["--pose=standing", "--paste_back", f"--out={out}"]
@@ -169,7 +167,7 @@ def test_a_video_of_poses_gives_images_a_gif_and_an_mp4(
 
 
 @pytest.mark.parametrize("suffix", ["gif", "mp4"])
-def test_a_sequence_alone_can_be_one_file(run, files, clip, tmp_path, capsys, suffix):
+def test_a_single_sequence_can_be_one_file(run, files, clip, tmp_path, capsys, suffix):
     out = tmp_path / f"out.{suffix}"
     flags = [*moving(files, clip), "--paste_back", f"--out={out}"]
     assert generate(capsys, run, *flags).status == 0
@@ -254,7 +252,7 @@ def test_a_photo_of_40_megapixels_is_read_smaller(run, files, tmp_path, capsys):
     assert image_files.read(tmp_path / "out.png").shape == (32, 32, 3)
 
 
-def test_the_poses_with_a_name_are_listed(capsys):
+def test_named_poses_are_listed(capsys):
     result = run_command(capsys, MODULE, "--list_poses")
     assert result.status == 0
     assert result.out.split() == [*named_poses.NAMES, *named_poses.MOTIONS]

@@ -1,4 +1,4 @@
-"""A person is found in a photo, put into poses, and put back."""
+"""Finding a person in a photo, placing poses, and pasting images back."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ PEOPLE = [standing((80, 150), 120), standing((200, 150), 220), standing((330, 16
 
 
 class Known:
-    """Knows who is in the photo: the tallest first, then the others."""
+    """Estimator that returns given poses, the tallest first."""
 
     def __init__(self, *people):
         self.left = sorted(people, key=lambda pose: -np.ptp(pose[:, 1]))
@@ -62,7 +62,7 @@ def target(name="hands-up"):
     return Target(name, named_poses.named_pose(name)[None], named_poses.SIZE)
 
 
-def test_the_largest_of_several_people_is_taken_and_the_others_are_told(photo):
+def test_the_largest_of_several_people_is_used_and_reported(photo):
     person = find_person(photo, SIZE, estimator=Known(*PEOPLE), name="us.jpg")
     np.testing.assert_array_equal(person.pose, PEOPLE[1])
     line = describe(person)
@@ -113,7 +113,7 @@ def test_a_whole_persons_poses_are_inside_the_image(photo, name, retarget):
     assert 0.5 < shrunk <= 1
 
 
-def test_without_shrinking_a_pose_keeps_its_scale_and_loses_what_is_outside(photo):
+def test_without_shrinking_keypoints_outside_become_missing(photo):
     person = find_person(photo, SIZE, pose=PEOPLE[1])
     wide = target("arms-out")
     poses, factor = place(person, wide, shrink=False)
@@ -142,7 +142,7 @@ def test_the_legs_of_a_half_length_photo_stay_outside(photo):
     assert torso[0] == pytest.approx(torso[1], rel=0.02)
 
 
-def test_a_pose_as_it_is_is_only_fitted_to_the_frame(photo):
+def test_without_retargeting_a_pose_is_only_padded(photo):
     person = find_person(photo, SIZE, pose=PEOPLE[1])
     asked = target("walking")
     poses, shrunk = place(person, asked, retarget="none")
@@ -164,7 +164,7 @@ def test_a_pose_beside_a_half_length_photo_is_refused(photo):
         place(person, eyes_and_feet._replace(poses=poses))
 
 
-def test_poses_outside_or_of_nothing_in_common_are_refused(photo):
+def test_poses_outside_or_without_common_keypoints_are_refused(photo):
     outside = target()
     outside.poses[..., 0] += 5000  # Far to the right.
     person = find_person(photo, SIZE, pose=PEOPLE[1], name="me.jpg")
@@ -175,7 +175,7 @@ def test_poses_outside_or_of_nothing_in_common_are_refused(photo):
         place(nobody, target())
 
 
-def test_transfer_gives_what_the_model_makes_of_the_crop(photo):
+def test_transfer_returns_the_models_images_of_the_crop(photo):
     person = find_person(photo, SIZE, pose=PEOPLE[1])
     many = Target("many", random_poses(5, size=SIZE), SIZE, 12.0)
     made = Transfer(Echo(), estimator=Known).generate(person, many)
@@ -207,7 +207,7 @@ def test_only_the_crop_changes_and_its_middle_is_the_image(photo):
     assert (after[rows // 2 - fitted.top, columns // 2 - fitted.left] == 255).all()
 
 
-def test_the_border_is_soft_where_the_photo_goes_on():
+def test_the_border_is_soft_inside_the_photo():
     photo = np.zeros((*PHOTO_SIZE, 3), np.uint8)
     person, after = pasted(photo, PEOPLE[1])
     line = after[-person.fit.top + person.fit.framed[0] // 2, :, 0].astype(int)
@@ -219,7 +219,7 @@ def test_the_border_is_soft_where_the_photo_goes_on():
 
 
 @pytest.mark.parametrize("middle", [(12, 150), (200, 20), (395, 290), (3, 3)])
-def test_a_crop_at_the_photos_border_is_put_back_up_to_it(photo, middle):
+def test_a_crop_at_the_photos_border_has_no_soft_edge_there(photo, middle):
     pose = kp.within(standing(middle, 220), PHOTO_SIZE)
     _, after = pasted(photo, pose)
     x, y = np.clip(middle, 0, (PHOTO_SIZE[1] - 1, PHOTO_SIZE[0] - 1))
@@ -227,7 +227,7 @@ def test_a_crop_at_the_photos_border_is_put_back_up_to_it(photo, middle):
     assert (after[edge] == 255).all()
 
 
-def test_an_image_put_back_unchanged_leaves_the_photo_as_it_was():
+def test_pasting_the_crop_back_leaves_the_photo_unchanged():
     rows, columns = np.mgrid[: PHOTO_SIZE[0], : PHOTO_SIZE[1]]
     photo = np.stack([rows % 256, columns % 256, (rows + columns) // 3], axis=-1)
     photo = np.uint8(np.clip(photo // 2, 0, 255))
@@ -236,7 +236,7 @@ def test_an_image_put_back_unchanged_leaves_the_photo_as_it_was():
     assert np.abs(after.astype(int) - photo).mean() < 1
 
 
-def test_a_photo_smaller_than_the_crop_comes_back_in_its_own_size():
+def test_a_photo_smaller_than_the_crop_keeps_its_size():
     photo = np.zeros((40, 300, 3), np.uint8)
     person = find_person(photo, SIZE, crop="none")
     after = paste_back(person, np.full((*SIZE, 3), 255, np.uint8))

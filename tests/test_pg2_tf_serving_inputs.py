@@ -1,4 +1,4 @@
-"""What the signatures refuse, and images of other sizes under `encoded`."""
+"""Input checks of the signatures, and resizing in the signature `encoded`."""
 
 import struct
 import zlib
@@ -74,7 +74,7 @@ def test_raw_and_encoded_refuse_other_shapes_too(loaded):
         encoded(image_bytes=content, keypoints=tf.zeros((2, 18, 3)))
 
 
-def test_a_session_runs_and_checks_the_graph_as_the_eager_functions_do(loaded, place):
+def test_session_and_eager_functions_agree(loaded, place):
     # TensorFlow Serving feeds a session by the names of the signature's tensors.
     content = np.array([image_files.encode_png(photo(40, 32))] * 2, object)
     poses = random_poses(2)
@@ -162,7 +162,7 @@ def test_keypoints_as_fractions_are_refused(loaded):
 @pytest.mark.parametrize(
     "size", [(32, 32), (64, 64), (100, 37), (31, 90), (16, 8), (20, 20), (1, 50)]
 )
-def test_images_of_any_size_are_fitted_as_before_training(size):
+def test_images_of_any_size_are_fitted_as_for_training(size):
     image, pose = photo(*size), pose_in(*size)
     content = tf.constant([image_files.encode_png(image)])
     for wanted in ((32, 32), (64, 32)):
@@ -221,12 +221,12 @@ def declared_png(height, width):
         (image_files.encode_png(photo(40, 40))[:60], "PNG"),
         (declared_png(5001, 5000), "more than 25,000,000 pixels"),
         (declared_png(2**31 - 1, 2**31 - 1), "more than 25,000,000 pixels"),
-        # Small, but not once it is framed to the model's proportions.
+        # Too large when padded to the model's proportions.
         (declared_png(1, 6000), "more than 25,000,000 pixels"),
         (declared_png(0, 40), "pixels"),
     ],
 )
-def test_a_file_that_is_no_image_or_too_large_is_refused(loaded, content, message):
+def test_files_that_are_not_images_or_too_large_are_refused(loaded, content, message):
     good = image_files.encode_png(photo(32, 32))
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         loaded[1].signatures["encoded"](

@@ -83,9 +83,7 @@ def test_a_pil_image_is_turned_upright_and_loses_its_alpha(transfer, photo):
     )
 
 
-def test_poses_are_names_files_arrays_photos_and_lists_of_them(
-    transfer, photo, tmp_path
-):
+def test_poses_are_names_files_arrays_photos_and_lists(transfer, photo, tmp_path):
     sitting = named_poses.named_pose("sitting")
     openpose.write_json(tmp_path / "pose_keypoints.json", sitting)
     other = write_photo(tmp_path / "other.png", height=300)
@@ -145,7 +143,7 @@ def test_a_given_pose_needs_no_estimator(photo):
     )
 
 
-def test_the_images_of_both_stages_are_there(transfer, photo):
+def test_results_have_the_images_of_both_stages(transfer, photo):
     person = transfer.find(photo)
     (target,) = transfer.read_poses("waving")
     result = transfer.generate(person, target)
@@ -254,7 +252,7 @@ def test_a_shipped_model_is_loaded_by_name(stand_in, photo, tmp_path, monkeypatc
     assert "TensorFlow Lite" in transfer.model.describe
     with pytest.raises(InputError, match=r"tin: no such .*shipped models are tiny"):
         load("tin")
-    # A folder of this name is meant where there is one.
+    # A folder takes precedence over a shipped model of the same name.
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny").mkdir()
     with pytest.raises(InputError, match="tiny: not a model"):

@@ -1,4 +1,4 @@
-"""Several people in a photo, found one after the other."""
+"""Finding several people in a photo."""
 
 import zipfile
 
@@ -14,7 +14,7 @@ from preprocessing.poses import keypoints as kp
 
 
 class BlobEstimator:
-    """Takes the largest spot of pure colour for a person who stands in its box."""
+    """Finds a standing person in the box of the largest white spot."""
 
     def estimate(self, image):
         bright = np.uint8(image.min(axis=2) == 255)
@@ -57,7 +57,7 @@ def test_the_largest_is_the_tallest():
     assert extent(people[2]) == pytest.approx(151, abs=1)
 
 
-def test_an_end_comes_where_somebody_is_found_again_and_again():
+def test_a_person_found_again_is_not_added():
     class Stubborn:
         asked = 0
 
@@ -70,7 +70,7 @@ def test_an_end_comes_where_somebody_is_found_again_and_again():
     assert stubborn.asked < 20
 
 
-def test_somebody_of_whom_little_is_seen_is_looked_at_more_closely():
+def test_few_keypoints_lead_to_a_closer_look():
     whole = named_poses.named_pose("standing")
 
     class ShortSighted:
@@ -84,7 +84,7 @@ def test_somebody_of_whom_little_is_seen_is_looked_at_more_closely():
             return kp.clean(pose)
 
     (person,) = find_people(photo(size=(256, 400)), ShortSighted())
-    assert kp.found(person).sum() == 3  # Nothing more to be seen.
+    assert kp.found(person).sum() == 3  # The closer look found no more.
 
 
 def test_movenet_finds_each_of_several_people(shared):

@@ -65,7 +65,7 @@ def test_every_named_pose_is_a_whole_body_inside_its_image(reader):
     assert min(apart) > 5
 
 
-def test_named_poses_are_what_they_are_called():
+def test_named_poses_match_their_names():
     at = {
         name: dict(zip(kp.NAMES, named_poses.named_pose(name), strict=True))
         for name in named_poses.NAMES
@@ -96,7 +96,7 @@ def test_a_pose_file_and_a_folder_of_them(reader, tmp_path):
     assert alone.size == (64, 32)
 
 
-def test_pose_files_as_a_sequence_leave_out_frames_without_anybody(notes, tmp_path):
+def test_sequences_leave_out_frames_without_a_person(notes, tmp_path):
     reader = TargetReader(
         SpotEstimator,
         notes=notes,
@@ -143,7 +143,7 @@ def test_a_folder_of_photos_and_a_video_are_sequences(notes, tmp_path):
     assert target.size == (40, 60)
 
 
-def test_what_is_no_pose_is_refused_in_one_line(reader, tmp_path):
+def test_unusable_poses_are_refused_in_one_line(reader, tmp_path):
     (tmp_path / "text.jpg").write_text("no photo")
     (tmp_path / "none.gif").write_bytes(
         video.write_gif([spot(None)] * 3, frames_per_second=5)
@@ -172,7 +172,7 @@ def test_what_is_no_pose_is_refused_in_one_line(reader, tmp_path):
         assert "\n" not in str(error.value)
 
 
-def test_an_unknown_name_lists_those_there_are(reader):
+def test_an_unknown_name_lists_the_known_ones(reader):
     with pytest.raises(InputError) as error:
         reader.read("handstand")
     assert "handstand" in str(error.value)
