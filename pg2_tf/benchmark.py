@@ -106,6 +106,12 @@ _ACCUMULATE = flags.DEFINE_integer(
 _REMAT = flags.DEFINE_boolean(
     "remat", False, "For train: compute activations again in the backward pass."
 )
+_TFLITE_TIMEOUT = flags.DEFINE_float(
+    "tflite_timeout",
+    600,
+    "For infer: time limit in seconds for each TensorFlow Lite conversion.",
+    lower_bound=0.001,
+)
 
 
 def main() -> None:
@@ -161,6 +167,7 @@ def _options(folder: Path) -> Options:
         precisions=tuple(_PRECISION.value),
         accumulate=_ACCUMULATE.value,
         remat=_REMAT.value,
+        tflite_timeout=_TFLITE_TIMEOUT.value,
     )
 
 

@@ -10,16 +10,28 @@ from --token_file, or from the environment variable PG2_TOKEN.
 import logging
 import os
 import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import NamedTuple
 
 from absl import flags
+from tqdm import tqdm
 
 from pg2_tf.posing import target_poses
-from pg2_tf.serving import requests
-from pg2_tf.serving.remote import MOST_RETRIES, Endpoint
-from pg2_tf.serving.requests import connect
-from preprocessing.images import image_files as images
-from preprocessing.system import command
+from pg2_tf.posing.photo import find_person, place
+from pg2_tf.posing.retargeting import Target
+from pg2_tf.serving.remote import (
+    MOST_RETRIES,
+    Endpoint,
+    RemoteModel,
+    RestModel,
+    ServerError,
+)
+from preprocessing.images import image_files
+from preprocessing.sources.samples import Notes
+from preprocessing.system import command, files
 from preprocessing.system.errors import InputError
 
 _TOKEN = "PG2_TOKEN"
@@ -33,10 +45,10 @@ _VERSION = flags.DEFINE_integer(
 )
 _LABEL = flags.DEFINE_string("label", None, "Version label, such as stable or canary.")
 _IMAGE = command.define_paths(
-    "image", "Photos of one person each, or folders, separated by commas."
+    "image", "Photos of one person each, or folders of photos, separated by commas."
 )
 _POSE = command.define_paths(
-    "pose", "Pose files of one person each, or folders, separated by commas."
+    "pose", "Pose files of one person each, or folders of them, separated by commas."
 )
 _POSE_SIZE = flags.DEFINE_string(
     "pose_size",
@@ -46,8 +58,8 @@ _POSE_SIZE = flags.DEFINE_string(
 _OUT = flags.DEFINE_string(
     "out",
     None,
-    "A .png file for one photo and one pose. Otherwise a folder, with PHOTO.png for "
-    "one pose and PHOTO_POSE.png for several.",
+    "A .png file for one photo and one pose. Otherwise a folder for files PHOTO.png, "
+    "or with several poses PHOTO_POSE.png.",
 )
 _CONCURRENCY = flags.DEFINE_integer(
     "concurrency", 4, "Number of concurrent requests.", lower_bound=1, upper_bound=64
@@ -79,6 +91,14 @@ _TOKEN_FILE = flags.DEFINE_string(
 )
 
 
+class _Request(NamedTuple):
+    """Photo, pose file and output file of one request."""
+
+    image: Path
+    pose: Path
+    out: Path
+
+
 def main() -> None:
     """Checks the flags, generates every photo in every pose, and writes the images."""
     # urllib3 logs every attempt; the error of the last one is reported below.
@@ -86,14 +106,14 @@ def main() -> None:
     out = Path(command.required("out", _OUT.value))
     for name, values in (("image", _IMAGE.value), ("pose", _POSE.value)):
         command.required(name, ",".join(values))
-    wanted = requests.plan(_photos(), target_poses.find_pose_files(_POSE.value), out)
+    wanted = _plan(_photos(), target_poses.find_pose_files(_POSE.value), out)
     size = (
         command.parse_size("pose_size", _POSE_SIZE.value) if _POSE_SIZE.value else None
     )
-    model = connect(_endpoint())
-    failed = requests.write_all(
+    model = _connect(_endpoint())
+    failed = _write_all(
         wanted,
-        lambda request: requests.write(request, model, pose_size=size),
+        lambda request: _write(request, model, pose_size=size),
         concurrency=_CONCURRENCY.value,
     )
     for _, error in failed[1:]:
@@ -107,16 +127,14 @@ def main() -> None:
 def _photos() -> list[Path]:
     photos: list[Path] = []
     for path in map(Path, _IMAGE.value):
-        inside = sorted(path.iterdir()) if path.is_dir() else [path]
-        found = [p for p in inside if not path.is_dir() or _is_image(p)]
+        found = [path]
+        if path.is_dir():
+            inside = sorted(path.iterdir())
+            found = [p for p in inside if p.suffix.lower() in image_files.SUFFIXES]
         if not found:
             raise InputError(f"{path}: no image found in this folder")
         photos += found
     return photos
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in images.SUFFIXES
 
 
 def _endpoint() -> Endpoint:
@@ -146,6 +164,102 @@ def _token() -> str | None:
     if not token.isascii() or not token.isprintable() or (path and not token):
         raise InputError(f"{path or _TOKEN}: the token must be printable ASCII")
     return token or None
+
+
+def _connect(endpoint: Endpoint) -> RemoteModel:
+    if endpoint.is_rest:
+        return RestModel(endpoint)
+    try:
+        from pg2_tf.serving.grpc_model import GrpcModel
+    except ImportError as error:
+        raise InputError(
+            f"missing package ({error}); install it with pip install 'pg2-tf[serving]'"
+        ) from error
+    return GrpcModel(endpoint)
+
+
+def _plan(photos: Sequence[Path], poses: Sequence[Path], out: Path) -> list[_Request]:
+    """Returns a request for every photo with every pose."""
+    if out.suffix.lower() == ".png":
+        if len(photos) * len(poses) > 1:
+            raise InputError(
+                f"--out={out}: a file cannot hold several images; use a folder"
+            )
+        return [_Request(photos[0], poses[0], out)]
+    made: dict[Path, _Request] = {}
+    for photo in photos:
+        for pose in poses:
+            suffix = f"_{target_poses.name_of(pose)}" if len(poses) > 1 else ""
+            path = out / f"{photo.stem}{suffix}.png"
+            request = _Request(photo, pose, path)
+            if path in made:
+                one = made[path]
+                raise InputError(
+                    f"{path}: output of both {one.image} with {one.pose} and {photo} "
+                    f"with {pose}; rename one of the files"
+                )
+            made[path] = request
+    return list(made.values())
+
+
+def _write(
+    request: _Request, model: RemoteModel, *, pose_size: tuple[int, int] | None
+) -> None:
+    """Requests one image and writes it. The photo is resized before it is sent."""
+    size, notes = model.image_size, Notes()
+    person = find_person(
+        image_files.read(request.image), size, name=str(request.image), crop="none"
+    )
+    pose = target_poses.read_pose(request.pose, pose_size or size, notes=notes)
+    for line in notes.said:
+        print(line)
+    target = Target(str(request.pose), pose[None], pose_size or size)
+    poses, _ = place(person, target, retarget="none")
+    made = model(person.crop[None], poses)
+    image = made.get("refined", made.get("coarse"))
+    if image is None or image.shape != (1, *size, 3):
+        raise ServerError(
+            f"{request.image}: the answer has no image of {size[0]}x{size[1]}"
+        )
+    files.write_bytes(request.out, image_files.encode_png(image[0]))
+
+
+def _write_all(
+    requests: Sequence[_Request],
+    send: Callable[[_Request], None],
+    *,
+    concurrency: int,
+) -> list[tuple[_Request, InputError]]:
+    """Runs requests concurrently, and returns the failed ones with their errors.
+
+    Raises:
+        ServerError: The server cannot answer. The remaining requests are not sent.
+    """
+    failed: dict[_Request, InputError] = {}
+    stopped = threading.Event()
+
+    def attempt(request: _Request) -> None:
+        if not stopped.is_set():
+            send(request)
+
+    with ThreadPoolExecutor(concurrency) as pool:
+        waiting = {pool.submit(attempt, request): request for request in requests}
+        try:
+            for done in tqdm(
+                as_completed(waiting),
+                desc="generating",
+                total=len(waiting),
+                unit=" images",
+                disable=len(waiting) == 1,
+            ):
+                error = done.exception()
+                if isinstance(error, InputError) and not isinstance(error, ServerError):
+                    failed[waiting[done]] = error
+                elif error:
+                    raise error
+        finally:
+            stopped.set()
+    return [(request, failed[request]) for request in requests if request in failed]
 
 
 if __name__ == "__main__":

@@ -6,8 +6,7 @@ python -m pg2_tf.demo --model=runs/market1501
 
 from absl import flags
 
-from pg2_tf.inference import shipped
-from pg2_tf.inference.loading import define_trust_model, load_model
+from pg2_tf.inference.loading import DEFAULT, define_trust_model, load_model
 from pg2_tf.posing.transfer import pose_estimator
 from pg2_tf.webpage.handlers import Handlers
 from pg2_tf.webpage.server import check_free, serve
@@ -15,7 +14,7 @@ from preprocessing.system import command
 
 _MODEL = flags.DEFINE_string(
     "model",
-    shipped.DEFAULT,
+    DEFAULT,
     "Run folder, SavedModel, .tflite file or the name of a shipped model.",
 )
 _TRUST_MODEL = define_trust_model()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from absl import flags
 
-from pg2_tf.inference.loading import define_trust_model, load_model
+from pg2_tf.inference.loading import define_trust_model, load_model, shipped_path
 from pg2_tf.runs.weights_flag import define_weights
 from preprocessing.system import command, files, host
 from preprocessing.system.errors import InputError
@@ -31,7 +31,6 @@ if TYPE_CHECKING or command.will_run():
     from pg2_tf.evaluation.models import ModelImages
     from pg2_tf.evaluation.protocols import PROTOCOLS, Protocol
     from pg2_tf.evaluation.scoring import Inputs
-    from pg2_tf.inference import shipped
     from pg2_tf.inference.pose_transfer import PoseTransfer
     from pg2_tf.runs.run_folder import describe_data
 
@@ -201,7 +200,7 @@ def _model_job(path: str, protocol: Protocol) -> _Job:
         record["seed"] = _SEED.value
     place = Path(path)
     if not place.exists():
-        place = shipped.path_of(path)
+        place = shipped_path(path)
     out = _OUT.value or (f"{path}/evaluation" if is_run else None)
     return _Job(
         ModelImages(

@@ -2,7 +2,7 @@
 
 python -m pg2_tf.export --run_dir=runs/market1501 --out=exported/market1501
 
---tflite=float32,float16,dynamic,int8 writes TensorFlow Lite files as well.
+--tflite=float32,float16,dynamic,int8 also writes TensorFlow Lite files.
 """
 
 from __future__ import annotations
@@ -22,12 +22,11 @@ if TYPE_CHECKING or command.will_run():
     host.import_tensorflow()
     from pg2_tf.inference.pose_transfer import PoseTransfer
     from pg2_tf.runs.run_folder import RunFolder
-    from pg2_tf.serving import warm_up
-    from pg2_tf.serving.saved_model import describe, export_saved_model, next_version
+    from pg2_tf.serving import saved_model
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Run folder of a trained model.")
 _OUT = flags.DEFINE_string(
-    "out", None, "Folder of the model. Each version is a folder in it."
+    "out", None, "Folder of the model. Each version is a subfolder."
 )
 _STAGE = flags.DEFINE_enum(
     "stage", None, ["1", "2"], "Stage to export. Default: the last one of the variant."
@@ -73,21 +72,23 @@ def main() -> None:
 def _write_saved_model(
     model: PoseTransfer, folder: RunFolder, out: Path, version: int
 ) -> None:
-    card = describe(model, folder, weights=_WEIGHTS.value, precision=model.precision)
-    place = export_saved_model(model, out, version=version, card=card)
+    card = saved_model.describe(
+        model, folder, weights=_WEIGHTS.value, precision=model.precision
+    )
+    place = saved_model.export_saved_model(model, out, version=version, card=card)
     print(
         f"{place}: stage {model.stage}, step {model.step:,}, {model.precision}; "
         "serving_default, encoded, raw"
     )
-    if not warm_up.is_possible():
-        print("no warm-up requests: they need pip install 'pg2-tf[serving]'")
+    if not saved_model.can_warm_up():
+        print("No warm-up requests written; they need pip install 'pg2-tf[serving]'")
 
 
 def _version(out: Path) -> int:
     if _VERSION.value is None:
         if _OVERWRITE.value and not _LITE.is_asked_for:
             raise InputError("--overwrite requires --version")
-        return next_version(out)
+        return saved_model.next_version(out)
     place = out / str(_VERSION.value)
     if place.exists() and not _OVERWRITE.value:
         raise InputError(f"{place}: exists; use another --version, or --overwrite")

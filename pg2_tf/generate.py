@@ -1,4 +1,4 @@
-r"""Puts the people of photos into poses, with any trained or exported model.
+r"""Generates images of people in other poses with a trained or exported model.
 
     python -m pg2_tf.generate --model=runs/market1501 --image=me.jpg \
         --pose=hands-up,walking --out=me
@@ -13,10 +13,10 @@ from pg2_tf.inference.loading import define_trust_model
 from pg2_tf.posing import named_poses, retargeting
 from pg2_tf.posing.photo import CROPS, Person
 from pg2_tf.posing.results import Writer
-from pg2_tf.posing.target_poses import Target
+from pg2_tf.posing.retargeting import Target
 from pg2_tf.posing.transfer import Transfer, load
 from pg2_tf.runs.weights_flag import define_weights
-from preprocessing.images import image_files as images
+from preprocessing.images.image_files import SUFFIXES
 from preprocessing.sources.samples import Notes
 from preprocessing.sources.walking import image_files
 from preprocessing.system import command
@@ -30,7 +30,7 @@ _MODEL = flags.DEFINE_string(
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "The same as --model.")
 _TRUST_MODEL = define_trust_model()
 _IMAGE = command.define_paths(
-    "image", "Photos, and folders of them, separated by commas."
+    "image", "Photos or folders of photos, separated by commas."
 )
 _POSE = command.define_paths(
     "pose",
@@ -44,21 +44,24 @@ _LIST_POSES = flags.DEFINE_boolean(
 _POSE_SIZE = flags.DEFINE_string(
     "pose_size",
     None,
-    "HEIGHTxWIDTH of the images in which the poses of files were found. Default: the "
-    "model's. Matters for --retarget=none and for poses in shares of the image.",
+    "HEIGHTxWIDTH of the images that the poses in files belong to. Default: the "
+    "model's. Needed for --retarget=none and for poses as fractions of the image size.",
 )
 _SEQUENCE = flags.DEFINE_boolean(
-    "sequence", False, "The pose files of a folder are the frames of one sequence."
+    "sequence", False, "Read the pose files of a folder as frames of one sequence."
 )
 _FRAMES_PER_SECOND = flags.DEFINE_float(
     "frames_per_second",
     12.0,
-    "Speed of sequences; frames of faster videos are left out.",
+    "Speed of sequences. Faster videos are reduced to it.",
     lower_bound=0.1,
     upper_bound=60,
 )
 _MOST_FRAMES = flags.DEFINE_integer(
-    "most_frames", 240, "Longest sequence; later frames are left out.", lower_bound=1
+    "most_frames",
+    240,
+    "Largest number of frames of a sequence. Later frames are left out.",
+    lower_bound=1,
 )
 _SMOOTH = flags.DEFINE_boolean(
     "smooth", True, "Smooth the poses of a sequence (Savitzky-Golay)."
@@ -68,7 +71,7 @@ _RETARGET = flags.DEFINE_enum(
     "scale",
     retargeting.MODES,
     "scale: poses get the person's place and size; limbs: also the person's limb "
-    "lengths; none: they stay where they are in their image.",
+    "lengths; none: poses stay unchanged.",
 )
 _SHRINK = flags.DEFINE_boolean(
     "shrink", True, "Scale down poses that do not fit in the image."
@@ -83,18 +86,18 @@ _PERSON = flags.DEFINE_integer(
     lower_bound=1,
 )
 _PHOTO_POSE = flags.DEFINE_string(
-    "photo_pose", None, "Pose file of the single photo, instead of estimating its pose."
+    "photo_pose", None, "Pose file of the only photo. Default: the estimated pose."
 )
 _POSE_MODEL = flags.DEFINE_string(
     "pose_model",
     None,
-    "A MoveNet SinglePose model (.tflite). Default: Lightning int8, fetched once.",
+    "MoveNet SinglePose model (.tflite). Default: Lightning int8, downloaded once.",
 )
 _OUT = flags.DEFINE_string(
     "out",
     None,
-    "A .png for one image or a sheet of several; a .gif or .mp4 for one sequence; "
-    "otherwise a folder for all of these.",
+    "A .png file for one image or a sheet of several; a .gif or .mp4 file for one "
+    "sequence; otherwise a folder.",
 )
 _PASTE_BACK = flags.DEFINE_boolean(
     "paste_back", False, "Put the image back into the photo."
@@ -103,7 +106,7 @@ _INTERMEDIATE = flags.DEFINE_boolean(
     "save_intermediate", False, "Also write skeleton, coarse image and difference."
 )
 _STAGE = flags.DEFINE_enum(
-    "stage", None, ["1", "2"], "Stage of the images. Default: the model's last stage."
+    "stage", None, ["1", "2"], "Stage to generate with. Default: the model's last one."
 )
 _WEIGHTS = define_weights()
 
@@ -142,7 +145,7 @@ def main() -> None:
 
 def _model_path() -> str:
     if _MODEL.value and _RUN_DIR.value:
-        raise InputError("--model and --run_dir are the same; give one of them")
+        raise InputError("--model and --run_dir are the same; use one of them")
     return command.required("model", _MODEL.value or _RUN_DIR.value)
 
 
@@ -152,10 +155,10 @@ def _photos(notes: Notes) -> list[Path]:
     for path in map(Path, _IMAGE.value):
         inside = image_files(path, notes) if path.is_dir() else [path]
         if not inside:
-            raise InputError(f"{path}: no image there ({', '.join(images.SUFFIXES)})")
+            raise InputError(f"{path}: no image in it ({', '.join(SUFFIXES)})")
         paths += inside
     if _PHOTO_POSE.value and len(paths) > 1:
-        raise InputError("--photo_pose is the pose of one photo; --image has several")
+        raise InputError(f"--photo_pose is for one photo, but --image has {len(paths)}")
     return paths
 
 
@@ -185,7 +188,7 @@ def _generate(
     writer: Writer,
     notes: Notes,
 ) -> int:
-    """Returns the number of generated images; photos without a person are left out."""
+    """Generates all images, and returns their number."""
     each, refused = sum(len(target.poses) for target in targets), []
     with tqdm(total=len(photos) * each, desc="generating", unit=" images") as progress:
         for path in photos:

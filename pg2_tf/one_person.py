@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from absl import flags
 
-from pg2_tf.posing import finding
+from pg2_tf.posing.photo import extent
 from preprocessing.images import image_files
 from preprocessing.poses import keypoints as kp
 from preprocessing.poses.formats import openpose
@@ -128,7 +128,7 @@ def _shown(pose: np.ndarray) -> tuple[int, float]:
         return 0, 0.0
     shoulders, hips = pose[list(kp.TORSO[:2]), 1], pose[list(kp.TORSO[2:]), 1]
     torso = float(hips.mean() - shoulders.mean())
-    return int(found.sum() + found[_FACE].sum()), torso / finding.height(pose)
+    return int(found.sum() + found[_FACE].sum()), torso / extent(pose)
 
 
 def _pose_of(photo: Path) -> Path:

@@ -1,9 +1,9 @@
-r"""Many clients at once against the loopback server, good requests and bad ones mixed.
+r"""Load test of the loopback server: concurrent clients, valid and broken requests.
 
     python tests/pg2_tf_serving_load.py exported/market1501 180
 
-loads the newest version of a model for 180 seconds and prints how long answers took,
-what else happened, and the server's memory.
+requests images of the newest version of a model for 180 seconds, and prints the times
+of valid answers, the results of all requests, and the server's memory.
 """
 
 import json
@@ -24,8 +24,8 @@ import tensorflow as tf
 from pg2_tf_helpers import random_poses
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from pg2_tf.serving.remote import Endpoint, ServerError
-from pg2_tf.serving.requests import connect
+from pg2_tf.serving.grpc_model import GrpcModel
+from pg2_tf.serving.remote import Endpoint, RestModel, ServerError
 from pg2_tf.serving.saved_model import next_version
 from preprocessing.images import image_files
 from preprocessing.system.errors import InputError
@@ -36,12 +36,12 @@ _HERE = Path(__file__).parent
 
 
 class Load:
-    """Clients of one server and what they met.
+    """Clients of one server, and their results.
 
     Attributes:
-        seconds: that good requests took, by protocol.
-        met: how often each kind of request ended in which way.
-        wrong: answers that were another request's, or none that the model makes.
+        seconds: Times of valid requests by protocol.
+        met: Counts of `kind of request: result`.
+        wrong: Number of answers that differ from the model's image.
     """
 
     def __init__(self, folder, addresses):
@@ -50,9 +50,10 @@ class Load:
         self.wrong = 0
         self._lock = threading.Lock()
         self._addresses = addresses
+        models = zip(self.seconds, (GrpcModel, RestModel), addresses, strict=True)
         self._models = {
-            name: connect(Endpoint(address, "model", timeout=60))
-            for name, address in zip(self.seconds, addresses, strict=True)
+            name: kind(Endpoint(address, "model", timeout=60))
+            for name, kind, address in models
         }
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(
             grpc.insecure_channel(addresses[0])
@@ -105,7 +106,7 @@ class Load:
             with self._lock:
                 self.met[f"{kind.__name__.strip('_')}: {met}"] += 1
 
-    # === Requests, each of which says how it ended ===
+    # === Requests; each returns its result ===
 
     def _good(self, chance):
         protocol = chance.choice(["grpc", "rest"])
@@ -173,11 +174,11 @@ class Load:
 
 
 def load(folder, *, seconds, clients=8, every=2.0):
-    """Serves a model in a process of its own and loads it.
+    """Serves a model in its own process, and runs the load test.
 
     Returns:
         `percentiles` in milliseconds by protocol, `met`, `wrong`, `alive`, and the
-        server's resident `memory` in megabytes, measured `every` so many seconds.
+        server's resident `memory` in megabytes at intervals of `every` seconds.
     """
     command = [sys.executable, str(_HERE / "pg2_tf_loopback_server.py")]
     with subprocess.Popen(

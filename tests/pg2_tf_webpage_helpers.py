@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pg2_tf.posing import named_poses as named
+from pg2_tf.posing import named_poses
 from preprocessing.images import image_files as images
 from preprocessing.poses import keypoints as kp
 
@@ -48,8 +48,8 @@ class Seer:
 
 def standing(number, height):
     """Returns the pose of somebody, counted from the left, in a picture."""
-    pose = named.named_pose("standing")
-    pose[:, :2] *= height / named.SIZE[0]
+    pose = named_poses.named_pose("standing")
+    pose[:, :2] *= height / named_poses.SIZE[0]
     pose[:, 0] += number * height / 2
     return pose
 

@@ -35,7 +35,7 @@ CAN_BE_ZERO = {
 def in_process(monkeypatch):
     """Spares the seconds that TensorFlow needs to start in another process."""
     monkeypatch.setattr(
-        isolated, "call", lambda function, *arguments, cores: function(*arguments)
+        isolated, "call", lambda function, *arguments, **_: function(*arguments)
     )
 
 
@@ -193,8 +193,10 @@ def test_function_runs_in_another_process_on_the_cores_allowed():
 def test_bad_input_and_an_early_end_of_the_process_are_one_line():
     with pytest.raises(InputError, match=r"--size=x: expected HEIGHTxWIDTH"):
         isolated.call(command.parse_size, "size", "x", cores=None)
-    with pytest.raises(InputError, match="ended early"):
+    with pytest.raises(isolated.StoppedError, match="ended early"):
         isolated.call(os.abort, cores=None)
+    with pytest.raises(isolated.StoppedError, match=r"^nap stopped after 0\.5 s$"):
+        isolated.call(time.sleep, 60, cores=None, timeout=0.5, name="nap")
 
 
 @pytest.mark.skipif(not HAS_PROC, reason="the system does not say")

@@ -1,4 +1,4 @@
-"""The benchmark of inference measures every way and holds it against its goal."""
+"""The inference benchmark: times of every model, and goals."""
 
 import json
 
@@ -6,16 +6,16 @@ import pytest
 from pg2_tf_helpers import run_command
 
 from pg2_tf.benchmarks import inference
-from pg2_tf.benchmarks.inference import RELEASED, _figures, _Way
+from pg2_tf.benchmarks.inference import RELEASED, _figures, _Timed
 from pg2_tf.machine import isolated
 
 MODULE = "pg2_tf.benchmark"
 KINDS = ("float32", "float16", "dynamic", "int8")
 
 
-def test_command_measures_every_way_for_every_batch(capsys, tmp_path, monkeypatch):
+def test_command_measures_every_model_and_batch_size(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        isolated, "call", lambda function, *arguments, cores: function(*arguments)
+        isolated, "call", lambda function, *arguments, **_: function(*arguments)
     )
     monkeypatch.setattr(inference, "_CALIBRATION", 2)
     flags = ("--what=infer", "--quick", f"--out={tmp_path}", "--precision=bfloat16")
@@ -37,12 +37,12 @@ def test_command_measures_every_way_for_every_batch(capsys, tmp_path, monkeypatc
         assert all(figure["value"] > 0 for figure in case["figures"])
 
 
-def test_goals_are_against_the_released_code_and_the_float_file(tmp_path):
+def test_goals_relate_to_the_released_code_and_to_float32(tmp_path):
     ways = {
-        _Way("run folder, float32", tmp_path): 0.5,
-        _Way("SavedModel, bfloat16", tmp_path, "bfloat16"): 0.26,
-        _Way("TensorFlow Lite, float32", tmp_path, kind="float32"): 0.4,
-        _Way("TensorFlow Lite, int8", tmp_path, kind="int8"): 0.21,
+        _Timed("run folder, float32", tmp_path): 0.5,
+        _Timed("SavedModel, bfloat16", tmp_path, "bfloat16"): 0.26,
+        _Timed("TensorFlow Lite, float32", tmp_path, kind="float32"): 0.4,
+        _Timed("TensorFlow Lite, int8", tmp_path, kind="int8"): 0.21,
     }
     released = RELEASED["market1501", 1]
     first, *rest = _figures(ways, released, goals=True)
@@ -53,3 +53,21 @@ def test_goals_are_against_the_released_code_and_the_float_file(tmp_path):
         *(False, True, False)
     ]
     assert all(not figure.goal for figure in _figures(ways, None, goals=False))
+
+
+def test_a_stopped_conversion_is_a_row_without_a_value(capsys, tmp_path, monkeypatch):
+    def call(function, *arguments, name="", timeout=None, **_):
+        if name == "float32: conversion":
+            raise isolated.StoppedError(f"{name} stopped after {timeout:g} s")
+        return function(*arguments)
+
+    monkeypatch.setattr(isolated, "call", call)
+    monkeypatch.setattr(inference, "_CALIBRATION", 2)
+    flags = ("--what=infer", "--quick", f"--out={tmp_path}", "--precision=float32")
+    told = run_command(capsys, MODULE, *flags, "--batch_size=1", "--tflite_timeout=7")
+    assert told.status == 0, told
+    content = json.loads((tmp_path / "benchmark.json").read_text())
+    for case in content["benchmarks"]["infer"]:
+        unmeasured = [f["name"] for f in case["figures"] if f["value"] is None]
+        assert unmeasured == ["TensorFlow Lite, float32"]
+    assert "float32: conversion stopped after 7 s" in told.out

@@ -163,7 +163,7 @@ def test_what_saves_memory_keeps_fewer_activations():
 
 def test_command_measures_both_stages_in_both_precisions(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        isolated, "call", lambda function, *arguments, cores: function(*arguments)
+        isolated, "call", lambda function, *arguments, **_: function(*arguments)
     )
     flags = ("--what=train", "--quick", f"--out={tmp_path}")
     told = run_command(capsys, MODULE, *flags)

@@ -1,4 +1,4 @@
-"""The client against a server on this machine: both protocols, and what goes wrong."""
+"""The client against a loopback server: both protocols, and failures."""
 
 import sys
 
@@ -9,12 +9,9 @@ import tensorflow as tf
 from pg2_tf_helpers import command_error, make_run, random_poses, run_command
 
 from pg2_tf.inference.pose_transfer import PoseTransfer
-from pg2_tf.serving.remote import Endpoint
-from pg2_tf.serving.requests import connect
 from pg2_tf.serving.saved_model import export_saved_model
-from preprocessing.images import image_files as images
+from preprocessing.images import image_files
 from preprocessing.poses.formats import openpose
-from preprocessing.system.errors import InputError
 
 trustme = pytest.importorskip("trustme", reason="needs trustme")
 LoopbackServer = pytest.importorskip(
@@ -63,7 +60,9 @@ def files(tmp_path_factory):
     for number in range(12):
         small = rng.integers(0, 256, (3, 3, 3), dtype=np.uint8)
         pixels = cv2.resize(small, (32, 32))
-        (place / "photos" / f"p{number}.png").write_bytes(images.encode_png(pixels))
+        (place / "photos" / f"p{number}.png").write_bytes(
+            image_files.encode_png(pixels)
+        )
     for number, pose in enumerate(random_poses(3)):
         openpose.write_json(place / "poses" / f"q{number}_keypoints.json", pose)
     return place
@@ -92,15 +91,15 @@ def refused(capsys, *flags):
 
 
 def assert_made(path, photo, pose, model, name="refined"):
-    expected = model(images.read(photo)[None], pose[None])[name][0].astype(int)
-    assert np.abs(images.read(path) - expected).max() <= 1
+    expected = model(image_files.read(photo)[None], pose[None])[name][0].astype(int)
+    assert np.abs(image_files.read(path) - expected).max() <= 1
 
 
 # === Answers ===
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_one_photo_gives_the_image_that_the_model_makes(
+def test_one_photo_gives_the_image_of_the_model(
     server, files, model, tmp_path, capsys, protocol
 ):
     out = tmp_path / "out.png"
@@ -109,7 +108,7 @@ def test_one_photo_gives_the_image_that_the_model_makes(
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_many_photos_at_once_are_answered_each_under_its_own_name(
+def test_concurrent_answers_belong_to_their_photos(
     server, files, model, tmp_path, capsys, protocol
 ):
     out = tmp_path / "out"
@@ -137,24 +136,24 @@ def test_version_and_label_choose_the_model(server, files, tmp_path, capsys, pro
     assert "--version and --label" in refused(capsys, *flags, *both)
 
 
-def test_a_photo_of_another_size_is_fitted_before_it_travels(
+def test_a_photo_of_another_size_is_resized_before_it_is_sent(
     server, files, model, tmp_path, capsys
 ):
-    photo = cv2.resize(images.read(files / "photos" / "p3.png"), (6000, 6000))
-    (tmp_path / "large.jpg").write_bytes(images.encode_jpeg(photo))
+    photo = cv2.resize(image_files.read(files / "photos" / "p3.png"), (6000, 6000))
+    (tmp_path / "large.jpg").write_bytes(image_files.encode_jpeg(photo))
     out = tmp_path / "out.png"
     changes = {"image": tmp_path / "large.jpg"}
     ask(capsys, *flags_for(server, "grpc", files, out, **changes))
-    small = images.resize(images.read(tmp_path / "large.jpg"), (32, 32))
+    small = image_files.resize(image_files.read(tmp_path / "large.jpg"), (32, 32))
     expected = model(small[None], random_poses(3)[1:2])["refined"][0].astype(int)
-    assert np.abs(images.read(out) - expected).max() <= 1
+    assert np.abs(image_files.read(out) - expected).max() <= 1
 
 
 # === Attempts ===
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_server_without_room_is_asked_again(
+def test_an_overloaded_server_is_asked_again(
     server, files, model, tmp_path, capsys, protocol
 ):
     server.faults.extend(["UNAVAILABLE", "UNAVAILABLE"])
@@ -170,9 +169,7 @@ def test_a_server_without_room_is_asked_again(
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("code", ["INVALID_ARGUMENT", "INTERNAL", "PERMISSION_DENIED"])
-def test_what_cannot_get_better_is_asked_once(
-    server, files, tmp_path, capsys, protocol, code
-):
+def test_other_errors_are_not_retried(server, files, tmp_path, capsys, protocol, code):
     server.faults.append(code)
     out = tmp_path / "out.png"
     error = refused(capsys, *flags_for(server, protocol, files, out))
@@ -182,10 +179,8 @@ def test_what_cannot_get_better_is_asked_once(
     assert not out.exists()
 
 
-def test_too_many_requests_is_a_reason_to_wait_in_http_alone(
-    server, files, tmp_path, capsys
-):
-    # In gRPC it also says that a message is too large, which it stays.
+def test_too_many_requests_is_retried_over_http_only(server, files, tmp_path, capsys):
+    # In gRPC the code also means that a message is too large, which is permanent.
     server.faults.append("RESOURCE_EXHAUSTED")
     ask(capsys, *flags_for(server, "rest", files, tmp_path / "out.png"))
     assert server.asked == 2
@@ -195,7 +190,7 @@ def test_too_many_requests_is_a_reason_to_wait_in_http_alone(
     assert server.asked == 3
 
 
-def test_a_request_that_the_server_finds_too_large(models, files, tmp_path, capsys):
+def test_a_request_that_is_too_large_for_the_server(models, files, tmp_path, capsys):
     with LoopbackServer({"people": models}, largest=1000) as small:
         flags = flags_for(small, "grpc", files, tmp_path / "out.png")
         error = refused(capsys, *flags)
@@ -204,9 +199,7 @@ def test_a_request_that_the_server_finds_too_large(models, files, tmp_path, caps
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_slow_answer_is_not_waited_for_longer_than_told(
-    server, files, tmp_path, capsys, protocol
-):
+def test_a_slow_answer_reaches_the_timeout(server, files, tmp_path, capsys, protocol):
     server.delay = 1.5
     flags = flags_for(server, protocol, files, tmp_path / "out.png", timeout=0.4)
     assert "no answer within 0.4 s" in refused(capsys, *flags)
@@ -214,8 +207,8 @@ def test_a_slow_answer_is_not_waited_for_longer_than_told(
 
 
 @pytest.mark.parametrize("address", ["localhost:{}", "http://localhost:{}"])
-def test_nobody_there_is_one_line(files, tmp_path, capsys, address):
-    # Port 1 belongs to a service that no machine runs any more.
+def test_a_refused_connection_is_one_line(files, tmp_path, capsys, address):
+    # Nothing listens on port 1.
     changes = {"server": address.format(1), "retries": 1}
     flags = flags_for(None, None, files, tmp_path / "out.png", **changes)
     error = refused(capsys, *flags)
@@ -227,7 +220,7 @@ def test_nobody_there_is_one_line(files, tmp_path, capsys, address):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_what_is_wrong_with_one_photo_does_not_stop_the_others(
+def test_a_broken_photo_does_not_stop_the_others(
     server, files, model, tmp_path, capsys, protocol
 ):
     (tmp_path / "text.jpg").write_text("photo")
@@ -243,9 +236,7 @@ def test_what_is_wrong_with_one_photo_does_not_stop_the_others(
         assert_made(out / f"{name}.png", photo, random_poses(3)[1], model)
 
 
-def test_a_server_that_fails_all_is_not_asked_for_the_rest(
-    server, files, tmp_path, capsys
-):
+def test_a_failing_server_gets_no_further_requests(server, files, tmp_path, capsys):
     server.faults.extend(["INTERNAL"] * 12)
     changes = {"image": files / "photos", "concurrency": 1}
     flags = flags_for(server, "grpc", files, tmp_path / "out", **changes)
@@ -254,14 +245,14 @@ def test_a_server_that_fails_all_is_not_asked_for_the_rest(
 
 
 class Doubling(tf.Module):
-    """A model of somebody else's."""
+    """A model of another project."""
 
     @tf.function(input_signature=[tf.TensorSpec((None, 2), tf.float32, "image")])
     def double(self, image):
         return {"doubled": 2 * image}
 
 
-def test_a_model_of_another_kind_is_said_to_be_one(files, tmp_path, capsys):
+def test_a_model_of_another_project_is_refused(files, tmp_path, capsys):
     module = Doubling()
     place = str(tmp_path / "models" / "1")
     tf.saved_model.save(module, place, signatures={"serving_default": module.double})
@@ -273,14 +264,14 @@ def test_a_model_of_another_kind_is_said_to_be_one(files, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_model_or_label_that_is_not_there(server, files, tmp_path, capsys, protocol):
+def test_a_missing_model_or_label(server, files, tmp_path, capsys, protocol):
     flags = flags_for(server, protocol, files, tmp_path / "out.png", model="nobody")
     assert "Servable not found" in refused(capsys, *flags)
     flags = flags_for(server, protocol, files, tmp_path / "out.png", label="new")
     assert "Unrecognized servable version label: new" in refused(capsys, *flags)
 
 
-def test_answers_of_one_name_are_refused_before_anything_is_asked(
+def test_equal_output_names_are_refused_before_any_request(
     server, files, tmp_path, capsys
 ):
     (tmp_path / "p0.png").write_bytes((files / "photos" / "p1.png").read_bytes())
@@ -311,10 +302,10 @@ def test_unusable_flags_are_one_line(server, files, tmp_path, capsys):
         assert message in refused(capsys, *flags)
 
 
-def test_a_package_that_is_missing_is_named(monkeypatch):
+def test_a_missing_package_is_named(files, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "pg2_tf.serving.grpc_model", None)
-    with pytest.raises(InputError, match=r"pip install 'pg2-tf\[serving\]'"):
-        connect(Endpoint("localhost:1", "people"))
+    flags = flags_for(None, "grpc", files, tmp_path / "out", server="localhost:1")
+    assert "pip install 'pg2-tf[serving]'" in refused(capsys, *flags)
 
 
 # === Certificates and tokens ===
@@ -322,7 +313,7 @@ def test_a_package_that_is_missing_is_named(monkeypatch):
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
-    """An authority, and the files of its certificate, the client's and its key."""
+    """An authority, and files: its certificate, the client's certificate and key."""
     ca, place = trustme.CA(), tmp_path_factory.mktemp("keys")
     client = ca.issue_cert("client@localhost")
     ca.cert_pem.write_to_path(place / "ca.pem")
@@ -334,7 +325,7 @@ def authority(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def guarded(models, authority):
-    """A server that shows a certificate and wants the client's and a token."""
+    """A server with TLS that requires a client certificate and a token."""
     ca, _ = authority
     with LoopbackServer(
         {"people": models},
@@ -346,7 +337,7 @@ def guarded(models, authority):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_certificates_and_token_open_a_guarded_server(
+def test_certificates_and_token_are_accepted(
     guarded, authority, files, model, tmp_path, capsys, monkeypatch, protocol
 ):
     keys, out = authority[1], tmp_path / "out.png"
@@ -378,7 +369,7 @@ def test_certificates_and_token_open_a_guarded_server(
     assert_made(out, files / "photos" / "p0.png", random_poses(3)[1], model)
 
 
-def test_files_that_are_no_certificates_are_named(authority, files, tmp_path, capsys):
+def test_unusable_certificate_files_are_named(authority, files, tmp_path, capsys):
     keys = authority[1]
     (tmp_path / "text.pem").write_text("certificate")
     for changes in (
@@ -394,7 +385,7 @@ def test_files_that_are_no_certificates_are_named(authority, files, tmp_path, ca
 
 
 @pytest.mark.parametrize("address", ["example.org:8500", "http://example.org:8501"])
-def test_a_token_does_not_travel_in_the_clear(files, tmp_path, capsys, address):
+def test_a_token_is_never_sent_unencrypted(files, tmp_path, capsys, address):
     (tmp_path / "token").write_text("a-secret")
     changes = {"server": address, "token_file": tmp_path / "token"}
     flags = flags_for(None, None, files, tmp_path / "out.png", **changes)

@@ -13,7 +13,7 @@ from pg2_tf_helpers import (
 )
 
 from pg2_tf.inference.pose_transfer import PoseTransfer
-from preprocessing.images import image_files as images
+from preprocessing.images import image_files
 from preprocessing.poses.formats import openpose
 
 MODULE = "pg2_tf.generate"
@@ -33,7 +33,7 @@ def files(tmp_path_factory):
     rng = np.random.default_rng(0)
     small = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
     photo = cv2.resize(small, (32, 32))
-    (place / "photo.png").write_bytes(images.encode_png(photo))
+    (place / "photo.png").write_bytes(image_files.encode_png(photo))
     (place / "poses").mkdir()
     for number, pose in enumerate(random_poses(3)):
         openpose.write_json(place / "poses" / f"p{number}_keypoints.json", pose)
@@ -41,7 +41,7 @@ def files(tmp_path_factory):
 
 
 def read(path):
-    return images.read(path)
+    return image_files.read(path)
 
 
 def generate(capsys, run, *flags):
@@ -68,7 +68,7 @@ def test_run_dir_is_the_same_as_model(run, files, tmp_path, capsys):
     flags += [f"--out={out}", f"--run_dir={run}"]
     assert run_command(capsys, MODULE, *flags).status == 0
     error = command_error(capsys, MODULE, *flags, f"--model={run}")
-    assert "give one of them" in error
+    assert "use one of them" in error
 
 
 def test_folder_of_poses_gives_a_folder_of_images(run, files, tmp_path, capsys):
@@ -87,7 +87,7 @@ def test_folder_of_poses_gives_a_folder_of_images(run, files, tmp_path, capsys):
 
 def test_photo_and_pose_of_another_size_are_fitted(run, files, tmp_path, capsys):
     photo = cv2.resize(read(files / "photo.png"), (64, 64))
-    (tmp_path / "big.png").write_bytes(images.encode_png(photo))
+    (tmp_path / "big.png").write_bytes(image_files.encode_png(photo))
     pose = random_poses(3)[0]
     pose[:, :2] = (pose[:, :2] + 0.5) * 2 - 0.5
     openpose.write_json(tmp_path / "big.json", pose)
@@ -98,7 +98,7 @@ def test_photo_and_pose_of_another_size_are_fitted(run, files, tmp_path, capsys)
     assert "pose_size" in error
     assert not out.exists()
     assert generate(capsys, run, *flags, "--pose_size=64x64").status == 0
-    small = images.resize(photo, (32, 32))
+    small = image_files.resize(photo, (32, 32))
     expected = PoseTransfer.load(run)(small[None], random_poses(3)[:1])["refined"][0]
     assert np.abs(read(out).astype(int) - expected).mean() < 1
 
@@ -106,7 +106,7 @@ def test_photo_and_pose_of_another_size_are_fitted(run, files, tmp_path, capsys)
 # === Export ===
 
 
-def test_export_replaces_a_version_only_when_told(run, tmp_path, capsys):
+def test_export_replaces_a_version_only_with_overwrite(run, tmp_path, capsys):
     out = tmp_path / "out"
     flags = [f"--run_dir={run}", f"--out={out}", "--version=4"]
     assert run_command(capsys, "pg2_tf.export", *flags).status == 0
@@ -134,9 +134,7 @@ def test_export_refuses_a_run_without_its_second_stage(run, tmp_path, capsys):
 
 @pytest.mark.parametrize("weights", ["ema", "best"])
 @pytest.mark.parametrize("command", ["generate", "evaluate", "export"])
-def test_weights_that_a_run_does_not_have_are_refused(
-    run, files, tmp_path, capsys, command, weights
-):
+def test_missing_weights_are_refused(run, files, tmp_path, capsys, command, weights):
     flags = {
         "generate": [
             f"--image={files / 'photo.png'}",

@@ -1,4 +1,4 @@
-"""The command that puts people of photos of any size into poses of any origin."""
+"""The command `generate` with photos of any size and poses of any kind."""
 
 import shutil
 
@@ -7,9 +7,8 @@ import pytest
 from pg2_tf_helpers import command_error, make_run, random_poses, run_command
 from preprocessing_estimation_helpers import box_model, picture
 
-from pg2_tf.posing import named_poses as named
-from preprocessing.images import image_files as images
-from preprocessing.images import video
+from pg2_tf.posing import named_poses
+from preprocessing.images import image_files, video
 from preprocessing.poses.formats import openpose
 
 MODULE = "pg2_tf.generate"
@@ -22,11 +21,11 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A photo of a bright box, a pose model that takes it for a person, a pose."""
+    """A photo of a bright box, a pose model that finds a person in it, and a pose."""
     place = tmp_path_factory.mktemp("files")
     (place / "box.tflite").write_bytes(box_model())
     box = picture((200, 300), (120, 30, 169, 150))
-    (place / "box.png").write_bytes(images.encode_png(box))
+    (place / "box.png").write_bytes(image_files.encode_png(box))
     openpose.write_json(place / "pose.json", random_poses(1)[0])
     return place
 
@@ -35,7 +34,7 @@ def generate(capsys, run, *flags):
     return run_command(capsys, MODULE, f"--model={run}", *flags)
 
 
-def test_the_person_is_found_and_the_pose_comes_to_them(run, files, tmp_path, capsys):
+def test_the_person_is_found_and_the_pose_is_placed(run, files, tmp_path, capsys):
     flags = [f"--image={files / 'box.png'}", f"--pose_model={files / 'box.tflite'}"]
     flags += ["--pose=hands-up", "--save_intermediate", f"--out={tmp_path / 'out.png'}"]
     result = generate(capsys, run, *flags)
@@ -45,14 +44,14 @@ def test_the_person_is_found_and_the_pose_comes_to_them(run, files, tmp_path, ca
         *(f"out_{name}.png" for name in ("coarse", "difference", "skeleton")),
     ]
     coarse, refined, difference = (
-        images.read(tmp_path / f"out{name}.png").astype(int)
+        image_files.read(tmp_path / f"out{name}.png").astype(int)
         for name in ("_coarse", "", "_difference")
     )
     np.testing.assert_array_equal(difference, 128 + (refined - coarse) // 2)
-    assert images.read(tmp_path / "out_skeleton.png").any()
+    assert image_files.read(tmp_path / "out_skeleton.png").any()
 
 
-def test_a_drawn_persons_pose_is_given_with_the_photo(run, files, tmp_path, capsys):
+def test_photo_pose_replaces_the_estimated_pose(run, files, tmp_path, capsys):
     person = tmp_path / "person"
     flags = ["--seed=3", "--num_poses=2", f"--out={person}"]
     drawn = run_command(capsys, "preprocessing.draw_person", *flags)
@@ -65,7 +64,7 @@ def test_a_drawn_persons_pose_is_given_with_the_photo(run, files, tmp_path, caps
     assert names == {"000_sitting", "001_photo", "002_pose1", "003_pose2", "sheet"}
     flags[0] += f",{files / 'box.png'}"
     error = command_error(capsys, MODULE, f"--model={run}", *flags)
-    assert "--photo_pose is the pose of one photo" in error
+    assert "--photo_pose is for one photo" in error
 
 
 def test_an_exported_model_gives_the_same_images(run, files, tmp_path, capsys):
@@ -78,7 +77,7 @@ def test_an_exported_model_gives_the_same_images(run, files, tmp_path, capsys):
         flags = [f"--image={files / 'box.png'}", "--pose=walking", f"--out={out}"]
         flags.append(f"--pose_model={files / 'box.tflite'}")
         assert generate(capsys, model, *flags).status == 0
-        made.append(images.read(out).astype(int))
+        made.append(image_files.read(out).astype(int))
     assert np.abs(made[0] - made[1]).max() <= 1
 
 
@@ -102,10 +101,8 @@ def test_many_photos_and_poses_give_a_sheet_of_all(run, files, tmp_path, capsys)
     ]
 
 
-def test_of_many_photos_those_without_a_person_are_left_out(
-    run, files, tmp_path, capsys
-):
-    (tmp_path / "nobody.png").write_bytes(images.encode_png(picture((300, 300))))
+def test_photos_without_a_person_are_left_out(run, files, tmp_path, capsys):
+    (tmp_path / "nobody.png").write_bytes(image_files.encode_png(picture((300, 300))))
     (tmp_path / "text.jpg").write_text("no photo")
     flags = [f"--image={tmp_path},{files / 'box.png'}", "--pose=hands-up"]
     flags += [f"--pose_model={files / 'box.tflite'}", f"--out={tmp_path / 'out'}"]
@@ -120,12 +117,12 @@ def test_of_many_photos_those_without_a_person_are_left_out(
     assert "nobody.png" in command_error(capsys, MODULE, f"--model={run}", *flags)
 
 
-def test_pasted_back_the_image_has_the_photos_size(run, files, tmp_path, capsys):
+def test_paste_back_gives_the_photos_size(run, files, tmp_path, capsys):
     out = tmp_path / "out.png"
     flags = [f"--image={files / 'box.png'}", f"--pose_model={files / 'box.tflite'}"]
     flags += ["--pose=standing", "--paste_back", f"--out={out}"]
     assert generate(capsys, run, *flags).status == 0
-    photo, after = images.read(files / "box.png"), images.read(out)
+    photo, after = image_files.read(files / "box.png"), image_files.read(out)
     assert after.shape == photo.shape
     np.testing.assert_array_equal(after[:, :60], photo[:, :60])
     assert (after[90, 145] != photo[90, 145]).any()
@@ -160,7 +157,7 @@ def test_a_video_of_poses_gives_images_a_gif_and_an_mp4(
     names = {path.name for path in out.iterdir()}
     assert names == {"000_clip", "000_clip.gif", "000_clip.mp4", "sheet.png"}
     assert len(list((out / "000_clip").iterdir())) == 4 * 4
-    assert images.read(out / "000_clip" / "0003.png").shape == (32, 32, 3)
+    assert image_files.read(out / "000_clip" / "0003.png").shape == (32, 32, 3)
     for suffix in ("gif", "mp4"):
         rate, frames = video.read_frames(
             out / f"000_clip.{suffix}", frames_per_second=60, most=99
@@ -170,7 +167,7 @@ def test_a_video_of_poses_gives_images_a_gif_and_an_mp4(
 
 
 @pytest.mark.parametrize("suffix", ["gif", "mp4"])
-def test_a_sequence_alone_can_be_one_file(run, files, clip, tmp_path, capsys, suffix):
+def test_a_single_sequence_can_be_one_file(run, files, clip, tmp_path, capsys, suffix):
     out = tmp_path / f"out.{suffix}"
     flags = [*moving(files, clip), "--paste_back", f"--out={out}"]
     assert generate(capsys, run, *flags).status == 0
@@ -178,12 +175,12 @@ def test_a_sequence_alone_can_be_one_file(run, files, clip, tmp_path, capsys, su
     assert [frame.shape for frame in frames] == [(200, 300, 3)] * 4
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
     for more, message in (
-        (["--pose=standing"], "takes one photo and one sequence"),
+        (["--pose=standing"], "file holds one photo in one sequence"),
         (
             [f"--image={files / 'box.png'},{files / 'box.png'}"],
-            "takes one photo and one sequence",
+            "file holds one photo in one sequence",
         ),
-        (["--save_intermediate"], "needs a folder"),
+        (["--save_intermediate"], "requires a folder"),
     ):
         error = command_error(capsys, MODULE, f"--model={run}", *flags, *more)
         assert message in error
@@ -198,7 +195,7 @@ def test_unusable_input_is_one_line(run, files, tmp_path, capsys):
     (tmp_path / "zero.jpg").write_bytes(b"")
     gif = video.write_gif([picture((40, 40))] * 3, frames_per_second=5)
     (tmp_path / "cut.gif").write_bytes(gif[:-20])
-    (tmp_path / "dark.png").write_bytes(images.encode_png(picture((300, 300))))
+    (tmp_path / "dark.png").write_bytes(image_files.encode_png(picture((300, 300))))
     (tmp_path / "empty").mkdir()
     other = tmp_path / "other"
     other.mkdir()
@@ -214,19 +211,22 @@ def test_unusable_input_is_one_line(run, files, tmp_path, capsys):
         ({"image": tmp_path / "text.jpg"}, "text.jpg: cannot be decoded"),
         ({"image": tmp_path / "zero.jpg"}, "zero.jpg: the image file is empty"),
         ({"image": tmp_path / "none.png"}, "none.png: cannot be read"),
-        ({"image": tmp_path / "empty"}, "empty: no image there"),
+        ({"image": tmp_path / "empty"}, "empty: no image in it"),
         ({"image": tmp_path / "dark.png"}, "dark.png: no person found; crop"),
         ({"image": tmp_path / "cut.gif"}, "cut.gif: cannot be decoded"),
-        ({"person": 2}, "box.png: no person 2"),
-        ({"pose": tmp_path / "nobody.json"}, "nobody.json: no person in it"),
+        ({"person": 2}, "box.png: person 2"),
+        ({"pose": tmp_path / "nobody.json"}, "nobody.json: no person in this file"),
         ({"pose": tmp_path / "cut.gif"}, "cut.gif: the GIF is cut off"),
         (
             {"pose": "handstand"},
             "pose handstand: no such file or folder, and no pose",
         ),
-        ({"photo_pose": tmp_path / "nobody.json"}, "nobody.json: no person in it"),
+        (
+            {"photo_pose": tmp_path / "nobody.json"},
+            "nobody.json: no person in this file",
+        ),
         ({"pose_size": "64"}, "--pose_size=64: expected HEIGHTxWIDTH"),
-        ({"model": tmp_path / "empty"}, "empty: no model"),
+        ({"model": tmp_path / "empty"}, "empty: not a model"),
         ({"model": other}, "other: damaged SavedModel"),
         ({"pose_model": tmp_path / "none.tflite"}, "none.tflite: no such model file"),
         *(
@@ -244,15 +244,15 @@ def test_unusable_input_is_one_line(run, files, tmp_path, capsys):
 
 def test_a_photo_of_40_megapixels_is_read_smaller(run, files, tmp_path, capsys):
     large = picture((5000, 8000), (3000, 1000, 4300, 4200))
-    (tmp_path / "large.jpg").write_bytes(images.encode_jpeg(large))
+    (tmp_path / "large.jpg").write_bytes(image_files.encode_jpeg(large))
     flags = [f"--image={tmp_path / 'large.jpg'}", "--pose=walking"]
     flags += [f"--pose_model={files / 'box.tflite'}", f"--out={tmp_path / 'out.png'}"]
     result = generate(capsys, run, *flags)
-    assert "large.jpg: read 2 times smaller, 2500x4000" in result.out
-    assert images.read(tmp_path / "out.png").shape == (32, 32, 3)
+    assert "large.jpg: read at 1/2 of its size, 2500x4000" in result.out
+    assert image_files.read(tmp_path / "out.png").shape == (32, 32, 3)
 
 
-def test_the_poses_with_a_name_are_listed(capsys):
+def test_named_poses_are_listed(capsys):
     result = run_command(capsys, MODULE, "--list_poses")
     assert result.status == 0
-    assert result.out.split() == [*named.NAMES, *named.MOTIONS]
+    assert result.out.split() == [*named_poses.NAMES, *named_poses.MOTIONS]

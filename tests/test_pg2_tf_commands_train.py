@@ -132,7 +132,7 @@ def test_evaluation_refuses_what_does_not_fit(run, people_dir, tmp_path, capsys)
     module, flag = "pg2_tf.evaluate", f"--run_dir={run}"
     assert "either --model or --generated is needed" in command_error(capsys, module)
     error = command_error(capsys, module, f"--run_dir={tmp_path}")
-    assert "no model; allowed are a run folder" in error
+    assert "not a model; expected a run folder" in error
     tall = build_people(tmp_path / "tall", size=(64, 32))
     error = command_error(capsys, module, flag, f"--data_dir={tall}")
     assert "64x32" in error

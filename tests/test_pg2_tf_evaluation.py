@@ -17,7 +17,7 @@ from pg2_tf.evaluation.measures import Measures, Sources
 from pg2_tf.evaluation.metrics import images as metrics
 from pg2_tf.evaluation.models import ModelImages, model_checksum
 from pg2_tf.evaluation.protocols import PROTOCOLS
-from pg2_tf.inference import shipped
+from pg2_tf.inference import loading
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.paper.figures import layout
 from pg2_tf.paper.table1.rows import SCALES
@@ -324,8 +324,8 @@ def test_exported_model_scores_like_its_run(
         found, expected = (scores[each]["means"]["refined"] for each in (name, "run"))
         assert found["ssim"] == pytest.approx(expected["ssim"], abs=2e-3)
         assert found["l1"] == pytest.approx(expected["l1"], abs=0.1)
-    monkeypatch.setattr(shipped, "_FOLDER", models["lite"].parent)
-    monkeypatch.setattr(shipped, "NAMES", (models["lite"].stem,))
+    monkeypatch.setattr(loading, "_SHIPPED", models["lite"].parent)
+    monkeypatch.setattr(loading, "SHIPPED", (models["lite"].stem,))
     by_name = (f"--model={models['lite'].stem}", *given, f"--out={tmp_path / 'name'}")
     assert run_command(capsys, MODULE, *by_name).status == 0
     named = json.loads((tmp_path / "name" / "scores.json").read_text())

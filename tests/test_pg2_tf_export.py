@@ -1,4 +1,4 @@
-"""The export command: what it writes beside the model, and which model it takes."""
+"""The export command: versions, stage, precision, model card and warm-up requests."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ import tensorflow as tf
 from pg2_tf_helpers import command_error, make_run, random_poses, run_command
 
 from pg2_tf.inference.pose_transfer import PoseTransfer
-from pg2_tf.serving import warm_up
+from pg2_tf.serving import saved_model
 from preprocessing.system import files
 
 
@@ -43,7 +43,7 @@ def read_card(place):
     return json.loads((place / "model_card.json").read_text())
 
 
-def test_versions_count_up_and_overwriting_needs_one(run, tmp_path, capsys):
+def test_versions_count_up_and_overwrite_requires_a_version(run, tmp_path, capsys):
     for version in (1, 2):
         assert f"{tmp_path / str(version)}: " in export(capsys, run, tmp_path)
     flags = [f"--run_dir={run}", f"--out={tmp_path}", "--overwrite"]
@@ -51,7 +51,7 @@ def test_versions_count_up_and_overwriting_needs_one(run, tmp_path, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2"]
 
 
-def test_a_stage_of_ones_choice_is_served(run, tmp_path, capsys):
+def test_stage_1_can_be_exported(run, tmp_path, capsys):
     export(capsys, run, tmp_path, "--stage=1")
     images, poses = some(2)
     made = serve(tmp_path / "1", images, poses)
@@ -63,7 +63,7 @@ def test_a_stage_of_ones_choice_is_served(run, tmp_path, capsys):
     assert read_card(tmp_path / "1")["stage"] == 1
 
 
-def test_bfloat16_is_inside_and_nothing_of_it_outside(run, tmp_path, capsys):
+def test_bfloat16_changes_neither_inputs_nor_outputs(run, tmp_path, capsys):
     export(capsys, run, tmp_path)
     export(capsys, run, tmp_path, "--precision=bfloat16")
     images, poses = some(4)
@@ -80,7 +80,7 @@ def test_bfloat16_is_inside_and_nothing_of_it_outside(run, tmp_path, capsys):
 # === Model card ===
 
 
-def test_card_says_what_the_model_is_and_every_files_checksum(run, tmp_path, capsys):
+def test_model_card_describes_the_model_and_has_checksums(run, tmp_path, capsys):
     export(capsys, run, tmp_path)
     place = tmp_path / "1"
     card = read_card(place)
@@ -99,7 +99,7 @@ def test_card_says_what_the_model_is_and_every_files_checksum(run, tmp_path, cap
     assert str(run) not in (place / "model_card.json").read_text()
 
 
-def test_card_holds_the_scores_of_that_model_and_no_others(tmp_path, capsys):
+def test_model_card_has_the_scores_of_the_same_model_only(tmp_path, capsys):
     run, out = make_run(tmp_path / "run"), tmp_path / "out"
     scores = {"means": {"refined": {"ssim": 0.25}}, "pairs": 3, "split": "test"}
     scores |= {"protocol": "p", "stage": 2, "step": 7, "weights": "auto"}
@@ -121,7 +121,7 @@ def test_card_holds_the_scores_of_that_model_and_no_others(tmp_path, capsys):
 # === Warm-up ===
 
 
-def test_requests_that_warm_up_are_ones_that_the_model_answers(run, tmp_path, capsys):
+def test_warm_up_requests_are_valid(run, tmp_path, capsys):
     prediction_log_pb2 = pytest.importorskip(
         "tensorflow_serving.apis.prediction_log_pb2",
         reason="needs tensorflow-serving-api",
@@ -143,7 +143,7 @@ def test_requests_that_warm_up_are_ones_that_the_model_answers(run, tmp_path, ca
     assert sorted(asked) == [
         (signature, count)
         for signature in ("encoded", "serving_default")
-        for count in warm_up.BATCH_SIZES
+        for count in saved_model.BATCH_SIZES
     ]
 
 
@@ -151,10 +151,8 @@ def as_tensor(item):
     return item[0], tf.constant(item[1])
 
 
-def test_without_the_servers_messages_the_export_says_so(
-    run, tmp_path, capsys, monkeypatch
-):
-    monkeypatch.setattr(warm_up, "is_possible", lambda: False)
+def test_a_missing_serving_package_is_reported(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(saved_model, "can_warm_up", lambda: False)
     assert "pip install 'pg2-tf[serving]'" in export(capsys, run, tmp_path)
     assert (tmp_path / "1" / "saved_model.pb").exists()
     assert not (tmp_path / "1" / "assets.extra").exists()

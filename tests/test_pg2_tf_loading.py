@@ -1,4 +1,4 @@
-"""One way to load run folders, SavedModels and TensorFlow Lite files."""
+"""Loading of run folders, SavedModels and TensorFlow Lite files."""
 
 import dataclasses
 import shutil
@@ -58,7 +58,7 @@ def test_run_folder(run):
 
 
 def test_saved_model_of_many_images(run, exported):
-    # More than are taken at once.
+    # More than one batch.
     assert_gives(load_model(exported / "9"), PoseTransfer.load(run), count=19)
 
 
@@ -90,13 +90,13 @@ def test_options_of_run_folders_are_refused_for_others(exported, option, flag):
         load_model(exported, **option)
 
 
-def test_what_is_no_model_is_refused(tmp_path):
+def test_other_files_and_folders_are_refused(tmp_path):
     with pytest.raises(InputError, match="nowhere: no such file"):
         load_model(tmp_path / "nowhere")
     (tmp_path / "model.tflite").write_bytes(b"not one of them")
     (tmp_path / "empty").mkdir()
     for name in ("model.tflite", "empty"):
-        with pytest.raises(InputError, match=f"{name}: no model; allowed are a run"):
+        with pytest.raises(InputError, match=f"{name}: not a model; expected a run"):
             load_model(tmp_path / name)
 
 
@@ -110,7 +110,7 @@ def test_damaged_models_are_refused(exported, tmp_path):
         load_model(tmp_path / "9")
 
 
-def test_models_of_others_are_refused(tmp_path):
+def test_models_of_other_projects_are_refused(tmp_path):
     class Other(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([None, 4], name="features")])
         def __call__(self, features):
@@ -118,7 +118,7 @@ def test_models_of_others_are_refused(tmp_path):
 
     other = Other()
     tf.saved_model.save(other, str(tmp_path / "bare"))
-    # A function without a signature that could be served.
+    # A function without a signature.
     tf.saved_model.save(tf.Module(), str(tmp_path / "none"))
     function = other.__call__.get_concrete_function()
     tf.saved_model.save(
@@ -131,7 +131,7 @@ def test_models_of_others_are_refused(tmp_path):
     for name, kind in (("named", "SavedModel"), ("lite", "TensorFlow Lite model")):
         with pytest.raises(
             InputError,
-            match=rf"{name}: a {kind} that .* it takes features float32 \[any, 4\]",
+            match=rf"{name}: this {kind} was .* inputs are features float32 \[any, 4\]",
         ):
             load_model(tmp_path / name)
 
@@ -149,16 +149,16 @@ def model(request, run, exported):
     [
         (
             lambda images: images / np.float32(255),
-            r"float32 \[3, 32, 32, 3\] with values 0.* to 1; needed is uint8 .* 0 to "
+            r"float32 \[3, 32, 32, 3\] with values 0.* to 1; expected uint8 .* 0 to "
             r"255; convert \[0, 1\] with",
         ),
         (
             lambda images: images / 127.5 - 1,
             r"values -1 to 1; .*convert \[-1, 1\] with",
         ),
-        (lambda images: images.astype(np.float32), "float32 .* needed is uint8"),
-        (lambda images: images.astype(np.int64), "int64 .* needed is uint8"),
-        (lambda images: images[0], r"uint8 \[32, 32, 3\] .*needed is uint8 \[B, 32"),
+        (lambda images: images.astype(np.float32), "float32 .* expected uint8"),
+        (lambda images: images.astype(np.int64), "int64 .* expected uint8"),
+        (lambda images: images[0], r"uint8 \[32, 32, 3\] .*expected uint8 \[B, 32"),
         (lambda images: images[:, :16], r"\[3, 16, 32, 3\]"),
         (lambda images: images[..., :1], r"\[3, 32, 32, 1\]"),
         (lambda images: images[:0], r"\[0, 32, 32, 3\]"),
@@ -170,7 +170,7 @@ def test_wrong_images_are_refused(model, change, says):
         model(change(images), poses)
 
 
-def in_shares(poses):
+def as_fractions(poses):
     return np.float32(poses / (32, 32, 1))
 
 
@@ -182,7 +182,7 @@ def transposed_of_wide(poses):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (in_shares, "shares of the image; .*multiply x by the width"),
+        (as_fractions, "fractions of the image size; .*multiply x by the width"),
         (
             lambda poses: poses[:2],
             r"float32 \[2, 18, 3\] .* numbers \[3, 18, 3",
@@ -190,8 +190,8 @@ def transposed_of_wide(poses):
         (lambda poses: poses[..., :2], r"\[3, 18, 2\]"),
         (lambda poses: poses[:, :17], r"\[3, 17, 3\]"),
         (lambda poses: poses > 0, "bool"),
-        (lambda poses: poses.astype(str), "needed is numbers"),
-        (transposed_of_wide, "keypoints outside the image of 32x32 pixels"),
+        (lambda poses: poses.astype(str), "expected numbers"),
+        (transposed_of_wide, "keypoints lie outside the image of 32x32 pixels"),
     ],
 )
 def test_wrong_poses_are_refused(model, change, says):
@@ -200,7 +200,7 @@ def test_wrong_poses_are_refused(model, change, says):
         model(images, change(poses))
 
 
-def test_whole_numbers_and_missing_keypoints_are_poses(model):
+def test_integers_and_missing_keypoints_are_accepted(model):
     images, poses = inputs(3)
     whole = poses.round().astype(int)
     made = model(images, whole)
@@ -213,7 +213,7 @@ def test_whole_numbers_and_missing_keypoints_are_poses(model):
     )
 
 
-def test_the_cases_photo_is_refused_as_floats_and_its_pose_as_shares(shared, tmp_path):
+def test_float_photo_and_fractional_pose_are_refused(shared, tmp_path):
     config = tiny_config()
     model = dataclasses.replace(config.model, image_size=(128, 64))
     config = dataclasses.replace(config, model=model)
@@ -222,17 +222,17 @@ def test_the_cases_photo_is_refused_as_floats_and_its_pose_as_shares(shared, tmp
     found = pose_files.read_one(shared / "cases" / "photo_keypoints.json")
     pose = detections.choose(found, (128, 64))[None]
     assert model(photo, pose)["refined"].shape == photo.shape
-    with pytest.raises(ValueError, match=r"float32 .* needed is uint8"):
+    with pytest.raises(ValueError, match=r"float32 .* expected uint8"):
         model(np.float32(photo / 255), pose)
-    with pytest.raises(ValueError, match="shares of the image"):
+    with pytest.raises(ValueError, match="fractions of the image size"):
         model(photo, np.float32(pose / (64, 128, 1)))
 
 
-# === Models of strangers ===
+# === Untrusted models ===
 
 
 def stranger(place, path):
-    """Writes a SavedModel with our signature that writes a file when it is run."""
+    """Writes a SavedModel with the same signature that writes a file when it runs."""
     image = tf.TensorSpec((None, 32, 32, 3), tf.uint8, "image")
     keypoints = tf.TensorSpec((None, 18, 3), tf.float32, "keypoints")
 
@@ -251,7 +251,8 @@ def test_a_saved_model_that_writes_a_file_is_refused(tmp_path):
     written = tmp_path / "written.txt"
     place = stranger(tmp_path / "model", written)
     with pytest.raises(
-        InputError, match=r"model: a SavedModel with the operation WriteFile.*trust_mod"
+        InputError,
+        match=r"model: this SavedModel has the operation WriteFile.*trust_mod",
     ):
         load_model(place)
     images, poses = inputs(1)
@@ -259,7 +260,7 @@ def test_a_saved_model_that_writes_a_file_is_refused(tmp_path):
     assert written.read_text() == "written"
 
 
-def test_a_file_read_when_a_model_is_loaded_is_refused(tmp_path):
+def test_a_saved_model_with_a_table_is_refused(tmp_path):
     class Table(tf.Module):
         def __init__(self):
             super().__init__()
@@ -272,7 +273,9 @@ def test_a_file_read_when_a_model_is_loaded_is_refused(tmp_path):
 
     (tmp_path / "names.txt").write_text("a\nb\n")
     tf.saved_model.save(Table(), str(tmp_path / "model"))
-    with pytest.raises(InputError, match=r"model: a SavedModel with .*object of kind"):
+    with pytest.raises(
+        InputError, match=r"model: this SavedModel has .*object of kind"
+    ):
         load_model(tmp_path / "model")
 
 
@@ -283,7 +286,7 @@ def test_a_saved_model_of_tensorflow_1_is_refused(tmp_path):
         tf.compat.v1.saved_model.simple_save(
             session, str(tmp_path / "model"), {"a": given}, {"b": given + 1}
         )
-    with pytest.raises(InputError, match="a graph of TensorFlow 1"):
+    with pytest.raises(InputError, match="a TensorFlow 1 graph"):
         load_model(tmp_path / "model")
 
 
@@ -298,7 +301,7 @@ def test_every_export_is_accepted(profile, variant, tmp_path):
 # === Without TensorFlow ===
 
 
-def test_a_lite_file_is_loaded_without_tensorflow(run, tmp_path):
+def test_a_tflite_file_is_loaded_without_tensorflow(run, tmp_path):
     export_lite(PoseTransfer.load(run), tmp_path, kinds=["float32"])
     images, poses = inputs(3)
     np.savez(tmp_path / "inputs.npz", images=images, poses=poses)
@@ -323,4 +326,4 @@ print("REPORT", json.dumps([heavy, made["refined"].tolist(), refused]))
     assert not heavy
     wanted = load_model(run)(images, poses)["refined"].astype(int)
     assert np.abs(np.array(refined) - wanted).max() <= 1
-    assert "needed is uint8" in refused
+    assert "expected uint8" in refused

@@ -1,15 +1,15 @@
-"""A person is found in a photo, put into poses, and put back."""
+"""Finding a person in a photo, placing poses, and pasting images back."""
 
 import numpy as np
 import pytest
 from pg2_tf_helpers import random_poses
 
-from pg2_tf.posing import named_poses as named
-from pg2_tf.posing import photo as photos
-from pg2_tf.posing.target_poses import Target
+from pg2_tf.posing import named_poses
+from pg2_tf.posing.photo import describe, find_person, paste_back, place
+from pg2_tf.posing.retargeting import Target
 from pg2_tf.posing.transfer import Transfer
 from preprocessing.estimation.movenet import PoseEstimator
-from preprocessing.images import framing as fitting
+from preprocessing.images import framing
 from preprocessing.poses import keypoints as kp
 from preprocessing.system.errors import InputError
 
@@ -18,7 +18,7 @@ PHOTO_SIZE = (300, 400)
 
 
 def standing(middle, height):
-    pose = named.named_pose("standing")
+    pose = named_poses.named_pose("standing")
     low, high = pose[:, :2].min(axis=0), pose[:, :2].max(axis=0)
     centre = (low + high) / 2
     pose[:, :2] = (pose[:, :2] - centre) * height / (high - low)[1] + middle
@@ -29,7 +29,7 @@ PEOPLE = [standing((80, 150), 120), standing((200, 150), 220), standing((330, 16
 
 
 class Known:
-    """Knows who is in the photo: the tallest first, then the others."""
+    """Estimator that returns given poses, the tallest first."""
 
     def __init__(self, *people):
         self.left = sorted(people, key=lambda pose: -np.ptp(pose[:, 1]))
@@ -59,68 +59,66 @@ def photo():
 
 
 def target(name="hands-up"):
-    return Target(name, named.named_pose(name)[None], named.SIZE)
+    return Target(name, named_poses.named_pose(name)[None], named_poses.SIZE)
 
 
-def test_the_largest_of_several_people_is_taken_and_the_others_are_told(photo):
-    person = photos.find_person(photo, SIZE, estimator=Known(*PEOPLE), name="us.jpg")
+def test_the_largest_of_several_people_is_used_and_reported(photo):
+    person = find_person(photo, SIZE, estimator=Known(*PEOPLE), name="us.jpg")
     np.testing.assert_array_equal(person.pose, PEOPLE[1])
-    line = photos.describe(person)
+    line = describe(person)
     assert "us.jpg: 3 people" in line
     assert "person=N" in line
-    alone = photos.find_person(photo, SIZE, estimator=Known(PEOPLE[0]))
-    assert photos.describe(alone) is None
+    alone = find_person(photo, SIZE, estimator=Known(PEOPLE[0]))
+    assert describe(alone) is None
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_people_are_counted_from_the_left(photo, number):
-    person = photos.find_person(photo, SIZE, estimator=Known(*PEOPLE), number=number)
+    person = find_person(photo, SIZE, estimator=Known(*PEOPLE), number=number)
     np.testing.assert_array_equal(person.pose, PEOPLE[number - 1])
     assert person.crop.shape == (*SIZE, 3)
 
 
 def test_nobody_and_too_high_a_number_are_refused(photo):
     with pytest.raises(InputError, match=r"me\.jpg: no person found"):
-        photos.find_person(photo, SIZE, estimator=Known(), name="me.jpg")
-    with pytest.raises(InputError, match=r"me\.jpg: no person 4 from.*3 were"):
-        photos.find_person(
-            photo, SIZE, estimator=Known(*PEOPLE), number=4, name="me.jpg"
-        )
-    with pytest.raises(InputError, match="no person to crop"):
-        photos.find_person(photo, SIZE)
+        find_person(photo, SIZE, estimator=Known(), name="me.jpg")
+    with pytest.raises(InputError, match=r"me\.jpg: person 4 .*only 3 found"):
+        find_person(photo, SIZE, estimator=Known(*PEOPLE), number=4, name="me.jpg")
+    with pytest.raises(InputError, match="no person found to crop"):
+        find_person(photo, SIZE)
 
 
 def test_the_crop_is_the_fitted_part_and_the_pose_is_moved_with_it(photo):
-    person = photos.find_person(photo, SIZE, pose=PEOPLE[1])
-    np.testing.assert_array_equal(person.crop, fitting.fit_image(photo, person.fit))
+    person = find_person(photo, SIZE, pose=PEOPLE[1])
+    np.testing.assert_array_equal(person.crop, framing.fit_image(photo, person.fit))
     np.testing.assert_array_equal(
-        person.pose_in_crop, fitting.fit_pose(PEOPLE[1], person.fit)
+        person.pose_in_crop, framing.fit_pose(PEOPLE[1], person.fit)
     )
     assert kp.found(person.pose_in_crop).all()
 
 
 def test_without_cropping_the_whole_photo_is_padded(photo):
-    person = photos.find_person(photo, SIZE, crop="none")
-    assert person.fit == fitting.fit(PHOTO_SIZE, SIZE)
+    person = find_person(photo, SIZE, crop="none")
+    assert person.fit == framing.fit(PHOTO_SIZE, SIZE)
     assert not kp.found(person.pose).any()
 
 
 @pytest.mark.parametrize("retarget", ["scale", "limbs"])
-@pytest.mark.parametrize("name", named.NAMES)
+@pytest.mark.parametrize("name", named_poses.NAMES)
 def test_a_whole_persons_poses_are_inside_the_image(photo, name, retarget):
-    person = photos.find_person(photo, SIZE, pose=PEOPLE[1])
-    poses, shrunk = photos.place(person, target(name), retarget=retarget)
+    person = find_person(photo, SIZE, pose=PEOPLE[1])
+    poses, shrunk = place(person, target(name), retarget=retarget)
     np.testing.assert_array_equal(kp.found(poses[0]), kp.found(target(name).poses[0]))
     assert kp.within(poses, SIZE)[..., 2].sum() == kp.found(poses).sum()
     assert 0.5 < shrunk <= 1
 
 
-def test_without_shrinking_a_pose_keeps_its_scale_and_loses_what_is_outside(photo):
-    person = photos.find_person(photo, SIZE, pose=PEOPLE[1])
+def test_without_shrinking_keypoints_outside_become_missing(photo):
+    person = find_person(photo, SIZE, pose=PEOPLE[1])
     wide = target("arms-out")
-    poses, factor = photos.place(person, wide, shrink=False)
+    poses, factor = place(person, wide, shrink=False)
     assert factor == 1
-    shrunk, smaller = photos.place(person, wide)
+    shrunk, smaller = place(person, wide)
     assert smaller < 0.9
     wrists = [kp.INDEX["right_wrist"], kp.INDEX["left_wrist"]]
     assert not kp.found(poses[0])[wrists].any()
@@ -131,8 +129,8 @@ def test_the_legs_of_a_half_length_photo_stay_outside(photo):
     half = PEOPLE[1].copy()
     legs = [i for i, name in enumerate(kp.NAMES) if name.endswith(("knee", "ankle"))]
     half[legs] = 0
-    person = photos.find_person(photo, SIZE, pose=half)
-    poses, shrunk = photos.place(person, target("standing"))
+    person = find_person(photo, SIZE, pose=half)
+    poses, shrunk = place(person, target("standing"))
     assert shrunk == 1
     ankles = [kp.INDEX["right_ankle"], kp.INDEX["left_ankle"]]
     assert not kp.found(poses[0])[ankles].any()
@@ -144,41 +142,41 @@ def test_the_legs_of_a_half_length_photo_stay_outside(photo):
     assert torso[0] == pytest.approx(torso[1], rel=0.02)
 
 
-def test_a_pose_as_it_is_is_only_fitted_to_the_frame(photo):
-    person = photos.find_person(photo, SIZE, pose=PEOPLE[1])
+def test_without_retargeting_a_pose_is_only_padded(photo):
+    person = find_person(photo, SIZE, pose=PEOPLE[1])
     asked = target("walking")
-    poses, shrunk = photos.place(person, asked, retarget="none")
+    poses, shrunk = place(person, asked, retarget="none")
     assert shrunk == 1
-    fitted = fitting.fit(named.SIZE, SIZE)
-    np.testing.assert_array_equal(poses[0], fitting.fit_pose(asked.poses[0], fitted))
+    fitted = framing.fit(named_poses.SIZE, SIZE)
+    np.testing.assert_array_equal(poses[0], framing.fit_pose(asked.poses[0], fitted))
 
 
 def test_a_pose_beside_a_half_length_photo_is_refused(photo):
     face = PEOPLE[1].copy()
     face[[i for i, name in enumerate(kp.NAMES) if not name.endswith("eye")]] = 0
-    person = photos.find_person(photo, SIZE, pose=face, name="me.jpg")
+    person = find_person(photo, SIZE, pose=face, name="me.jpg")
     eyes_and_feet = target("standing")
     poses = eyes_and_feet.poses
     poses[0, [i for i, name in enumerate(kp.NAMES) if not name.endswith("eye")]] = 0
     poses = np.concatenate([poses, target("standing").poses])
     poses[1, [i for i, name in enumerate(kp.NAMES) if not name.endswith("ankle")]] = 0
     with pytest.raises(InputError, match=r"me\.jpg: the pose standing is outside"):
-        photos.place(person, eyes_and_feet._replace(poses=poses))
+        place(person, eyes_and_feet._replace(poses=poses))
 
 
-def test_poses_outside_or_of_nothing_in_common_are_refused(photo):
+def test_poses_outside_or_without_common_keypoints_are_refused(photo):
     outside = target()
     outside.poses[..., 0] += 5000  # Far to the right.
-    person = photos.find_person(photo, SIZE, pose=PEOPLE[1], name="me.jpg")
+    person = find_person(photo, SIZE, pose=PEOPLE[1], name="me.jpg")
     with pytest.raises(InputError, match=r"hands-up: keypoints from x .*pose_size"):
-        photos.place(person, outside, retarget="none")
-    nobody = photos.find_person(photo, SIZE, crop="none", name="me.jpg")
+        place(person, outside, retarget="none")
+    nobody = find_person(photo, SIZE, crop="none", name="me.jpg")
     with pytest.raises(InputError, match="retarget=none"):
-        photos.place(nobody, target())
+        place(nobody, target())
 
 
-def test_transfer_gives_what_the_model_makes_of_the_crop(photo):
-    person = photos.find_person(photo, SIZE, pose=PEOPLE[1])
+def test_transfer_returns_the_models_images_of_the_crop(photo):
+    person = find_person(photo, SIZE, pose=PEOPLE[1])
     many = Target("many", random_poses(5, size=SIZE), SIZE, 12.0)
     made = Transfer(Echo(), estimator=Known).generate(person, many)
     assert made.generated.shape == (5, *SIZE, 3)
@@ -192,9 +190,9 @@ def test_transfer_gives_what_the_model_makes_of_the_crop(photo):
 
 
 def pasted(photo, pose, value=255):
-    person = photos.find_person(photo, SIZE, pose=pose)
+    person = find_person(photo, SIZE, pose=pose)
     image = np.full((*SIZE, 3), value, np.uint8)
-    return person, photos.paste_back(person, image)
+    return person, paste_back(person, image)
 
 
 def test_only_the_crop_changes_and_its_middle_is_the_image(photo):
@@ -209,7 +207,7 @@ def test_only_the_crop_changes_and_its_middle_is_the_image(photo):
     assert (after[rows // 2 - fitted.top, columns // 2 - fitted.left] == 255).all()
 
 
-def test_the_border_is_soft_where_the_photo_goes_on():
+def test_the_border_is_soft_inside_the_photo():
     photo = np.zeros((*PHOTO_SIZE, 3), np.uint8)
     person, after = pasted(photo, PEOPLE[1])
     line = after[-person.fit.top + person.fit.framed[0] // 2, :, 0].astype(int)
@@ -221,7 +219,7 @@ def test_the_border_is_soft_where_the_photo_goes_on():
 
 
 @pytest.mark.parametrize("middle", [(12, 150), (200, 20), (395, 290), (3, 3)])
-def test_a_crop_at_the_photos_border_is_put_back_up_to_it(photo, middle):
+def test_a_crop_at_the_photos_border_has_no_soft_edge_there(photo, middle):
     pose = kp.within(standing(middle, 220), PHOTO_SIZE)
     _, after = pasted(photo, pose)
     x, y = np.clip(middle, 0, (PHOTO_SIZE[1] - 1, PHOTO_SIZE[0] - 1))
@@ -229,19 +227,19 @@ def test_a_crop_at_the_photos_border_is_put_back_up_to_it(photo, middle):
     assert (after[edge] == 255).all()
 
 
-def test_an_image_put_back_unchanged_leaves_the_photo_as_it_was():
+def test_pasting_the_crop_back_leaves_the_photo_unchanged():
     rows, columns = np.mgrid[: PHOTO_SIZE[0], : PHOTO_SIZE[1]]
     photo = np.stack([rows % 256, columns % 256, (rows + columns) // 3], axis=-1)
     photo = np.uint8(np.clip(photo // 2, 0, 255))
-    smooth = photos.find_person(photo, (256, 128), pose=PEOPLE[0])
-    after = photos.paste_back(smooth, smooth.crop)
+    smooth = find_person(photo, (256, 128), pose=PEOPLE[0])
+    after = paste_back(smooth, smooth.crop)
     assert np.abs(after.astype(int) - photo).mean() < 1
 
 
-def test_a_photo_smaller_than_the_crop_comes_back_in_its_own_size():
+def test_a_photo_smaller_than_the_crop_keeps_its_size():
     photo = np.zeros((40, 300, 3), np.uint8)
-    person = photos.find_person(photo, SIZE, crop="none")
-    after = photos.paste_back(person, np.full((*SIZE, 3), 255, np.uint8))
+    person = find_person(photo, SIZE, crop="none")
+    after = paste_back(person, np.full((*SIZE, 3), 255, np.uint8))
     assert after.shape == photo.shape
     assert (after == 255).all()
 
@@ -252,7 +250,7 @@ def test_the_astronaut_is_found_by_movenet(shared):
     estimator = PoseEstimator(
         shared / "models" / "movenet_singlepose_lightning_int8_4.tflite"
     )
-    person = photos.find_person(data.astronaut(), SIZE, estimator=estimator)
+    person = find_person(data.astronaut(), SIZE, estimator=estimator)
     assert person.others == 0
     face = person.pose[[kp.INDEX["right_eye"], kp.INDEX["left_eye"]]]
     assert kp.found(face).all()

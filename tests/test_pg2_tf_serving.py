@@ -1,4 +1,4 @@
-"""The exported SavedModel: what its three signatures take and give."""
+"""The exported SavedModel: inputs and outputs of its three signatures."""
 
 import os
 import subprocess
@@ -123,7 +123,7 @@ def test_next_version_is_one_more_than_the_largest(tmp_path):
     assert next_version(tmp_path) == 11
 
 
-def test_replaced_version_is_never_half_there(model, tmp_path, monkeypatch):
+def test_a_version_is_replaced_in_one_step(model, tmp_path, monkeypatch):
     export_saved_model(model, tmp_path, version=1)
     (tmp_path / "1" / "mark").touch()
     seen = []
@@ -181,7 +181,7 @@ def test_default_signature_equals_the_model_in_python(signatures, model, count):
     assert not np.array_equal(served["refined"], served["coarse"])
 
 
-def test_raw_signature_gives_what_the_default_one_converts(signatures):
+def test_raw_and_default_signature_agree(signatures):
     images, poses = photos(3), random_poses(3)
     drawn = np.stack([draw_heatmaps(pose, size=(32, 32)) for pose in poses])
     raw = signatures["raw"](
@@ -218,7 +218,7 @@ def test_encoded_signature_takes_png_and_jpeg(signatures, count):
         assert all(one.startswith(b"\x89PNG") for one in served)
 
 
-def test_grey_png_is_taken_as_one_in_colour(signatures):
+def test_grey_png_is_converted_to_colour(signatures):
     grey = photos(1)[0, ..., :1]
     one = tf.constant([tf.io.encode_png(grey).numpy()])
     other = tf.constant([image_files.encode_png(np.repeat(grey, 3, axis=-1))])
@@ -264,9 +264,7 @@ np.savez(sys.argv[3], encoded=np.stack(decoded), **images)
 """
 
 
-def test_export_works_where_there_is_neither_keras_nor_this_project(
-    place, model, tmp_path
-):
+def test_export_runs_without_keras_and_this_project(place, model, tmp_path):
     images, poses = photos(2), random_poses(2)
     np.savez(tmp_path / "in.npz", images=images, poses=poses)
     run_script(_WITHOUT_KERAS, place, tmp_path / "in.npz", tmp_path / "out.npz")

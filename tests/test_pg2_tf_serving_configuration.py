@@ -18,7 +18,7 @@ from google.protobuf import (
 )
 
 from pg2_tf.model.presets import DATASETS
-from pg2_tf.serving import warm_up
+from pg2_tf.serving.saved_model import BATCH_SIZES
 
 FOLDER = Path(__file__).parents[1] / "exported"
 _INT64 = ".google.protobuf.Int64Value"
@@ -93,7 +93,7 @@ def yaml():
     return pytest.importorskip("yaml", reason="needs PyYAML")
 
 
-def test_models_have_labels_of_versions_that_are_served(models):
+def test_labels_name_served_versions(models):
     assert len(models) > 1
     assert set(models) <= set(DATASETS)
     for name, model in models.items():
@@ -104,12 +104,12 @@ def test_models_have_labels_of_versions_that_are_served(models):
         assert set(model.version_labels.values()) == served
 
 
-def test_batches_are_of_the_sizes_that_models_are_warmed_up_at(messages):
+def test_batch_sizes_equal_those_of_the_warm_up(messages):
     batching = text_format.Parse(
         read_text("batching_parameters.txt"), messages["BatchingParameters"]()
     )
     sizes = list(batching.allowed_batch_sizes)
-    assert tuple(sizes) == warm_up.BATCH_SIZES
+    assert tuple(sizes) == BATCH_SIZES
     assert sizes == sorted(sizes)
     assert batching.max_batch_size.value == sizes[-1]
     assert batching.num_batch_threads.value >= 1
@@ -140,7 +140,7 @@ def test_compose_and_kubernetes_start_the_same_server(yaml):
     assert {port["port"] for port in service["spec"]["ports"]} == {8500, 8501}
 
 
-def test_deployment_is_probed_at_a_model_that_it_serves(yaml, models, messages):
+def test_probes_use_a_served_model(yaml, models, messages):
     deployment, service = yaml.safe_load_all(read_text("kubernetes.yaml"))
     template = deployment["spec"]["template"]
     assert service["spec"]["selector"] == template["metadata"]["labels"]
@@ -167,6 +167,6 @@ def test_deployment_is_probed_at_a_model_that_it_serves(yaml, models, messages):
     assert int(notes["prometheus.io/port"]) == ports["rest"]
 
 
-def test_a_field_that_the_server_does_not_know_is_noticed(messages):
+def test_unknown_fields_are_detected(messages):
     with pytest.raises(text_format.ParseError):
         text_format.Parse("max_batch: 8", messages["BatchingParameters"]())

@@ -1,4 +1,4 @@
-"""What the signatures refuse, and images of other sizes under `encoded`."""
+"""Input checks of the signatures, and resizing in the signature `encoded`."""
 
 import struct
 import zlib
@@ -12,8 +12,7 @@ from pg2_tf_helpers import make_run, random_poses
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.serving import graph_inputs
 from pg2_tf.serving.saved_model import export_saved_model
-from preprocessing.images import framing as fitting
-from preprocessing.images import image_files as images
+from preprocessing.images import framing, image_files
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +69,14 @@ def test_raw_and_encoded_refuse_other_shapes_too(loaded):
     raw, encoded = (loaded[1].signatures[name] for name in ("raw", "encoded"))
     with pytest.raises(tf.errors.InvalidArgumentError, match="heatmaps: shape"):
         raw(image=tf.zeros((1, 32, 32, 3)), heatmaps=tf.zeros((1, 32, 32, 17)))
-    content = tf.constant([images.encode_png(photo(32, 32))])
+    content = tf.constant([image_files.encode_png(photo(32, 32))])
     with pytest.raises(tf.errors.InvalidArgumentError, match="keypoints: batch size 2"):
         encoded(image_bytes=content, keypoints=tf.zeros((2, 18, 3)))
 
 
-def test_a_session_runs_and_checks_the_graph_as_the_eager_functions_do(loaded, place):
+def test_session_and_eager_functions_agree(loaded, place):
     # TensorFlow Serving feeds a session by the names of the signature's tensors.
-    content = np.array([images.encode_png(photo(40, 32))] * 2, object)
+    content = np.array([image_files.encode_png(photo(40, 32))] * 2, object)
     poses = random_poses(2)
     eager = (
         loaded[1]
@@ -93,7 +92,9 @@ def test_a_session_runs_and_checks_the_graph_as_the_eager_functions_do(loaded, p
         made = signature.outputs["refined_png"].name
         answer = session.run(made, dict(zip(fed, (content, poses), strict=True)))
         for one, other in zip(answer, eager, strict=True):
-            pixels = [images.decode(png, name="").astype(int) for png in (one, other)]
+            pixels = [
+                image_files.decode(png, name="").astype(int) for png in (one, other)
+            ]
             assert np.abs(pixels[0] - pixels[1]).max() <= 1
         with pytest.raises(
             tf.errors.InvalidArgumentError, match="keypoints: batch size 1"
@@ -141,7 +142,9 @@ def test_keypoints_as_fractions_are_refused(loaded):
     signatures = loaded[1].signatures
     inputs = {
         "serving_default": {"image": tf.zeros((2, 32, 32, 3), tf.uint8)},
-        "encoded": {"image_bytes": tf.constant([images.encode_png(photo(32, 32))] * 2)},
+        "encoded": {
+            "image_bytes": tf.constant([image_files.encode_png(photo(32, 32))] * 2)
+        },
     }
     for name, image in inputs.items():
         run = signatures[name]
@@ -159,22 +162,22 @@ def test_keypoints_as_fractions_are_refused(loaded):
 @pytest.mark.parametrize(
     "size", [(32, 32), (64, 64), (100, 37), (31, 90), (16, 8), (20, 20), (1, 50)]
 )
-def test_images_of_any_size_are_fitted_as_before_training(size):
+def test_images_of_any_size_are_fitted_as_for_training(size):
     image, pose = photo(*size), pose_in(*size)
-    content = tf.constant([images.encode_png(image)])
+    content = tf.constant([image_files.encode_png(image)])
     for wanted in ((32, 32), (64, 32)):
         made, moved = graph_inputs.decode_and_fit(
             content, tf.constant(pose[None]), wanted
         )
-        fitted = fitting.fit(size, wanted)
-        expected = fitting.fit_image(image, fitted).astype(int)
+        fitted = framing.fit(size, wanted)
+        expected = framing.fit_image(image, fitted).astype(int)
         enlarged = wanted[0] > fitted.framed[0]
         # OpenCV's cubic kernel is another one: its overshoot is stronger.
         assert np.abs(made[0].numpy() - expected).max() <= (24 if enlarged else 1)
         assert np.abs(made[0].numpy() - expected).mean() <= (2.5 if enlarged else 0.2)
         found = pose[:, 2] > 0
         np.testing.assert_allclose(
-            moved[0].numpy()[found], fitting.fit_pose(pose, fitted)[found], atol=1e-4
+            moved[0].numpy()[found], framing.fit_pose(pose, fitted)[found], atol=1e-4
         )
         assert (moved[0].numpy()[~found, 2] <= 0).all()
 
@@ -185,17 +188,17 @@ def test_a_batch_holds_images_of_many_sizes(loaded):
     photos = [photo(*size, seed=seed) for seed, size in enumerate(sizes)]
     poses = np.stack([pose_in(*size) for size in sizes])
     made = served.signatures["encoded"](
-        image_bytes=tf.constant([images.encode_png(image) for image in photos]),
+        image_bytes=tf.constant([image_files.encode_png(image) for image in photos]),
         keypoints=tf.constant(poses),
     )["refined_png"].numpy()
     for image, pose, size, answer in zip(photos, poses, sizes, made, strict=True):
-        fitted = fitting.fit(size, (32, 32))
+        fitted = framing.fit(size, (32, 32))
         source, target = (
-            fitting.fit_image(image, fitted),
-            fitting.fit_pose(pose, fitted),
+            framing.fit_image(image, fitted),
+            framing.fit_pose(pose, fitted),
         )
         expected = model(source[None], target[None])["refined"][0].astype(int)
-        assert np.abs(images.decode(answer, name="") - expected).mean() < 1
+        assert np.abs(image_files.decode(answer, name="") - expected).mean() < 1
 
 
 # === Files ===
@@ -214,17 +217,17 @@ def declared_png(height, width):
         (b"", "not a JPEG or PNG file"),
         (b"no image", "not a JPEG or PNG file"),
         (b"GIF89a" + bytes(64), "not a JPEG or PNG file"),
-        (images.encode_jpeg(photo(40, 40))[:60], "JPEG"),
-        (images.encode_png(photo(40, 40))[:60], "PNG"),
+        (image_files.encode_jpeg(photo(40, 40))[:60], "JPEG"),
+        (image_files.encode_png(photo(40, 40))[:60], "PNG"),
         (declared_png(5001, 5000), "more than 25,000,000 pixels"),
         (declared_png(2**31 - 1, 2**31 - 1), "more than 25,000,000 pixels"),
-        # Small, but not once it is framed to the model's proportions.
+        # Too large when padded to the model's proportions.
         (declared_png(1, 6000), "more than 25,000,000 pixels"),
         (declared_png(0, 40), "pixels"),
     ],
 )
-def test_a_file_that_is_no_image_or_too_large_is_refused(loaded, content, message):
-    good = images.encode_png(photo(32, 32))
+def test_files_that_are_not_images_or_too_large_are_refused(loaded, content, message):
+    good = image_files.encode_png(photo(32, 32))
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         loaded[1].signatures["encoded"](
             image_bytes=tf.constant([good, content]),

@@ -1,4 +1,4 @@
-"""A few seconds of what `pg2_tf_serving_load` does for minutes."""
+"""A few seconds of the load test in `pg2_tf_serving_load`."""
 
 import pytest
 from pg2_tf_helpers import make_run
@@ -11,7 +11,7 @@ load = pytest.importorskip(
 ).load
 
 
-def test_a_loaded_server_stays_and_pairs_no_answer_wrongly(tmp_path):
+def test_every_answer_under_load_belongs_to_its_request(tmp_path):
     model = PoseTransfer.load(make_run(tmp_path / "run"))
     export_saved_model(model, tmp_path / "model", version=1)
     report = load(tmp_path / "model", seconds=4, clients=6)

@@ -1,4 +1,4 @@
-"""TensorFlow Lite files: what they give, how they are computed, what they say."""
+"""TensorFlow Lite files: images, operators, metadata, loading and the command."""
 
 import json
 import shutil
@@ -21,12 +21,12 @@ from pg2_tf.machine import isolated
 from pg2_tf.model.config import ModelConfig, RunConfig
 from pg2_tf.model.pose_heatmaps import PoseHeatmaps
 from pg2_tf.serving import tflite
-from pg2_tf.serving.lite_graph import draw_heatmaps
+from pg2_tf.serving.tflite import draw_heatmaps
 from preprocessing.system.errors import InputError
 
 MODULE = "pg2_tf.export"
-# Operators at the doors; everything between them is in whole numbers.
-DOORS = {"BITCAST", "CAST", "DEQUANTIZE", "QUANTIZE", "ROUND"}
+# Operators at inputs and outputs. All others use integers.
+FLOAT_OPERATORS = {"BITCAST", "CAST", "DEQUANTIZE", "QUANTIZE", "ROUND"}
 
 
 @pytest.fixture(scope="module")
@@ -36,20 +36,21 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exported(run, tmp_path_factory):
-    """Every kind of the run's model, and the operators of each."""
+    """All kinds of files of a run's model, and their operators."""
     place = tmp_path_factory.mktemp("lite") / "tflite"
     calibration = examples.of_drawn_people((32, 32), count=16)
-    operators = tflite.export_lite(
+    written = tflite.export_lite(
         PoseTransfer.load(run), place, kinds=tflite.KINDS, calibration=calibration
     )
-    return place, operators
+    assert not written.failures
+    return place, written.operators
 
 
 @pytest.fixture
 def in_process(monkeypatch):
-    """Spares the seconds that TensorFlow needs to start in another process."""
+    """Avoids the time that TensorFlow needs to start in another process."""
     monkeypatch.setattr(
-        isolated, "call", lambda function, *arguments, cores: function(*arguments)
+        isolated, "call", lambda function, *arguments, **_: function(*arguments)
     )
 
 
@@ -72,7 +73,7 @@ def inputs(count, size=(32, 32)):
 # === Agreement ===
 
 
-def test_heatmaps_by_whole_numbers_equal_those_of_the_layer():
+def test_integer_heatmaps_equal_those_of_the_layer():
     poses = random_poses(6, size=(64, 32))
     poses[0, :8] = [
         *([-0.7, 5.9, 1e-30], [40, 70, 0.5], [-3, -4, 1], [9, 9, -1]),
@@ -88,7 +89,7 @@ def test_heatmaps_by_whole_numbers_equal_those_of_the_layer():
 @pytest.mark.parametrize(
     ("kind", "largest"), [("float32", 1), ("float16", 2), ("dynamic", 8), ("int8", 16)]
 )
-def test_every_kind_gives_the_images_of_the_run(run, exported, kind, largest):
+def test_every_kind_generates_the_images_of_the_run(run, exported, kind, largest):
     images, poses = inputs(5)
     expected = PoseTransfer.load(run)(images, poses)
     for fixed in (True, False):
@@ -117,7 +118,7 @@ def test_other_embeddings_of_the_pose(tmp_path, variant):
     kinds = ["float32", "int8"]
     tflite.export_lite(of_run, tmp_path, kinds=kinds, calibration=calibration)
     images, poses = inputs(4)
-    poses[1, :, 2] *= 1e-3  # Found, however unsure.
+    poses[1, :, 2] *= 1e-3  # Low confidence still counts as found.
     expected = of_run(images, poses)
     for kind, largest in (("float32", 1), ("int8", 32)):
         model = load_model(tmp_path / f"{kind}.tflite")
@@ -139,12 +140,12 @@ def test_one_file_takes_one_image_the_other_any_number(exported):
             assert_near(made, one(images[:count], poses[:count]), largest=1)
 
 
-# === Whole numbers ===
+# === Operators ===
 
 
-def test_int8_computes_in_whole_numbers_but_at_the_doors(exported):
+def test_int8_computes_in_integers_except_at_inputs_and_outputs(exported):
     counted = exported[1]
-    assert set(counted["int8"]["float"]) <= DOORS
+    assert set(counted["int8"]["float"]) <= FLOAT_OPERATORS
     for name in ("CONV_2D", "FULLY_CONNECTED", "CONCATENATION", "ADD"):
         assert counted["int8"]["whole"][name] >= counted["float32"]["float"][name]
 
@@ -171,7 +172,7 @@ def test_bfloat16_is_refused(run, tmp_path):
 # === Metadata ===
 
 
-def test_metadata_says_names_units_and_ranges(exported):
+def test_metadata_has_names_units_and_ranges(exported):
     for fixed, batch in ((True, 1), (False, "any")):
         path = tflite.path_of(exported[0], "int8", fixed=fixed)
         said = tflite.read_metadata(path)
@@ -194,14 +195,14 @@ def test_a_file_without_metadata_is_refused(tmp_path):
         [double.get_concrete_function()], double
     )
     (tmp_path / "other.tflite").write_bytes(converter.convert())
-    with pytest.raises(InputError, match=r"other.tflite: no metadata"):
+    with pytest.raises(InputError, match=r"other.tflite: no metadata entry"):
         tflite.read_metadata(tmp_path / "other.tflite")
 
 
 # === Loading ===
 
 
-def test_a_file_is_told_by_its_contents(exported, tmp_path):
+def test_a_file_is_recognised_by_its_content(exported, tmp_path):
     shutil.copy(exported[0] / "int8.tflite", tmp_path / "model.bin")
     assert load_model(tmp_path / "model.bin").stage == 2
     with pytest.raises(InputError, match=r"stage=1 needs a run folder; a TensorFlow"):
@@ -213,6 +214,49 @@ def test_a_truncated_file_is_refused(exported, tmp_path):
     (tmp_path / "half.tflite").write_bytes(content[: len(content) // 2])
     with pytest.raises(InputError, match=r"half.tflite: damaged TensorFlow Lite"):
         load_model(tmp_path / "half.tflite")
+
+
+# === Time limit ===
+
+
+def test_a_conversion_in_its_own_process_writes_the_same_files(run, exported, tmp_path):
+    model = PoseTransfer.load(run)
+    written = tflite.export_lite(model, tmp_path, kinds=["float32"], timeout=600)
+    assert written == ({"float32": exported[1]["float32"]}, {})
+    for name in ("float32.tflite", "float32_batch.tflite"):
+        assert (tmp_path / name).read_bytes() == (exported[0] / name).read_bytes()
+
+
+def test_conversions_that_reach_the_time_limit_leave_nothing(run, tmp_path):
+    model = PoseTransfer.load(run)
+    kinds = ["float32", "float16"]
+    written = tflite.export_lite(model, tmp_path / "out", kinds=kinds, timeout=0.01)
+    stopped = {kind: f"{kind}: conversion stopped after 0.01 s" for kind in kinds}
+    assert written == ({}, stopped)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def stop_float16(monkeypatch):
+    def call(function, *arguments, name="", timeout=None, **_):
+        if name == "float16: conversion":
+            raise isolated.StoppedError(f"{name} stopped after {timeout:g} s")
+        return function(*arguments)
+
+    monkeypatch.setattr(isolated, "call", call)
+
+
+def test_command_writes_the_other_kinds(capsys, stop_float16, run, tmp_path):
+    place = tmp_path / "out" / "tflite"
+    place.mkdir(parents=True)
+    (place / "float16.tflite").write_text("old")
+    flags = ["--nosaved_model", "--num_compared=2", "--overwrite", "--tflite_timeout=9"]
+    flags += [f"--run_dir={run}", f"--out={tmp_path / 'out'}"]
+    error = command_error(capsys, MODULE, *flags, "--tflite=float16,float32")
+    assert "float16: conversion stopped after 9 s; --tflite_timeout" in error
+    assert {path.name for path in place.iterdir()} == {
+        *("float32.tflite", "float32_batch.tflite", "tflite.json", "tflite.txt")
+    }
 
 
 # === Command ===
@@ -238,7 +282,7 @@ def test_command_writes_files_and_a_table(
     assert (out / "tflite" / "tflite.txt").read_text() in result.out
     for words in ("on 4 test pairs", "float16 ", "int8, operators with float"):
         assert words in result.out
-    # Other kinds of an earlier export do not stay.
+    # Other kinds of an earlier export are removed.
     again = [*arguments, "--tflite=dynamic", "--num_compared=2", "--overwrite"]
     result = run_command(capsys, MODULE, *again)
     assert result.status == 0, result
@@ -258,9 +302,7 @@ def test_command_writes_files_and_a_table(
         (["--tflite=float32", "--out={there}"], "tflite: exists; use another"),
     ],
 )
-def test_command_refuses_what_does_not_go_together(
-    capsys, run, tmp_path, arguments, message
-):
+def test_command_refuses_contradicting_flags(capsys, run, tmp_path, arguments, message):
     (tmp_path / "there" / "tflite").mkdir(parents=True)
     given = [each.format(there=tmp_path / "there") for each in arguments]
     error = command_error(

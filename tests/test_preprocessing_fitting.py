@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pg2_tf.posing import named_poses as named
+from pg2_tf.posing import named_poses
 from preprocessing.images.framing import around, fit, fit_image, fit_pose, reframe
 from preprocessing.poses import keypoints as kp
 
@@ -167,7 +167,7 @@ def test_a_pose_of_the_same_picture_at_another_size(size, new_size, place, moved
 
 def person(size, *, height, middle):
     """A standing person's pose in a picture of `size`, cut off by its border."""
-    pose = named.named_pose("standing")
+    pose = named_poses.named_pose("standing")
     low, high = pose[:, 1].min(), pose[:, 1].max()
     x = pose[kp.INDEX["neck"], 0]
     pose[:, :2] = (pose[:, :2] - (x, (low + high) / 2)) * height / (high - low) + middle

@@ -1,9 +1,9 @@
-"""A pose of one body given to another: place, size and limb lengths, exactly."""
+"""Retargeting of poses: place, size and limb lengths."""
 
 import numpy as np
 import pytest
 
-from pg2_tf.posing import named_poses as named
+from pg2_tf.posing import named_poses
 from pg2_tf.posing.retargeting import body_scale, comparable, fit_inside, retarget
 from preprocessing.poses import keypoints as kp
 
@@ -16,7 +16,7 @@ LIMBS = [
 
 
 def pose(name="standing", *, scale=1.0, move=(0, 0), without=()):
-    moved = named.named_pose(name)
+    moved = named_poses.named_pose(name)
     moved[:, :2] = moved[:, :2] * scale + move
     moved[[kp.INDEX[part] for part in without]] = 0
     return kp.clean(moved * (moved[:, 2:] > 0))
@@ -38,7 +38,7 @@ def direction(of, start, end):
 
 @pytest.mark.parametrize("mode", ["scale", "limbs"])
 @pytest.mark.parametrize("missing", [(), ("nose", "left_wrist"), ("right_hip",)])
-def test_a_pose_moved_and_scaled_comes_back_to_the_body_it_is_of(mode, missing):
+def test_a_moved_and_scaled_pose_is_restored(mode, missing):
     person = pose("walking", without=missing)
     target = pose("walking", scale=3.7, move=(-40, 900), without=missing)
     (back,) = retarget(target[None], person, mode=mode)
@@ -99,7 +99,7 @@ def test_limbs_keep_the_persons_lengths_and_the_targets_directions():
     assert length(scaled, *LIMBS[2]) != pytest.approx(length(placed, *LIMBS[2]), abs=3)
 
 
-def test_a_limb_the_person_lacks_has_the_other_sides_or_the_scaled_length():
+def test_missing_limbs_get_the_other_sides_or_the_scaled_length():
     person = long_legged()
     person[[kp.INDEX["left_wrist"], kp.INDEX["nose"]]] = 0
     (placed,) = retarget(pose("hands-up", scale=2)[None], person, mode="limbs")
@@ -113,7 +113,7 @@ def test_a_limb_the_person_lacks_has_the_other_sides_or_the_scaled_length():
 
 
 @pytest.mark.parametrize("mode", ["none", "scale", "limbs"])
-def test_what_the_target_lacks_is_not_invented(mode):
+def test_missing_keypoints_of_the_target_stay_missing(mode):
     gone = ("neck", "left_elbow", "right_knee", "right_ear")
     target = pose("walking", without=gone)
     (placed,) = retarget(target[None], long_legged(), mode=mode)
@@ -129,7 +129,7 @@ def test_none_changes_nothing():
     )
 
 
-def test_without_hips_head_and_shoulders_say_size_and_place():
+def test_without_hips_head_and_shoulders_set_size_and_place():
     gone = ("right_hip", "left_hip", "right_knee", "left_knee")
     gone += ("right_ankle", "left_ankle")
     person = pose(scale=4, move=(9, 9), without=gone)
@@ -155,14 +155,14 @@ def test_bodies_without_two_keypoints_in_common_cannot_be_compared():
     arms = pose(without=[n for n in kp.NAMES if not n.endswith(("elbow", "wrist"))])
     assert not comparable(legs[None], arms)
     assert comparable(np.stack([legs, pose()]), arms)
-    with pytest.raises(ValueError, match="comparable"):
+    with pytest.raises(ValueError, match="shares enough keypoints"):
         retarget(legs[None], arms)
 
 
 # === Sequences ===
 
 
-def test_a_sequence_does_not_pulsate_nor_walk_away_but_jumps():
+def test_a_sequence_keeps_size_place_and_jumps():
     frames = [pose(scale=s, move=(x, 0)) for s, x in ((2, 0), (2.2, 60), (1.8, 500))]
     jump = pose(scale=2, move=(90, -30))
     targets, person = np.stack([*frames, jump]), pose()
@@ -191,13 +191,13 @@ def test_frames_without_hips_are_placed_from_those_around_them():
 
 
 def test_a_pose_inside_is_not_moved():
-    inside, factor = fit_inside(pose()[None], named.SIZE, margin=0.02)
+    inside, factor = fit_inside(pose()[None], named_poses.SIZE, margin=0.02)
     assert factor == 1
     np.testing.assert_allclose(inside[0], pose(), atol=1e-4)
 
 
-def test_a_pose_that_sticks_out_is_moved_no_further_than_needed():
-    moved, factor = fit_inside(pose(move=(0, 45))[None], named.SIZE, margin=0.02)
+def test_a_pose_partly_outside_is_moved_as_little_as_possible():
+    moved, factor = fit_inside(pose(move=(0, 45))[None], named_poses.SIZE, margin=0.02)
     assert factor == 1
     lowest = moved[0, :, 1].max()
     assert lowest == pytest.approx(255 - 0.02 * 256, abs=1e-3)
@@ -206,9 +206,9 @@ def test_a_pose_that_sticks_out_is_moved_no_further_than_needed():
     )
 
 
-def test_who_is_too_wide_is_made_smaller_with_the_feet_where_they_were():
+def test_a_wide_pose_is_scaled_down_around_the_feet():
     wide = pose("arms-out", scale=1.2, move=(-12, -20))
-    (moved,), factor = fit_inside(wide[None], named.SIZE)
+    (moved,), factor = fit_inside(wide[None], named_poses.SIZE)
     assert factor < 0.9
     assert moved[:, 1].max() == pytest.approx(wide[:, 1].max(), abs=1e-3)
     assert np.ptp(moved[kp.found(moved), 0]) == pytest.approx(
@@ -216,9 +216,9 @@ def test_who_is_too_wide_is_made_smaller_with_the_feet_where_they_were():
     )
 
 
-def test_a_pose_too_large_is_made_smaller_and_all_frames_alike():
+def test_large_poses_are_scaled_down_by_one_factor():
     large = np.stack([pose("hands-up", scale=2), pose("arms-out", scale=2)])
-    moved, factor = fit_inside(large, named.SIZE)
+    moved, factor = fit_inside(large, named_poses.SIZE)
     assert 0.3 < factor < 0.9
     places = moved[kp.found(moved)][:, :2]
     assert (places >= 0).all()

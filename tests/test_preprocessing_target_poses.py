@@ -5,11 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from pg2_tf.posing import named_poses as named
+from pg2_tf.posing import named_poses
 from pg2_tf.posing.retargeting import smooth_sequence
 from pg2_tf.posing.target_poses import TargetReader
-from preprocessing.images import image_files as images
-from preprocessing.images import video
+from preprocessing.images import image_files, video
 from preprocessing.poses import keypoints as kp
 from preprocessing.poses.formats import openpose
 from preprocessing.sources.samples import Notes
@@ -36,7 +35,7 @@ def spot(x, size=(40, 60)):
 
 def write(path, x, size=(40, 60)):
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(images.encode_png(spot(x, size)))
+    path.write_bytes(image_files.encode_png(spot(x, size)))
     return path
 
 
@@ -51,25 +50,25 @@ def reader(notes):
 
 
 def test_every_named_pose_is_a_whole_body_inside_its_image(reader):
-    assert 8 <= len(named.NAMES) <= 16
+    assert 8 <= len(named_poses.NAMES) <= 16
     poses = []
-    for name in named.NAMES:
+    for name in named_poses.NAMES:
         (target,) = reader.read(name)
-        assert (target.name, target.size) == (name, named.SIZE)
+        assert (target.name, target.size) == (name, named_poses.SIZE)
         assert target.frames_per_second == 0
         (pose,) = target.poses
         assert kp.has_torso(pose)
         assert kp.found(pose)[:14].sum() >= 13  # Seen from behind, there is no nose.
-        np.testing.assert_array_equal(kp.within(pose, named.SIZE), pose)
+        np.testing.assert_array_equal(kp.within(pose, named_poses.SIZE), pose)
         poses.append(pose[:, :2])
     apart = [np.abs(a - b).max() for i, a in enumerate(poses) for b in poses[:i]]
     assert min(apart) > 5
 
 
-def test_named_poses_are_what_they_are_called():
+def test_named_poses_match_their_names():
     at = {
-        name: dict(zip(kp.NAMES, named.named_pose(name), strict=True))
-        for name in named.NAMES
+        name: dict(zip(kp.NAMES, named_poses.named_pose(name), strict=True))
+        for name in named_poses.NAMES
     }
     for side in ("right", "left"):
         up = at["hands-up"]
@@ -86,16 +85,18 @@ def test_named_poses_are_what_they_are_called():
 def test_a_pose_file_and_a_folder_of_them(reader, tmp_path):
     for number, name in enumerate(("walking", "sitting")):
         path = tmp_path / "poses" / f"{number}_{name}_keypoints.json"
-        openpose.write_json(path, named.named_pose(name))
+        openpose.write_json(path, named_poses.named_pose(name))
     targets = reader.read(str(tmp_path / "poses"))
     assert [target.name for target in targets] == ["0_walking", "1_sitting"]
     (alone,) = reader.read(str(path))
     np.testing.assert_array_equal(alone.poses, targets[1].poses)
-    np.testing.assert_allclose(alone.poses[0], named.named_pose("sitting"), atol=1e-3)
+    np.testing.assert_allclose(
+        alone.poses[0], named_poses.named_pose("sitting"), atol=1e-3
+    )
     assert alone.size == (64, 32)
 
 
-def test_pose_files_as_a_sequence_leave_out_frames_without_anybody(notes, tmp_path):
+def test_sequences_leave_out_frames_without_a_person(notes, tmp_path):
     reader = TargetReader(
         SpotEstimator,
         notes=notes,
@@ -105,9 +106,9 @@ def test_pose_files_as_a_sequence_leave_out_frames_without_anybody(notes, tmp_pa
         smooth=False,
     )
     poses = [
-        named.named_pose("walking"),
+        named_poses.named_pose("walking"),
         kp.missing_pose(),
-        *[named.named_pose("sitting")] * 3,
+        *[named_poses.named_pose("sitting")] * 3,
     ]
     for number, pose in enumerate(poses):
         openpose.write_json(tmp_path / "clip" / f"{number}_keypoints.json", pose)
@@ -116,7 +117,7 @@ def test_pose_files_as_a_sequence_leave_out_frames_without_anybody(notes, tmp_pa
     assert (target.name, target.frames_per_second) == ("clip", 12)
     said = "\n".join(notes.lines())
     assert "first 4 of 5 frames used" in said
-    assert "1 of 4 frames left out" in said
+    assert "1 of 4 frames without a person left out" in said
 
 
 def test_a_photo_gives_its_pose_and_size(reader, tmp_path):
@@ -133,7 +134,7 @@ def test_a_folder_of_photos_and_a_video_are_sequences(notes, tmp_path):
     (target,) = reader.read(str(tmp_path / "frames"))
     np.testing.assert_allclose(target.poses[:, 0, 0], (8, 18, 28))
     assert target.frames_per_second == 12
-    assert "1 of 4 frames left out" in "\n".join(notes.lines())
+    assert "1 of 4 frames without a person left out" in "\n".join(notes.lines())
     content = video.write_gif([spot(x) for x in places], frames_per_second=5)
     (tmp_path / "clip.gif").write_bytes(content)
     (target,) = reader.read(str(tmp_path / "clip.gif"))
@@ -142,7 +143,7 @@ def test_a_folder_of_photos_and_a_video_are_sequences(notes, tmp_path):
     assert target.size == (40, 60)
 
 
-def test_what_is_no_pose_is_refused_in_one_line(reader, tmp_path):
+def test_unusable_poses_are_refused_in_one_line(reader, tmp_path):
     (tmp_path / "text.jpg").write_text("no photo")
     (tmp_path / "none.gif").write_bytes(
         video.write_gif([spot(None)] * 3, frames_per_second=5)
@@ -157,10 +158,10 @@ def test_what_is_no_pose_is_refused_in_one_line(reader, tmp_path):
         ("text.jpg", "cannot be decoded as an image"),
         ("text.json", "not JSON"),
         ("none.gif", "no person in any of 3 frames"),
-        ("empty", "no JSON file and no image in this folder"),
-        ("mixed", "frames of a sequence must have one size"),
-        ("dark.png", "no person found, so there is no pose"),
-        ("nobody.json", "no person in it"),
+        ("empty", "no JSON file or image in this folder"),
+        ("mixed", "the frames have different sizes"),
+        ("dark.png", "no person found"),
+        ("nobody.json", "no person in this file"),
         ("gone.png", "cannot be read"),
         ("gone.json", "cannot be read"),
     ):
@@ -171,11 +172,11 @@ def test_what_is_no_pose_is_refused_in_one_line(reader, tmp_path):
         assert "\n" not in str(error.value)
 
 
-def test_an_unknown_name_lists_those_there_are(reader):
+def test_an_unknown_name_lists_the_known_ones(reader):
     with pytest.raises(InputError) as error:
         reader.read("handstand")
     assert "handstand" in str(error.value)
-    for name in named.NAMES:
+    for name in named_poses.NAMES:
         assert name in str(error.value)
 
 
@@ -186,13 +187,13 @@ def path_of(poses):
     return poses[kp.found(poses)][:, :2]
 
 
-@pytest.mark.parametrize("name", named.MOTIONS)
+@pytest.mark.parametrize("name", named_poses.MOTIONS)
 def test_smoothing_removes_jitter_and_keeps_the_motion(name):
-    clean = np.tile(named.motion(name), (3, 1, 1))
+    clean = np.tile(named_poses.motion(name), (3, 1, 1))
     jittered = clean.copy()
     noise = np.random.default_rng(0).normal(0, 2, (*clean.shape[:2], 2))
     jittered[..., :2] += noise.astype(np.float32) * kp.found(clean)[..., None]
-    rate = named.FRAMES_PER_SECOND
+    rate = named_poses.FRAMES_PER_SECOND
     smoothed = smooth_sequence(jittered, frames_per_second=rate)
     before, after = (
         np.abs(np.diff(path_of(poses - clean + (0, 0, 1)), axis=0)).mean()
@@ -205,13 +206,13 @@ def test_smoothing_removes_jitter_and_keeps_the_motion(name):
 
 
 def test_short_gaps_are_filled_and_long_ones_stay(notes, tmp_path):
-    poses = np.tile(named.motion("walk"), (2, 1, 1))
+    poses = np.tile(named_poses.motion("walk"), (2, 1, 1))
     knee, wrist = kp.INDEX["right_knee"], kp.INDEX["left_wrist"]
     poses[5:8, knee] = 0
     poses[10:20, wrist] = 0
     smoothed = smooth_sequence(poses, frames_per_second=12)
     assert kp.found(smoothed[:, knee]).all()
-    truth = np.tile(named.motion("walk"), (2, 1, 1))[5:8, knee, :2]
+    truth = np.tile(named_poses.motion("walk"), (2, 1, 1))[5:8, knee, :2]
     assert np.abs(smoothed[5:8, knee, :2] - truth).max() < 12
     assert not kp.found(smoothed[10:20, wrist]).any()
     assert not smoothed[10:20, wrist].any()

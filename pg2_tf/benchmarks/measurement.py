@@ -24,6 +24,7 @@ class Options:
         width, batch_size: other than the preset's; None for those.
         precisions: to compute in.
         accumulate, remat: as in `TrainConfig`.
+        tflite_timeout: Time limit in seconds for each TensorFlow Lite conversion.
     """
 
     folder: Path
@@ -41,6 +42,7 @@ class Options:
     precisions: tuple[str, ...] = ("float32", "bfloat16")
     accumulate: int = 1
     remat: bool = False
+    tflite_timeout: float = 600
 
 
 class Goal(NamedTuple):

@@ -1,1 +1,1 @@
-"""Trained models, loaded and ready to generate images."""
+"""Loads trained models of every kind."""

@@ -1,10 +1,8 @@
-"""Exported models, SavedModel and TensorFlow Lite, ready to generate images.
+"""Loads exported models: SavedModel and TensorFlow Lite.
 
-TensorFlow is imported only where a SavedModel is loaded: a `.tflite` file needs LiteRT
-alone.
+A `.tflite` file needs LiteRT only, so TensorFlow is not imported at the top.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,14 +10,15 @@ from typing import Any
 import numpy as np
 
 from pg2_tf.inference.inputs import BATCH_SIZE, Images, generate_in_batches
+from pg2_tf.machine.isolated import usable_cores
 from preprocessing.system.errors import InputError
 
 SIGNATURE = "serving_default"
 
 _Tensors = dict[str, tuple[str, list[int | None]]]
 
-# Operations of the SavedModels that `pg2_tf.export` writes, and their like: arithmetic
-# and the decoding of images. None of them reads or writes files or runs programs.
+# Operations of the SavedModels that `pg2_tf.export` writes, and similar ones. None of
+# them reads or writes files or runs programs.
 _NAMES = """
 Abs Add AddV2 All Any Assert AvgPool BiasAdd BroadcastTo Cast ClipByValue Concat
 ConcatV2 Const Conv2D DecodeJpeg DecodePng DecodeRaw EncodePng EnsureShape Equal
@@ -36,7 +35,7 @@ Tanh TensorListFromTensor TensorListGetItem TensorListReserve TensorListSetItem
 TensorListStack Tile Transpose Unpack Where While ZerosLike
 """
 _OPERATIONS = frozenset(_NAMES.split())
-# Objects of such SavedModels. Loading others (tables, assets) runs their functions.
+# Objects of these SavedModels. Loading others (tables, assets) runs their functions.
 _OBJECTS = frozenset(
     {
         *("variable", "function", "bare_concrete_function"),
@@ -47,15 +46,14 @@ _OBJECTS = frozenset(
 
 
 class LoadedSavedModel:
-    """Puts people into poses with a SavedModel, by its signature `serving_default`.
+    """A SavedModel. Generates images with its signature `serving_default`.
 
     Args:
-        path: the folder of one version.
-        trusted: whether the model is loaded without `check_saved_model`.
+        path: Folder of one version.
+        trusted: Whether to skip `check_saved_model`.
 
     Raises:
-        InputError: the model cannot be loaded, was not written by `pg2_tf.export`, or
-            has operations that its exports never have.
+        InputError: The model cannot be loaded, or was not written by `pg2_tf.export`.
     """
 
     def __init__(self, path: str | Path, *, trusted: bool = False):
@@ -64,7 +62,7 @@ class LoadedSavedModel:
         if not trusted:
             check_saved_model(path)
         try:
-            # Kept, because signatures do not keep the variables alive.
+            # Signatures do not keep the variables alive.
             self._loaded = tf.saved_model.load(str(path))
         except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
             raise _damaged(path, "SavedModel", error) from error
@@ -93,14 +91,14 @@ class LoadedSavedModel:
 
 
 class LoadedLite:
-    """Puts people into poses with a `.tflite` file. Not thread-safe.
+    """A `.tflite` file. Not thread-safe.
 
     Args:
-        path: the file.
-        threads: number of threads; None for one per core.
+        path: Path of the file.
+        threads: Number of threads; None for one per core.
 
     Raises:
-        InputError: the model cannot be loaded, or was not written by `pg2_tf.export`.
+        InputError: The model cannot be loaded, or was not written by `pg2_tf.export`.
     """
 
     def __init__(self, path: str | Path, *, threads: int | None = None):
@@ -109,7 +107,7 @@ class LoadedLite:
         kind = "TensorFlow Lite model"
         try:
             self._interpreter = Interpreter(
-                str(path), num_threads=threads or _usable_cores()
+                str(path), num_threads=threads or usable_cores()
             )
             if SIGNATURE not in self._interpreter.get_signature_list():
                 raise _foreign(path, kind, f"it has no signature {SIGNATURE}")
@@ -134,17 +132,17 @@ class LoadedLite:
 
 
 def check_saved_model(path: str | Path) -> None:
-    """Refuses a SavedModel that could do more than generate images.
+    """Checks that a SavedModel does nothing but generate images.
 
-    A SavedModel is a program: its operations can read and write files. Every function
-    that loading or a signature can run may only use the operations of this project's
-    exports.
+    A SavedModel is a program: its operations can read and write files. Only the
+    operations of this project's exports are allowed in the functions that loading or a
+    signature can run.
 
     Args:
-        path: the folder of one version.
+        path: Folder of one version.
 
     Raises:
-        InputError: the file is damaged, or has other operations or objects.
+        InputError: The file is damaged, or has other operations or objects.
     """
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
@@ -159,18 +157,18 @@ def check_saved_model(path: str | Path) -> None:
     found = {name for graph in saved.meta_graphs for name in _not_exported(graph)}
     if found:
         raise InputError(
-            f"{path}: a SavedModel with {', '.join(sorted(found)[:5])}, which "
-            "python -m pg2_tf.export never writes; loading it can read and write "
-            "files. Only if you trust its author, load it with trust_model"
+            f"{path}: this SavedModel has {', '.join(sorted(found)[:5])}, which "
+            "python -m pg2_tf.export never writes, and which can read and write files. "
+            "Use trust_model only if you trust its author"
         )
 
 
 def _not_exported(graph: Any) -> Iterator[str]:
-    """Yields operations and objects that this project's exports do not have."""
+    """Yields operations and objects that this project's exports never have."""
     objects = graph.object_graph_def
     if not objects.nodes:
         # TensorFlow 1: loading runs operations of the graph itself.
-        yield "a graph of TensorFlow 1"
+        yield "a TensorFlow 1 graph"
     for node in objects.nodes:
         kind = node.WhichOneof("kind")
         kind = node.user_object.identifier if kind == "user_object" else kind
@@ -199,7 +197,7 @@ def _called(node: Any) -> Iterator[str]:
 def _examine(
     path: Any, kind: str, inputs: _Tensors, outputs: _Tensors
 ) -> tuple[tuple[int, int], int]:
-    """Returns a model's image size and stage if `pg2_tf.export` wrote it."""
+    """Returns a model's image size and stage, or raises `InputError`."""
     height, width = inputs.get("image", ("", [None] * 4))[1][1:3]
     image = ("uint8", [height, width, 3])
     taken = {name: (dtype, shape[1:]) for name, (dtype, shape) in inputs.items()}
@@ -208,7 +206,7 @@ def _examine(
     stage = next((stage for stage in stages if given == stages[stage]), None)
     needed = {"image": image, "keypoints": ("float32", [18, 3])}
     if taken != needed or stage is None or height is None or width is None:
-        found = f"it takes {_listed(inputs)}, gives {_listed(outputs)}"
+        found = f"its inputs are {_listed(inputs)}, its outputs {_listed(outputs)}"
         raise _foreign(path, kind, found)
     return (height, width), stage
 
@@ -220,7 +218,7 @@ def _damaged(path: Any, kind: str, error: Exception) -> InputError:
 
 def _foreign(path: Any, kind: str, found: str) -> InputError:
     return InputError(
-        f"{path}: a {kind} that python -m pg2_tf.export did not write: {found}"
+        f"{path}: this {kind} was not written by python -m pg2_tf.export: {found}"
     )
 
 
@@ -249,9 +247,3 @@ def _listed(tensors: _Tensors) -> str:
         f"{name} {dtype} {['any' if n is None else n for n in shape]}".replace("'", "")
         for name, (dtype, shape) in sorted(tensors.items())
     )
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -1,4 +1,8 @@
-"""Loads every kind of model: shipped, run folder, SavedModel, TensorFlow Lite."""
+"""Loads models of every kind: run folder, SavedModel, TensorFlow Lite, shipped.
+
+A shipped model is a file `models/NAME.tflite` in this package with a model card
+`NAME.json`. `pg2_tf.export --tflite` writes such files (`KIND_batch.tflite`).
+"""
 
 from pathlib import Path
 from typing import Protocol
@@ -6,11 +10,14 @@ from typing import Protocol
 import numpy as np
 from absl import flags
 
-from pg2_tf.inference import shipped
 from pg2_tf.inference.exported import LoadedLite, LoadedSavedModel
 from pg2_tf.inference.inputs import Images
 from preprocessing.system import host
 from preprocessing.system.errors import InputError
+
+_SHIPPED = Path(__file__).parent / "models"
+SHIPPED = tuple(sorted(path.stem for path in _SHIPPED.glob("*.tflite")))
+DEFAULT = "drawn-people"
 
 _CONFIG = "config.json"
 _SAVED_MODEL = "saved_model.pb"
@@ -19,15 +26,15 @@ _LITE = b"TFL3"
 
 
 class Model(Protocol):
-    """Generators that put people into poses, of any kind of model."""
+    """A loaded model of any kind, which generates images of people in poses."""
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Height and width of the images, in pixels."""
+        """Height and width of the images in pixels."""
 
     @property
     def stage(self) -> int:
-        """2 if the model gives refined images, otherwise 1."""
+        """2 if the model generates refined images, otherwise 1."""
 
     @property
     def describe(self) -> str:
@@ -37,14 +44,14 @@ class Model(Protocol):
         """Generates images.
 
         Args:
-            images: source images, uint8 [B, H, W, 3] of `image_size`, B at least 1.
-            poses: target poses, float32 [B, 18, 3]: x, y in pixels, confidence.
+            images: Source images, uint8 [B, H, W, 3] of `image_size`, B at least 1.
+            poses: Target poses, float32 [B, 18, 3]: x, y in pixels, confidence.
 
         Returns:
             `coarse`, and with stage 2 `refined`, uint8 [B, H, W, 3].
 
         Raises:
-            ValueError: images or poses of another type, shape or range.
+            ValueError: Images or poses have another type, shape or range.
         """
 
 
@@ -56,27 +63,27 @@ def load_model(
     precision: str = "float32",
     trust_model: bool = False,
 ) -> Model:
-    """Loads a model, whose kind is recognised by its files.
+    """Loads a model. Its files tell its kind.
 
     Args:
-        path: a run folder; a SavedModel (the folder of one version, or of many, of
-            which the highest is loaded); a `.tflite` file; or the name of a shipped
-            model, unless a file or folder has this name.
-        stage: 1 or 2; default the last stage of the model.
-        weights: one of `weights_flag.WEIGHTS`.
+        path: Run folder, SavedModel (the folder of one version, or of several, of
+            which the highest is loaded), `.tflite` file, or name of a shipped model.
+            A file or folder takes precedence over a shipped model of the same name.
+        stage: 1 or 2. Default: the last stage of the model.
+        weights: One of `weights_flag.WEIGHTS`.
         precision: `float32` or `bfloat16`.
-        trust_model: whether a SavedModel is loaded that has operations which
-            `pg2_tf.export` never writes. They can read and write files.
+        trust_model: Whether to load a SavedModel with operations that `pg2_tf.export`
+            never writes. They can read and write files.
 
     Raises:
-        InputError: no model, a damaged or foreign one, or an option that this kind of
-            model does not have.
+        InputError: There is no model, it is damaged or was not exported by this
+            project, or its kind does not support an option.
     """
     place = Path(path)
-    if not place.exists() and str(path) in shipped.NAMES:
-        place = shipped.path_of(str(path))
+    if not place.exists() and str(path) in SHIPPED:
+        place = shipped_path(str(path))
     if (place / _CONFIG).exists():
-        # Here, so that a `.tflite` file loads without TensorFlow.
+        # A `.tflite` file loads without TensorFlow.
         host.import_tensorflow()
         from pg2_tf.inference.pose_transfer import PoseTransfer
 
@@ -95,7 +102,7 @@ def load_model(
         if value != default:
             raise InputError(
                 f"{path}: {name}={value} needs a run folder; a {kind} has the stage, "
-                "weights and precision that python -m pg2_tf.export was given"
+                "weights and precision of its export"
             )
     if version:
         host.import_tensorflow()
@@ -103,8 +110,13 @@ def load_model(
     return LoadedLite(place)
 
 
+def shipped_path(name: str) -> Path:
+    """Returns the path of the shipped model with a name of `SHIPPED`."""
+    return _SHIPPED / f"{name}.tflite"
+
+
 def define_trust_model() -> flags.FlagHolder[bool]:
-    """Defines the flag for `trust_model` of `load_model`."""
+    """Defines the flag --trust_model."""
     return flags.DEFINE_boolean(
         "trust_model",
         False,
@@ -136,10 +148,10 @@ def _is_lite(path: Path) -> bool:
 
 def _missing(path: Path) -> str:
     if not path.exists():
-        names = f"; the shipped models are {', '.join(shipped.NAMES)}"
-        return f"{path}: no such file or folder{names if shipped.NAMES else ''}"
+        names = f"; the shipped models are {', '.join(SHIPPED)}"
+        return f"{path}: no such file or folder{names if SHIPPED else ''}"
     return (
-        f"{path}: no model; allowed are a run folder (with {_CONFIG}), a SavedModel "
+        f"{path}: not a model; expected a run folder (with {_CONFIG}), a SavedModel "
         f"(with {_SAVED_MODEL}, or a folder of its versions), a TensorFlow Lite file "
-        "and the name of a shipped model"
+        "or the name of a shipped model"
     )

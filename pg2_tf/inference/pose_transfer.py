@@ -1,4 +1,4 @@
-"""The generators of a run folder, ready to generate images."""
+"""Loads the generators of a run folder."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -24,13 +24,14 @@ from pg2_tf.runs.weights import load_weights
 
 
 class PoseTransfer:
-    """Puts people into poses with trained generators.
+    """Trained generators, which generate images of people in poses.
 
     Args:
         networks: `generator1`, and for stage 2 `generator2`.
-        config: the run's configuration.
-        stage: 1 or 2, the training stage of the networks.
-        step: the training step of the networks.
+        config: Configuration of the run.
+        stage: Training stage of the networks, 1 or 2.
+        step: Training step of the networks.
+        precision: Precision of the layers, `float32` or `bfloat16`.
     """
 
     def __init__(
@@ -65,14 +66,16 @@ class PoseTransfer:
         """Loads the generators of a run.
 
         Args:
-            run_dir: the run folder.
-            stage: 1 or 2; default the last that was trained.
-            precision: `float32`, `bfloat16`, or `auto` to measure the faster one.
-            weights: one of `weights_flag.WEIGHTS`. `auto`: the moving averages if
+            run_dir: Run folder.
+            stage: 1 or 2. Default: the last trained stage.
+            precision: `float32`, `bfloat16`, or `auto` to measure both and use the
+                faster one.
+            weights: One of `weights_flag.WEIGHTS`. `auto`: the moving averages if
                 the stage was trained with them, otherwise the last weights.
 
         Raises:
-            InputError: not a run folder, or no readable checkpoint with such weights.
+            InputError: The folder is not a run folder, or has no readable checkpoint
+                with these weights.
         """
         folder = RunFolder(run_dir)
         config = folder.require_config()
@@ -93,7 +96,7 @@ class PoseTransfer:
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Height and width of the images, in pixels."""
+        """Height and width of the images in pixels."""
         return self.config.model.image_size
 
     @property
@@ -107,16 +110,16 @@ class PoseTransfer:
         """Generates images.
 
         Args:
-            images: source images, uint8 [B, H, W, 3] of `image_size`, B at least 1.
-            poses: target poses, float32 [B, 18, 3]: x, y in pixels, confidence.
-            truncated: whether grey levels are truncated instead of rounded; see
+            images: Source images, uint8 [B, H, W, 3] of `image_size`, B at least 1.
+            poses: Target poses, float32 [B, 18, 3]: x, y in pixels, confidence.
+            truncated: Whether to truncate grey levels instead of rounding them; see
                 `ranges.to_pixels`.
 
         Returns:
             `coarse`, and with stage 2 `refined`, uint8 [B, H, W, 3].
 
         Raises:
-            ValueError: images or poses of another type, shape or range.
+            ValueError: Images or poses have another type, shape or range.
         """
         generate_some = partial(self._generate_arrays, truncated=truncated)
         return generate_in_batches(
@@ -126,17 +129,17 @@ class PoseTransfer:
     def generate_by_stage(
         self, images: np.ndarray, poses: np.ndarray
     ) -> Iterator[Images]:
-        """Generates images of a batch, and yields those of stage I first.
+        """Generates a batch of images, and yields the images of stage I first.
 
         Args:
-            images: source images, uint8 [B, H, W, 3] of `image_size`.
-            poses: target poses, float32 [B, 18, 3]: x, y in pixels, confidence.
+            images: Source images, uint8 [B, H, W, 3] of `image_size`.
+            poses: Target poses, float32 [B, 18, 3]: x, y in pixels, confidence.
 
         Yields:
-            `coarse`; with stage 2 then `coarse` and `refined`, uint8 [B, H, W, 3].
+            `coarse`; for stage 2 then `coarse` and `refined`, uint8 [B, H, W, 3].
 
         Raises:
-            ValueError: images or poses of another type, shape or range.
+            ValueError: Images or poses have another type, shape or range.
         """
         images = check_images(images, self.image_size)
         poses = check_poses(poses, (len(images), 18, 3), image_size=self.image_size)

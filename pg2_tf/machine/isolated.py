@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -76,27 +77,44 @@ def available() -> int | None:
     return max(free, 0)
 
 
-def call(function: Callable[..., Any], *arguments: Any, cores: int | None) -> Any:
-    """Calls a function in a new process and returns what it returns.
+class StoppedError(InputError):
+    """A process ended before its function returned."""
+
+
+def call(
+    function: Callable[..., Any],
+    *arguments: Any,
+    cores: int | None,
+    gpus: bool = True,
+    timeout: float | None = None,
+    name: str = "a process",
+) -> Any:
+    """Calls a function in a new process and returns its result.
 
     Args:
-        function: A function at the top level of a module.
-        arguments: which can be pickled, like what it returns.
-        cores: how many cores it may use; None for all.
+        function: Function at the top level of a module.
+        *arguments: Arguments. They and the result must be picklable.
+        cores: Largest number of cores to use; None for all.
+        gpus: Whether the process may use GPUs.
+        timeout: Time limit in seconds; None for no limit.
+        name: Name of the process, for messages.
 
     Raises:
-        InputError: the process ended early. What the function raises is raised here.
+        StoppedError: The process reached the time limit, or ended early. Exceptions
+            of the function are raised unchanged.
     """
     context = multiprocessing.get_context("spawn")
+    begun = time.monotonic()
     with ProcessPoolExecutor(
-        1, mp_context=context, initializer=_begin, initargs=(cores,)
+        1, mp_context=context, initializer=_begin, initargs=(cores, gpus, timeout)
     ) as pool:
         try:
             return pool.submit(function, *arguments).result()
-        except BrokenProcessPool as error:
-            raise InputError(
-                "a benchmark's process ended early; where nothing above says why, "
-                "memory ran out"
+        except (BrokenProcessPool, MemoryError) as error:
+            if timeout and time.monotonic() - begun >= timeout:
+                raise StoppedError(f"{name} stopped after {timeout:g} s") from error
+            raise StoppedError(
+                f"{name} ended early, probably because memory ran out"
             ) from error
 
 
@@ -107,9 +125,14 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _begin(cores: int | None) -> None:
-    # Ctrl-C reaches this process too; it is the other one that says so.
+def _begin(cores: int | None, gpus: bool, timeout: float | None) -> None:
+    # Ctrl-C reaches this process too; the parent process reports it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # Before TensorFlow starts as many threads as there are cores.
+    # SIGALRM ends the process, even inside a library.
+    if timeout and hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, timeout)
+    if not gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    # TensorFlow starts as many threads as there are cores.
     if cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])

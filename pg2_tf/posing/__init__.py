@@ -1,1 +1,1 @@
-"""From a photo and a pose to an image of the person in that pose."""
+"""Turns a photo and a pose into an image of the person in this pose."""

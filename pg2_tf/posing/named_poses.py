@@ -1,4 +1,4 @@
-"""Poses and motions with a name, of the average body of the drawn people."""
+"""Named poses and motions of a body with average proportions."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +15,7 @@ from preprocessing.synthetic.skeleton import (
 )
 
 AVERAGE = Proportions(head=1, shoulders=1, hips=1, torso=1, arms=1, legs=1, build=1)
-# Height and width of the image that the poses are in.
+# Height and width of the image that the poses belong to.
 SIZE = (256, 128)
 FRAMES_PER_SECOND = 12.0
 FRAMES = 16
@@ -105,7 +105,7 @@ def named_pose(name: str) -> np.ndarray:
 
 # === Motions ===
 
-# A leg through a stride, from heel strike: thigh forward and knee bend, in degrees.
+# A leg during a stride, from heel strike: thigh forward and knee bend, in degrees.
 _WALKING = ((24, 7), (5, 4), (-15, 18), (8, 42))
 _RUNNING = ((40, 30), (8, 22), (-24, 38), (14, 98))
 
@@ -114,7 +114,7 @@ def _stride(
     phase: float, *, facing: str, legs: tuple, swing: float, bend: float, lean: float
 ) -> BodyPose:
     right, left = (_leg(phase + turn, legs) for turn in (0.0, 0.5))
-    # An arm swings back while the leg of its side swings forward.
+    # An arm swings back while the leg on its side swings forward.
     back = swing * np.cos(2 * np.pi * phase)
     return replace(
         body_pose(f"standing-{facing}"),
@@ -158,8 +158,8 @@ def motion(name: str) -> np.ndarray:
     """Returns one period of a motion of `MOTIONS`.
 
     Returns:
-        float32 [FRAMES, 18, 3], in an image of `SIZE` pixels, in one scale. Played at
-        `FRAMES_PER_SECOND`, the last frame leads back to the first.
+        Poses, float32 [FRAMES, 18, 3], in pixels of an image of `SIZE`, at one scale.
+        Played at `FRAMES_PER_SECOND`, the last frame leads back to the first.
     """
     posed = [_MOTIONS[name](frame / FRAMES) for frame in range(FRAMES)]
     skeletons = [pose_body(AVERAGE, pose) for pose in posed]

@@ -1,4 +1,4 @@
-"""Generated images, and files of them: images, sheets, animated GIFs and videos."""
+"""Generated images, and their files: images, sheets, animated GIFs and videos."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 
 from pg2_tf.posing import photo
 from pg2_tf.posing.photo import Person
-from pg2_tf.posing.target_poses import Target
+from pg2_tf.posing.retargeting import Target
 from preprocessing.images import drawing, image_files, video
 from preprocessing.system import files
 from preprocessing.system.errors import InputError
@@ -21,14 +21,14 @@ _LONGEST = 1280
 
 
 class Result(NamedTuple):
-    """A person in other poses.
+    """Generated images of a person in a pose or a sequence of poses.
 
     Attributes:
-        person: the person in the photo.
-        target: the poses that were asked for.
-        poses: the same in pixels of the images, float32 [N, 18, 3].
-        images: `coarse`, and of a model of stage 2 `refined`, uint8 [N, H, W, 3].
-        factor: the factor by which the poses were scaled down to fit: 1 or less.
+        person: The person in the photo.
+        target: The target poses.
+        poses: The target poses in pixels of the images, float32 [N, 18, 3].
+        images: `coarse`, and for stage 2 `refined`, uint8 [N, H, W, 3].
+        factor: Factor by which the poses were scaled down to fit: 1 or less.
     """
 
     person: Person
@@ -39,14 +39,14 @@ class Result(NamedTuple):
 
     @property
     def generated(self) -> np.ndarray:
-        """The images of the last stage, uint8 [N, H, W, 3]."""
+        """Images of the last stage, uint8 [N, H, W, 3]."""
         return self.images.get("refined", self.images["coarse"])
 
     def intermediate(self, frame: int) -> dict[str, np.ndarray]:
-        """Returns the images before the refined one, uint8 [H, W, 3].
+        """Returns a frame's intermediate images by name, uint8 [H, W, 3].
 
-        `coarse`, and `difference`: half of refined minus coarse, plus 128. Empty for a
-        model of stage 1.
+        `coarse`, and `difference` (half of refined minus coarse, plus 128). Empty for
+        a model of stage 1.
         """
         if "refined" not in self.images:
             return {}
@@ -55,7 +55,7 @@ class Result(NamedTuple):
         return {"coarse": coarse, "difference": (128 + change).astype(np.uint8)}
 
     def shown(self, frame: int, *, paste_back: bool = False) -> np.ndarray:
-        """Returns the generated image, or with `paste_back` the photo that holds it."""
+        """Returns a frame, or with `paste_back` the photo that contains it."""
         image = self.generated[frame]
         return photo.paste_back(self.person, image) if paste_back else image
 
@@ -64,8 +64,8 @@ class Clip(list):
     """The frames of a sequence, PIL images.
 
     Args:
-        frames: PIL images of one size.
-        frames_per_second: speed of the clip.
+        frames: PIL images of the same size.
+        frames_per_second: Speed of the clip.
     """
 
     def __init__(self, frames: Sequence[Any], *, frames_per_second: float):
@@ -76,15 +76,12 @@ class Clip(list):
         """Writes the clip as an animated GIF (`.gif`) or a VP9 video (`.mp4`).
 
         Raises:
-            InputError: another suffix, or OpenCV cannot write videos here.
+            InputError: The path has another suffix, or OpenCV cannot write videos.
         """
-        writers = {".gif": video.write_gif, ".mp4": video.write_mp4}
-        write = writers.get(Path(path).suffix.lower())
-        if write is None:
-            raise InputError(f"{path}: a clip is saved as .gif or .mp4")
+        if Path(path).suffix.lower() not in MOVING:
+            raise InputError(f"{path}: save a clip as .gif or .mp4")
         frames = [np.asarray(frame) for frame in self]
-        content = write(frames, frames_per_second=self.frames_per_second)
-        files.write_bytes(Path(path), content)
+        _write_clip(Path(path), frames, self.frames_per_second)
 
 
 class _Row(NamedTuple):
@@ -96,18 +93,18 @@ class _Row(NamedTuple):
 
 
 class Writer:
-    """Writes results one by one; only the images of the sheet stay in memory.
+    """Writes results one by one. Only the images of the sheet stay in memory.
 
     Args:
-        out: a `.png` for the image of one result or a sheet of several; a `.gif` or
-            `.mp4` for one sequence; otherwise a folder for images and sheet.
-        photos: number of photos.
-        targets: the targets of every photo.
-        intermediate: whether skeleton, coarse image and difference are written.
-        pasted: whether the images are put back into their photos.
+        out: A `.png` file for one image or a sheet of several; a `.gif` or `.mp4` file
+            for one sequence; otherwise a folder for images and sheet.
+        photos: Number of photos.
+        targets: Targets of every photo.
+        intermediate: Whether to write skeleton, coarse image and difference.
+        pasted: Whether to put the images back into their photos.
 
     Raises:
-        InputError: `out` cannot hold these results.
+        InputError: `out` is a file that cannot hold these results.
     """
 
     def __init__(
@@ -130,14 +127,14 @@ class Writer:
         self._count = 0
         if self._suffix in MOVING and not (self._alone and self._moves):
             raise InputError(
-                f"--out={out}: a {self._suffix} takes one photo and one sequence of "
-                "poses (a video or a folder of frames); give a folder"
+                f"--out={out}: a {self._suffix} file holds one photo in one sequence "
+                "of poses (a video or a folder of frames); use a folder"
             )
         if self._suffix in MOVING and intermediate:
-            raise InputError(f"--out={out}: --save_intermediate needs a folder")
+            raise InputError(f"--out={out}: --save_intermediate requires a folder")
 
     def add(self, result: Result) -> None:
-        """Writes a result, and keeps its images of the sheet."""
+        """Writes a result, and keeps its images for the sheet."""
         if self._suffix in MOVING:
             self._write_moving(self._out, result)
         elif self._suffix != ".png":
@@ -156,7 +153,7 @@ class Writer:
         self._count += 1
 
     def close(self) -> None:
-        """Writes the sheet, if there is one."""
+        """Writes the sheet, if the output has one."""
         if not self._has_sheet:
             return
         names = self._rows[0].made
@@ -202,13 +199,16 @@ class Writer:
             _shrunk(result.shown(frame, paste_back=self._pasted))
             for frame in range(len(result.poses))
         ]
-        rate = result.target.frames_per_second
-        write = video.write_gif if path.suffix.lower() == ".gif" else video.write_mp4
-        files.write_bytes(path, write(frames, frames_per_second=rate))
+        _write_clip(path, frames, result.target.frames_per_second)
 
     def _columns(self, result: Result, frame: int) -> dict[str, np.ndarray]:
         before = result.intermediate(frame) if self._intermediate else {}
         return {**before, "generated": result.generated[frame]}
+
+
+def _write_clip(path: Path, frames: list[np.ndarray], rate: float) -> None:
+    write = video.write_gif if path.suffix.lower() == ".gif" else video.write_mp4
+    files.write_bytes(path, write(frames, frames_per_second=rate))
 
 
 def _spread(count: int) -> list[int]:

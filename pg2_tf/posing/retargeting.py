@@ -4,13 +4,17 @@ A pose is a projection: a limb that points towards the viewer is short. The size
 bodies are therefore compared by their torsos, which change least with the pose.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from preprocessing.poses import keypoints as kp
 
+Size = tuple[int, int]
+
 MODES = ("none", "scale", "limbs")
 
-# Index of the middle of the hips, the root of the skeleton, after the 18 keypoints.
+# Index of the middle of the hips, the root of the skeleton.
 _HIPS = kp.NUM_KEYPOINTS
 _NECK, _NOSE = kp.INDEX["neck"], kp.INDEX["nose"]
 _BOTH_HIPS = [kp.INDEX["right_hip"], kp.INDEX["left_hip"]]
@@ -42,43 +46,65 @@ _STEADY = np.array(
 # A limb below this length in pixels has no direction.
 _POINT = 1e-3
 
-# Savitzky-Golay: a parabola over so many seconds of a keypoint's path.
+# Savitzky-Golay filter: a parabola over this many seconds of a keypoint's path.
 _SMOOTHED_SECONDS = 0.5
 _DEGREE = 2
 # A keypoint missing for at most this time is interpolated.
 _GAP_SECONDS = 0.25
 
 
+class Target(NamedTuple):
+    """One pose, or the poses of a sequence.
+
+    Attributes:
+        name: Name of the pose, for messages and output files.
+        poses: Poses, float32 [N, 18, 3], in pixels; N is 1 for a single pose.
+        size: Height and width of the image that the poses belong to.
+        frames_per_second: Speed of a sequence; 0 for a single pose.
+    """
+
+    name: str
+    poses: np.ndarray
+    size: Size
+    frames_per_second: float = 0.0
+
+    @property
+    def is_sequence(self) -> bool:
+        """Whether the poses are the frames of a sequence."""
+        return self.frames_per_second > 0
+
+
 def retarget(
     targets: np.ndarray, person: np.ndarray, *, mode: str = "scale"
 ) -> np.ndarray:
-    """Moves poses to a person's place, and scales them to the person's size.
+    """Moves poses to a person's place and scales them to the person's size.
 
     All targets are scaled by the median of their factors, so that the person does not
     change size during a sequence. The middle of the hips is moved to the person's:
     horizontally in each frame, so that nobody walks out of the image; vertically by
-    the median of the sequence, so that jumps remain. If a pose has no hips, the neck
-    is moved instead, and without necks the middle of the keypoints that `body_scale`
+    the median of the sequence, so that jumps remain. Poses without hips are moved by
+    the neck, and without a neck by the middle of the keypoints that `body_scale`
     compares.
 
     Args:
-        targets: float32 [N, 18, 3], one pose or the frames of a sequence, in pixels of
+        targets: One pose or the frames of a sequence, float32 [N, 18, 3], in pixels of
             an image of any size.
-        person: float32 [18, 3], in pixels of the person's image.
-        mode: `scale`: one factor, by the torsos. `limbs`: in addition arms, legs, torso
-            and neck get the person's lengths (the longer of right and left, because
-            the other is foreshortened) and keep their directions; a limb that is
-            missing in the person's pose keeps its scaled length. `none`: the targets
-            are returned unchanged.
+        person: The person's pose, float32 [18, 3], in pixels of the person's image.
+        mode: `scale`: all limbs are scaled by one factor, the ratio of the torsos.
+            `limbs`: arms, legs, torso and neck also get the person's lengths (the
+            longer of right and left, because the other is foreshortened) and keep
+            their directions; a limb that is missing in the person's pose keeps its
+            scaled length. `none`: the targets are returned unchanged.
 
     Returns:
-        float32 [N, 18, 3], in pixels of the person's image; they may lie outside it.
+        The poses, float32 [N, 18, 3], in pixels of the person's image. Keypoints may
+        lie outside the image.
 
     Raises:
-        ValueError: no target is `comparable`.
+        ValueError: `mode` has another value, or no target is `comparable`.
     """
     if mode not in MODES:
-        raise ValueError(f"mode {mode}; allowed are {', '.join(MODES)}")
+        raise ValueError(f"mode={mode}; allowed are {', '.join(MODES)}")
     targets, person = kp.clean(targets), kp.clean(person)
     if mode == "none":
         return targets
@@ -90,7 +116,7 @@ def retarget(
 
 
 def comparable(targets: np.ndarray, person: np.ndarray) -> bool:
-    """Whether `body_scale` can compare any of the targets [N, 18, 3] with a person."""
+    """Returns whether `body_scale` can compare any target [N, 18, 3] with a person."""
     return any(body_scale(target, person) is not None for target in targets)
 
 
@@ -99,7 +125,7 @@ def body_scale(target: np.ndarray, person: np.ndarray) -> float | None:
 
     The torsos are compared, from the neck to the middle of the hips. If one is missing,
     the spread of the shared keypoints of head, shoulders and hips is compared, or of
-    all shared keypoints. None if fewer than two keypoints are shared.
+    all shared keypoints. The ratio is None if fewer than two keypoints are shared.
     """
     ours, theirs = _lengths(person).get(_NECK, 0.0), _lengths(target).get(_NECK, 0.0)
     if min(ours, theirs) > _POINT:
@@ -115,9 +141,9 @@ def fit_inside(
     """Moves poses as little as possible into an image, and scales them down to fit.
 
     Args:
-        poses: float32 [N, 18, 3], moved together.
-        size: height and width of the image in pixels.
-        margin: free border on each side, as a share of the image's height.
+        poses: Poses, float32 [N, 18, 3]. All get the same shift and factor.
+        size: Height and width of the image in pixels.
+        margin: Free border on each side, as a share of the image's height.
 
     Returns:
         The poses, and the factor by which they were scaled down: 1 or less.
@@ -139,18 +165,18 @@ def fit_inside(
 
 
 def smooth_sequence(poses: np.ndarray, *, frames_per_second: float) -> np.ndarray:
-    """Removes the jitter of estimated poses from a sequence.
+    """Smooths a sequence of estimated poses.
 
     Each keypoint's path is smoothed by a Savitzky-Golay filter (a parabola over half a
     second). A keypoint that is missing for at most a quarter of a second is
-    interpolated. Only keypoints are added, none is removed.
+    interpolated. No keypoint is removed.
 
     Args:
-        poses: float32 [N, 18, 3], in pixels.
-        frames_per_second: speed of the sequence.
+        poses: Poses, float32 [N, 18, 3], in pixels.
+        frames_per_second: Speed of the sequence.
 
     Returns:
-        float32 [N, 18, 3].
+        The smoothed poses, float32 [N, 18, 3].
     """
     smoothed = poses.copy()
     for joint in range(poses.shape[1]):
@@ -170,10 +196,8 @@ def _smooth_path(
     path: np.ndarray, found: np.ndarray, frames: np.ndarray, rate: float
 ) -> np.ndarray:
     """Returns [len(frames), 3] from a keypoint [len(found), 3] in frames `found`."""
-    # Here because the import is slow, and most poses are not a sequence.
+    # The import takes half a second, and most poses are not a sequence.
     from scipy.signal import savgol_filter
-
-    # Here because it takes half a second, and most poses are no sequences.
 
     whole = np.stack([np.interp(frames, found, column) for column in path.T], axis=1)
     window = 2 * round(_SMOOTHED_SECONDS * rate / 2) + 1
@@ -188,7 +212,7 @@ def _placed(targets: np.ndarray, person: np.ndarray) -> np.ndarray:
     scales = [body_scale(target, person) for target in targets]
     known = [scale for scale in scales if scale is not None]
     if not known:
-        raise ValueError("a person that no target is comparable to")
+        raise ValueError("no target shares enough keypoints with the person")
     scale = float(np.median(known))
     anchors, goal = _anchors(targets, person)
     # Horizontally frame by frame, vertically all frames together.
@@ -199,7 +223,7 @@ def _placed(targets: np.ndarray, person: np.ndarray) -> np.ndarray:
 
 
 def _anchors(targets: np.ndarray, person: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the points of the targets [N, 2] that are moved to a point [2]."""
+    """Returns a point of each target [N, 2], and the person's point to move it to."""
     for joints in (_BOTH_HIPS, [_NECK]):
         goal = _middle(person, joints)
         places = np.array([_middle(target, joints) for target in targets])
@@ -225,14 +249,14 @@ def _spread(pose: np.ndarray) -> float:
 
 
 def _middle(pose: np.ndarray, joints: list[int] | np.ndarray) -> np.ndarray:
-    """Returns the middle of the joints found, float [2]; NaN if none was."""
+    """Returns the middle of the joints found, float [2]; NaN if none was found."""
     chosen = pose[joints]
     seen = chosen[kp.found(chosen), :2].astype(float)
     return seen.mean(axis=0) if len(seen) else np.full(2, np.nan)
 
 
 def _without_gaps(places: np.ndarray) -> np.ndarray:
-    """Interpolates NaN in places [N, 2] from the frames before and after."""
+    """Replaces NaN in places [N, 2] by interpolation between frames."""
     known = np.flatnonzero(~np.isnan(places[:, 0]))
     frames = np.arange(len(places))
     columns = [np.interp(frames, known, places[known, i]) for i in range(2)]

@@ -1,61 +1,38 @@
-"""Reads target poses from pose files, photos, videos and by name."""
+"""Reads target poses: from pose files, photos and videos, and by name."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from pg2_tf.posing import finding, named_poses
-from pg2_tf.posing.retargeting import smooth_sequence
+from pg2_tf.posing import named_poses
+from pg2_tf.posing.photo import Estimator, find_people, largest
+from pg2_tf.posing.retargeting import Size, Target, smooth_sequence
 from preprocessing.images import image_files, video
 from preprocessing.poses import detections, pose_files
 from preprocessing.poses import keypoints as kp
 from preprocessing.sources.samples import Notes
 from preprocessing.system.errors import InputError
 
-Size = tuple[int, int]
-
-
-class Target(NamedTuple):
-    """One pose, or the poses of a sequence.
-
-    Attributes:
-        name: name for the results.
-        poses: float32 [N, 18, 3], in pixels; N is 1 for a single pose.
-        size: height and width of the image that they are in.
-        frames_per_second: speed of a sequence; 0 for a single pose.
-    """
-
-    name: str
-    poses: np.ndarray
-    size: Size
-    frames_per_second: float = 0.0
-
-    @property
-    def is_sequence(self) -> bool:
-        """Whether the poses are frames of a sequence."""
-        return self.frames_per_second > 0
-
 
 class TargetReader:
-    """Reads poses.
+    """Reads target poses.
 
     Args:
-        estimator: returns the pose estimator; called when a pose is first estimated.
-        notes: receives remarks, such as that a file holds several people.
-        pose_size: height and width of the images that poses in files belong to.
-        sequence: whether the pose files of a folder are frames of one sequence.
-        frames_per_second: speed of folders of frames, and the highest of videos.
-        most_frames: longest sequence; later frames are left out.
-        smooth: whether the poses of a sequence are smoothed, by
-            `retargeting.smooth_sequence`.
+        estimator: Function that returns the pose estimator. It is called when a pose
+            is first estimated.
+        notes: Collects remarks, for example about files with several people.
+        pose_size: Height and width of the images that poses in files belong to.
+        sequence: Whether the pose files of a folder are the frames of one sequence.
+        frames_per_second: Speed of folders of frames, and highest speed of videos.
+        most_frames: Largest number of frames. Later frames are left out.
+        smooth: Whether to smooth sequences; see `retargeting.smooth_sequence`.
     """
 
     def __init__(
         self,
-        estimator: Callable[[], finding.Estimator],
+        estimator: Callable[[], Estimator],
         *,
         notes: Notes,
         pose_size: Size,
@@ -73,15 +50,17 @@ class TargetReader:
         self._smooth = smooth
 
     def read(self, value: str) -> list[Target]:
-        """Reads a value of `--pose`.
+        """Reads the poses that a value of `--pose` names.
 
         Args:
-            value: a pose file; a folder of them, each a target or a frame; a photo; a
-                folder of photos, the frames of a sequence; a video; or a name of
-                `named_poses.NAMES` or `named_poses.MOTIONS`, unless a file has it.
+            value: Pose file; folder of pose files, each a target or a frame; photo;
+                folder of photos, the frames of a sequence; video; or a name of
+                `named_poses.NAMES` or `named_poses.MOTIONS`. Files take precedence
+                over names.
 
         Raises:
-            InputError: none of these, a damaged file, or nobody in it.
+            InputError: The value is none of these, a file is damaged, or nobody was
+                found in it.
         """
         path = Path(value)
         suffix = path.suffix.lower()
@@ -91,8 +70,8 @@ class TargetReader:
             return [named]
         if not suffix and not path.exists():
             raise InputError(
-                f"pose {value}: no such file or folder, and no pose has this name; "
-                f"poses: {', '.join(named_poses.NAMES)}; motions: "
+                f"pose {value}: no such file, folder or named pose; poses: "
+                f"{', '.join(named_poses.NAMES)}; motions: "
                 f"{', '.join(named_poses.MOTIONS)}"
             )
         if suffix in video.SUFFIXES:
@@ -108,18 +87,18 @@ class TargetReader:
         """Estimates the pose of the largest person in a photo.
 
         Args:
-            photo: uint8 [H, W, 3], RGB, upright.
-            path: names the photo.
+            photo: Photo, uint8 [H, W, 3], RGB, upright.
+            path: Path of the photo, for messages and the name of the target.
 
         Raises:
-            InputError: nobody is found.
+            InputError: Nobody was found.
         """
-        people = finding.find_people(photo, self._estimator())
+        people = find_people(photo, self._estimator())
         if not people:
-            raise InputError(f"{path}: no person found, so there is no pose")
+            raise InputError(f"{path}: no person found")
         if len(people) > 1:
-            self._notes.say(f"{path}: {len(people)} people; the largest one's pose")
-        pose = people[finding.largest(people)]
+            self._notes.say(f"{path}: {len(people)} people; the largest one is used")
+        pose = people[largest(people)]
         return Target(path.stem, pose[None], (photo.shape[0], photo.shape[1]))
 
     def _read_folder(self, folder: Path) -> list[Target]:
@@ -138,7 +117,7 @@ class TargetReader:
             if path.suffix.lower() in image_files.SUFFIXES
         )
         if not photos:
-            raise InputError(f"{folder}: no JSON file and no image in this folder")
+            raise InputError(f"{folder}: no JSON file or image in this folder")
         photos = self._first(folder, photos)
         frames = (image_files.read_bounded(path)[0] for path in photos)
         return [self._estimate_frames(folder, frames, rate)]
@@ -154,7 +133,7 @@ class TargetReader:
         return Target(name_of(path), pose[None], size)
 
     def _size_of(self, path: Path) -> Size:
-        """Returns the image size that a pose file declares, by default `pose_size`."""
+        """Returns the image size in a pose file, or else `pose_size`."""
         return pose_files.read_one(path).size or self._pose_size
 
     def _estimate_frames(
@@ -168,7 +147,7 @@ class TargetReader:
             poses.append(pose if kp.found(pose).any() else None)
             sizes.add((frame.shape[0], frame.shape[1]))
         if len(sizes) > 1:
-            raise InputError(f"{path}: the frames of a sequence must have one size")
+            raise InputError(f"{path}: the frames have different sizes")
         return self._as_sequence(path, poses, next(iter(sizes), (0, 0)), rate)
 
     def _as_sequence(
@@ -184,14 +163,14 @@ class TargetReader:
             raise InputError(f"{path}: no person in any of {len(poses)} frames")
         if not found.all():
             self._notes.say(
-                f"{path}: {np.sum(~found)} of {len(found)} frames left out, because "
-                "they show no person"
+                f"{path}: {np.sum(~found)} of {len(found)} frames without a person "
+                "left out"
             )
         return Target(path.stem, sequence[found], size, rate)
 
 
 def named_target(name: str) -> Target | None:
-    """Returns the pose or motion of a name, or None if there is none."""
+    """Returns the pose or motion with a name, or None if there is none."""
     size = named_poses.SIZE
     if name in named_poses.NAMES:
         return Target(name, named_poses.named_pose(name)[None], size)
@@ -205,35 +184,35 @@ def find_pose(path: Path, size: Size, *, notes: Notes) -> np.ndarray | None:
     """Reads the pose of the most confident person in a pose file.
 
     Args:
-        path: file of the poses in one image, in any format of `poses.pose_files`.
-        size: height and width of the image, for poses in shares of it.
-        notes: receives the remark that the file holds several people.
+        path: File with the poses of one image, in any format of `poses.pose_files`.
+        size: Height and width of the image, for poses as fractions of its size.
+        notes: Collects remarks, for example about files with several people.
 
     Returns:
-        float32 [18, 3], or None if nobody is in the file.
+        The pose, float32 [18, 3], or None if the file contains nobody.
 
     Raises:
-        InputError: not a pose file.
+        InputError: The file is not a pose file.
     """
     found = pose_files.read_one(path)
     if len(found.people) > 1:
-        notes.say(f"{path}: {len(found.people)} people; the most confident one's pose")
+        notes.say(f"{path}: {len(found.people)} people; the most confident one is used")
     return detections.choose(found, size)
 
 
 def read_pose(path: Path, size: Size, *, notes: Notes) -> np.ndarray:
-    """Reads a pose as `find_pose` does; a file without a person is an `InputError`."""
+    """Reads a pose like `find_pose`, and raises `InputError` if there is none."""
     pose = find_pose(path, size, notes=notes)
     if pose is None:
-        raise InputError(f"{path}: no person in it")
+        raise InputError(f"{path}: no person in this file")
     return pose
 
 
 def find_pose_files(paths: Sequence[str | Path]) -> list[Path]:
-    """Returns pose files, and the JSON files of folders sorted by name.
+    """Returns pose files, with folders replaced by their JSON files, sorted by name.
 
     Raises:
-        InputError: a folder without JSON files.
+        InputError: A folder has no JSON file.
     """
     found: list[Path] = []
     for path in map(Path, paths):
@@ -245,27 +224,5 @@ def find_pose_files(paths: Sequence[str | Path]) -> list[Path]:
 
 
 def name_of(path: Path) -> str:
-    """Returns a pose file's name without suffix; OpenPose's is `_keypoints.json`."""
+    """Returns a pose file's name without suffix and without OpenPose's `_keypoints`."""
     return path.stem.removesuffix("_keypoints")
-
-
-def check_inside(name: str | Path, poses: np.ndarray, size: Size) -> None:
-    """Refuses poses with keypoints outside an image.
-
-    Args:
-        name: name of the poses, for the message.
-        poses: float32 [..., 18, 3] in pixels.
-        size: height and width of the image.
-
-    Raises:
-        InputError: a keypoint lies outside.
-    """
-    places = poses[kp.found(poses)][:, :2]
-    height, width = size
-    if (places < -0.5).any() or (places >= (width, height)).any():
-        (left, top), (right, bottom) = places.min(axis=0), places.max(axis=0)
-        raise InputError(
-            f"{name}: keypoints from x {left:.0f}, y {top:.0f} to x {right:.0f}, "
-            f"y {bottom:.0f} lie outside {height}x{width}; give pose_size, "
-            "HEIGHTxWIDTH of the image in which they were found"
-        )

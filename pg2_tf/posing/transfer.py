@@ -1,4 +1,4 @@
-"""`pg2_tf.load`: a trained model that takes a photo and a pose.
+"""`pg2_tf.load` loads a trained model that takes a photo and a pose.
 
 transfer = pg2_tf.load("runs/market1501")
 transfer("me.jpg", "walking").save("walking.png")
@@ -14,21 +14,23 @@ import numpy as np
 
 from pg2_tf.inference.inputs import check_poses
 from pg2_tf.inference.loading import Model, load_model
-from pg2_tf.posing import finding, photo, retargeting
-from pg2_tf.posing.photo import Person
+from pg2_tf.posing import photo, retargeting
+from pg2_tf.posing.photo import Estimator, Person
 from pg2_tf.posing.results import Clip, Result
-from pg2_tf.posing.target_poses import Size, Target, TargetReader, read_pose
+from pg2_tf.posing.retargeting import Size, Target
+from pg2_tf.posing.target_poses import TargetReader, read_pose
 from preprocessing.poses import keypoints as kp
 from preprocessing.sources.samples import Notes
 
 
 class Transfer:
-    """Puts people in photos into poses.
+    """Generates images of people in photos, in other poses.
 
     Args:
-        model: generates the images.
-        estimator: returns the pose estimator; called when a pose is first needed.
-        notes: receives remarks, such as that a photo shows several people. Default:
+        model: Loaded model.
+        estimator: Function that returns the pose estimator. It is called when a pose
+            is first estimated.
+        notes: Collects remarks, for example about photos of several people. Default:
             each remark becomes a Python warning.
 
     Example:
@@ -42,7 +44,7 @@ class Transfer:
         self,
         model: Model,
         *,
-        estimator: Callable[[], finding.Estimator],
+        estimator: Callable[[], Estimator],
         notes: Notes | None = None,
     ):
         self.model = model
@@ -51,7 +53,7 @@ class Transfer:
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Height and width of the model's images, in pixels."""
+        """Height and width of the model's images in pixels."""
         return self.model.image_size
 
     def __call__(
@@ -70,24 +72,24 @@ class Transfer:
         """Generates images of a person in poses.
 
         Args:
-            photo: a path, a PIL image or an array, uint8 [H, W, 3].
-            pose: a pose, or a list of them, as `read_poses` takes them.
-            photo_pose: the person's pose, as `find`.
-            person: the person's number from the left, from 1. Default: the largest.
-            crop: `auto` or `none`, as `find`.
-            retarget: `scale`, `limbs` or `none`, as `generate`.
-            shrink: whether poses are scaled down to fit, as `generate`.
-            paste_back: whether the image is put back into the photo.
-            **reading: arguments of `TargetReader`: `pose_size`, `sequence`,
+            photo: Path, PIL image or array, uint8 [H, W, 3].
+            pose: A pose or a list of poses; see `read_poses`.
+            photo_pose: The person's pose; see `find`.
+            person: The person's number from the left, from 1. Default: the largest.
+            crop: `auto` or `none`; see `find`.
+            retarget: `scale`, `limbs` or `none`; see `generate`.
+            shrink: Whether to scale down poses that do not fit in the image.
+            paste_back: Whether to put the image back into the photo.
+            **reading: Arguments for `TargetReader`: `pose_size`, `sequence`,
                 `frames_per_second`, `most_frames`, `smooth`.
 
         Returns:
-            A PIL image for a pose, a `Clip` for a sequence of poses (a video, a motion,
-            an array [N, 18, 3]); for a list of poses a list of them.
+            A PIL image for a pose; a `Clip` for a sequence of poses (a video, a motion,
+            an array [N, 18, 3]); a list of these for a list of poses.
 
         Raises:
-            InputError: an unusable file, or nobody found in the photo.
-            ValueError: an array of another type, shape or range.
+            InputError: A file is unusable, or nobody was found in the photo.
+            ValueError: An array has another type, shape or range.
         """
         several = isinstance(pose, (list, tuple)) and not _is_keypoints(pose)
         found = self.find(photo, pose=photo_pose, number=person, crop=crop)
@@ -117,22 +119,23 @@ class Transfer:
         """Finds a person in a photo.
 
         Args:
-            image: a path, a PIL image or an array, uint8 [H, W, 3].
-            pose: the person's pose: a pose file, or an array [18, 3] in pixels of the
-                photo. Default: the estimator finds it.
-            number: the person's number from the left, from 1. Default: the largest.
-            crop: `auto`: the part of the photo around the person; `none`: all of it.
-            look: whether the estimator looks for the person if `pose` is None.
+            image: Path, PIL image or array, uint8 [H, W, 3].
+            pose: The person's pose: a pose file, or an array [18, 3] in pixels of the
+                photo. Default: the estimated pose.
+            number: The person's number from the left, from 1. Default: the largest.
+            crop: `auto`: the part of the photo around the person. `none`: the whole
+                photo.
+            look: Whether to estimate the pose if `pose` is None.
 
         Raises:
-            InputError: an unusable file, or no such person.
-            ValueError: an array of another type, shape or range.
+            InputError: The file is unusable, or the person was not found.
+            ValueError: The array has another type, shape or range.
         """
         read = photo.read_photo(image)
         if read.reduced > 1:
             height, width = read.size
             self._notes.say(
-                f"{read.name}: read {read.reduced} times smaller, {height}x{width}"
+                f"{read.name}: read at 1/{read.reduced} of its size, {height}x{width}"
             )
         person = photo.find_person(
             read.pixels,
@@ -153,17 +156,17 @@ class Transfer:
         """Reads poses.
 
         Args:
-            value: a pose with a name (`named_poses.NAMES`), a motion with a name
-                (`named_poses.MOTIONS`), a pose file, a photo (path, PIL image or uint8
-                array) or video of somebody in the pose, a folder of these, or an array
+            value: Name of a pose (`named_poses.NAMES`) or motion
+                (`named_poses.MOTIONS`), pose file, photo (path, PIL image or uint8
+                array) or video of somebody in the pose, folder of these, or array
                 [18, 3] or [N, 18, 3]: x, y in pixels, confidence.
-            pose_size: height and width of the image that poses in files and arrays
+            pose_size: Height and width of the image that poses in files and arrays
                 belong to. Default: the model's.
-            **reading: other arguments of `TargetReader`.
+            **reading: Other arguments for `TargetReader`.
 
         Raises:
-            InputError: an unusable file, or nobody in it.
-            ValueError: an array of another type, shape or range.
+            InputError: The file is unusable, or nobody was found in it.
+            ValueError: The array has another type, shape or range.
         """
         size = pose_size or self.image_size
         reader = TargetReader(
@@ -192,15 +195,16 @@ class Transfer:
         """Generates images of a person in a pose, or in the poses of a sequence.
 
         Args:
-            person: as `find` returns it.
-            target: as `read_poses` returns it.
-            retarget: `scale`: the poses get the person's place and size; `limbs`: also
-                the person's limb lengths; `none`: they stay as they are.
-            shrink: whether poses that do not fit in the image are scaled down;
-                otherwise keypoints outside become missing.
+            person: Person from `find`.
+            target: Target from `read_poses`.
+            retarget: `scale`: the poses get the person's place and size. `limbs`: also
+                the person's limb lengths. `none`: they stay unchanged.
+            shrink: Whether to scale down poses that do not fit in the image. Otherwise
+                keypoints outside become missing.
 
         Raises:
-            InputError: as `photo.place`.
+            InputError: See `photo.place`.
+            ValueError: `retarget` has another value.
         """
         if retarget not in retargeting.MODES:
             raise ValueError(
@@ -214,7 +218,7 @@ class Transfer:
         return Result(person, target, poses, self.model(sources, poses), factor)
 
     def _photo_pose(self, pose: Any, read: photo.Photo) -> np.ndarray:
-        """Returns a person's pose in pixels of the photo as it was read."""
+        """Returns a person's pose in pixels of the photo that was read."""
         height, width = read.size
         whole = (height * read.reduced, width * read.reduced)
         if isinstance(pose, (str, Path)):
@@ -227,16 +231,16 @@ class Transfer:
 
 
 class _Warnings(Notes):
-    """Notes that become Python warnings."""
+    """Notes that are also Python warnings."""
 
     def say(self, line: str) -> None:
-        """Warns of a fact; see `Notes.say`."""
+        """Warns once per line; see `Notes.say`."""
         if line not in self.said:
             warnings.warn(line, stacklevel=4)
         super().say(line)
 
     def add(self, reason: str, name: str, count: int = 1) -> None:
-        """Warns of what befell one input; see `Notes.add`."""
+        """Warns about an input; see `Notes.add`."""
         warnings.warn(f"{name}: {reason}", stacklevel=4)
         super().add(reason, name, count)
 
@@ -251,21 +255,23 @@ def load(
     pose_model: str | Path | None = None,
     notes: Notes | None = None,
 ) -> Transfer:
-    """Loads a model that puts the person of a photo into a pose.
+    """Loads a model that generates an image of a photo's person in another pose.
 
     Args:
-        model: a run folder, a SavedModel, a `.tflite` file or the name of a shipped
-            model; see `loading.load_model`.
-        stage: 1 or 2; default the last stage of the model.
+        model: Run folder, SavedModel, `.tflite` file or name of a shipped model; see
+            `loading.load_model`.
+        stage: 1 or 2. Default: the last stage of the model.
         weights: `auto`, `last`, `ema` or `best`; see `runs.weights`.
         precision: `float32` or `bfloat16`.
-        trust_model: whether a SavedModel with foreign operations is loaded.
-        pose_model: path of a MoveNet SinglePose model (`.tflite`). Default: Lightning
-            int8, fetched once, when a pose is first estimated.
-        notes: receives remarks; default: Python warnings.
+        trust_model: Whether to load a SavedModel with operations that `pg2_tf.export`
+            never writes.
+        pose_model: Path of a MoveNet SinglePose model (`.tflite`). Default: Lightning
+            int8, downloaded once, when a pose is first estimated.
+        notes: Collects remarks. Default: each remark becomes a Python warning.
 
     Raises:
-        InputError: no model, or a damaged or foreign one.
+        InputError: There is no model, it is damaged, or it was not exported by this
+            project.
 
     Example:
         transfer = pg2_tf.load("runs/market1501")
@@ -281,15 +287,15 @@ def load(
     return Transfer(loaded, estimator=pose_estimator(pose_model), notes=notes)
 
 
-def pose_estimator(path: str | Path | None) -> Callable[[], finding.Estimator]:
+def pose_estimator(path: str | Path | None) -> Callable[[], Estimator]:
     """Returns a function that loads MoveNet at its first call.
 
     Args:
-        path: a MoveNet SinglePose model; None to fetch Lightning int8 once.
+        path: Path of a MoveNet SinglePose model; None to download Lightning int8 once.
     """
 
     @cache
-    def loaded() -> finding.Estimator:
+    def loaded() -> Estimator:
         from preprocessing.estimation.movenet import PoseEstimator, model_path
 
         return PoseEstimator(model_path(path, flag="pose_model"))
@@ -298,7 +304,7 @@ def pose_estimator(path: str | Path | None) -> Callable[[], finding.Estimator]:
 
 
 def _is_keypoints(pose: Sequence[Any]) -> bool:
-    """True for a pose as nested lists, [18][3] or [N][18][3]."""
+    """Returns whether nested lists are poses, [18][3] or [N][18][3]."""
     first = pose[0] if pose else None
     return isinstance(first, (list, tuple)) and all(
         isinstance(part, (int, float, list, tuple)) for part in first

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 MOST_PIXELS = 25_000_000
-# Leaves room for rounding in the client's conversion.
+# Allows for rounding in the client's conversion.
 _SIGNED_LIMIT = 1.001
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_SIGNATURE = b"\xff\xd8\xff"
-# Longer than the header that is read before the file is known to be complete.
+# Appended, so that the header can be read from a file that is cut off.
 _PADDING = b"\0" * 32
 
 
@@ -51,30 +51,36 @@ def check_batch(
     return checked
 
 
-def check_image(image: tf.Tensor) -> tf.Tensor:
-    """Checks that float images have values in [-1, 1], and not in [0, 1].
+def check_signed(name: str, values: tf.Tensor) -> tf.Tensor:
+    """Checks that images or heatmaps have values in [-1, 1], and not in [0, 1].
 
     Args:
-        image: float32 [B, H, W, 3].
+        name: Name of the input, for messages.
+        values: float32 [B, H, W, C].
 
     Returns:
-        The image. Evaluating it raises `tf.errors.InvalidArgumentError` if a value lies
-        outside [-1, 1], or if an image has no value below 0.
+        The values. Evaluating them raises `tf.errors.InvalidArgumentError` if a value
+        lies outside [-1, 1], or if an image has no value below 0.
     """
-    return _check_signed("image", image)
-
-
-def check_heatmaps(heatmaps: tf.Tensor) -> tf.Tensor:
-    """Checks that heatmaps have values in [-1, 1], and not in [0, 1].
-
-    Args:
-        heatmaps: float32 [B, H, W, 18].
-
-    Returns:
-        The heatmaps. Evaluating them raises `tf.errors.InvalidArgumentError` as for
-        `check_image`.
-    """
-    return _check_signed("heatmaps", heatmaps)
+    least = tf.reduce_min(values, axis=[1, 2, 3])
+    most = tf.reduce_max(values, axis=[1, 2, 3])
+    limits = tf.stack([tf.reduce_min(least), tf.reduce_max(most)])
+    given = tf.strings.format(f"{name}: values from {{}}, ", limits)
+    # A NaN fails both comparisons.
+    within = tf.reduce_all((least >= -_SIGNED_LIMIT) & (most <= _SIGNED_LIMIT))
+    outside = tf.strings.join([given, "needed values in [-1, 1]"])
+    unsigned = tf.strings.join(
+        [
+            given,
+            "without any below 0 in an image; needed [-1, 1], this looks like [0, 1]",
+        ]
+    )
+    checks = [
+        tf.debugging.Assert(within, [outside]),
+        tf.debugging.Assert(tf.reduce_all(least < 0), [unsigned]),
+    ]
+    with tf.control_dependencies(checks):
+        return tf.identity(values)
 
 
 def check_keypoints(keypoints: tf.Tensor) -> tf.Tensor:
@@ -108,9 +114,9 @@ def decode_and_fit(
     """Decodes images and resizes them together with their keypoints.
 
     An image of another size is padded to the model's proportions by repeating its
-    border, then resized, as `preprocessing.images.framing` does with `pad`. Shrunk
-    images agree within one grey level. Enlarged images differ more, because OpenCV uses
-    another cubic kernel.
+    border, then resized, as in `preprocessing.images.framing`. Shrunk images agree with
+    it within one grey level. Enlarged images differ more, because OpenCV uses another
+    cubic kernel.
 
     Args:
         content: JPEG or PNG files, string [B].
@@ -135,28 +141,6 @@ def decode_and_fit(
 
     images, poses = tf.map_fn(one, (content, keypoints), fn_output_signature=signature)
     return images, poses
-
-
-def _check_signed(name: str, values: tf.Tensor) -> tf.Tensor:
-    least = tf.reduce_min(values, axis=[1, 2, 3])
-    most = tf.reduce_max(values, axis=[1, 2, 3])
-    limits = tf.stack([tf.reduce_min(least), tf.reduce_max(most)])
-    given = tf.strings.format(f"{name}: values from {{}}, ", limits)
-    # A NaN fails both comparisons.
-    within = tf.reduce_all((least >= -_SIGNED_LIMIT) & (most <= _SIGNED_LIMIT))
-    outside = tf.strings.join([given, "needed values in [-1, 1]"])
-    unsigned = tf.strings.join(
-        [
-            given,
-            "without any below 0 in an image; needed [-1, 1], this looks like [0, 1]",
-        ]
-    )
-    checks = [
-        tf.debugging.Assert(within, [outside]),
-        tf.debugging.Assert(tf.reduce_all(least < 0), [unsigned]),
-    ]
-    with tf.control_dependencies(checks):
-        return tf.identity(values)
 
 
 def _has_shape(name: str, tensor: tf.Tensor, shape: tuple[int, ...]) -> tf.Operation:

@@ -1,4 +1,4 @@
-"""A model on a server, over gRPC."""
+"""Requests to a model on a server over gRPC."""
 
 import json
 from typing import Any
@@ -14,6 +14,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from pg2_tf.inference.exported import SIGNATURE
 from pg2_tf.serving import remote
 from pg2_tf.serving.remote import (
     FIRST_PAUSE_SECONDS,
@@ -30,7 +31,7 @@ _SIGNATURES = "signature_def"
 
 
 class GrpcModel:
-    """A model on a server; see `remote.RemoteModel`."""
+    """A model on a server, over gRPC; see `remote.RemoteModel`."""
 
     def __init__(self, endpoint: Endpoint):
         self._endpoint = endpoint
@@ -44,7 +45,7 @@ class GrpcModel:
     def __call__(self, images: np.ndarray, poses: np.ndarray) -> dict[str, np.ndarray]:
         """Generates images; see `remote.RemoteModel`."""
         request = predict_pb2.PredictRequest(model_spec=self._spec())
-        request.model_spec.signature_name = remote.SIGNATURE
+        request.model_spec.signature_name = SIGNATURE
         request.inputs["image"].CopyFrom(tf.make_tensor_proto(images))
         poses = np.asarray(poses, np.float32)
         request.inputs["keypoints"].CopyFrom(tf.make_tensor_proto(poses))

@@ -1,4 +1,4 @@
-"""The TensorFlow Lite part of the export command, and its table of measurements."""
+"""TensorFlow Lite in the export command: flags, and the measured table."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FOLDER = "tflite"
 
 
 class LiteFlags:
-    """Defines the flags and exports what they ask for."""
+    """Defines the flags for TensorFlow Lite, and exports the files."""
 
     def __init__(self) -> None:
         self._kinds = flags.DEFINE_list(
@@ -49,8 +49,8 @@ class LiteFlags:
         self._data_dir = flags.DEFINE_string(
             "data_dir",
             None,
-            "For --tflite: data set for the calibration of int8 (train split) and for "
-            "the measurements (test split). Default: drawn people, without int8.",
+            "For --tflite: data set to calibrate int8 (train split) and to measure the "
+            "files (test split). Default: drawn people, without int8.",
         )
         self._num_calibration = flags.DEFINE_integer(
             "num_calibration",
@@ -63,6 +63,12 @@ class LiteFlags:
             50,
             "For --tflite: number of pairs to measure.",
             lower_bound=1,
+        )
+        self._timeout = flags.DEFINE_float(
+            "tflite_timeout",
+            600,
+            "For --tflite: time limit in seconds for the conversion of each kind.",
+            lower_bound=0.001,
         )
 
     @property
@@ -103,7 +109,7 @@ class LiteFlags:
             raise InputError("--data_dir requires --tflite")
         if not kinds and not self.saved_model:
             raise InputError(
-                "--nosaved_model requires --tflite: there is nothing to export"
+                "--nosaved_model without --tflite: there is nothing to export"
             )
         place = out / _FOLDER
         if kinds and place.exists() and not overwrite:
@@ -113,33 +119,33 @@ class LiteFlags:
         """Writes the requested files, measures them and prints a table.
 
         Args:
-            model: The trained model, in float32.
+            model: Trained model, in float32.
             out: Folder of the model.
 
         Raises:
-            InputError: The data set is missing or has another image size, or the model
-                computes in bfloat16.
+            InputError: The data set is missing or has another image size, the model
+                computes in bfloat16, or a conversion failed. The other kinds are
+                written all the same.
         """
         kinds = list(dict.fromkeys(self._kinds.value))
         if not kinds:
             return
         calibration, compared = self._examples(kinds, model.image_size)
         place = out / _FOLDER
-        operators = tflite.export_lite(
-            model, place, kinds=kinds, calibration=calibration
+        exported = tflite.export_lite(
+            model,
+            place,
+            kinds=kinds,
+            calibration=calibration,
+            timeout=self._timeout.value,
         )
-        scores = score(place, kinds, model, compared)
-        for kind, row in scores["kinds"].items():
-            row["operators"] = operators[kind]
-        text = table(scores)
-        if "int8" in operators:
-            floats = operators["int8"]["float"].items()
-            text += "\nint8, operators with float inputs or outputs: "
-            text += ", ".join(f"{count} {name}" for name, count in floats)
-        files.write_json(place / "tflite.json", scores)
-        files.write_text(place / "tflite.txt", text + "\n")
-        print(f"{place}: {', '.join(kinds)}, for one image; KIND_batch for any number")
-        print(text)
+        if exported.operators:
+            _measure(place, model, compared, exported.operators)
+        if exported.failures:
+            raise InputError(
+                f"{'; '.join(exported.failures.values())}; --tflite_timeout sets the "
+                "time limit"
+            )
 
     def _examples(
         self, kinds: list[str], size: tuple[int, int]
@@ -157,6 +163,28 @@ class LiteFlags:
         ), compared
 
 
+def _measure(
+    place: Path,
+    model: Model,
+    compared: Examples,
+    operators: Mapping[str, Mapping[str, Mapping[str, int]]],
+) -> None:
+    """Measures the files in a folder, and prints and writes the table."""
+    scores = score(place, list(operators), model, compared)
+    for kind, row in scores["kinds"].items():
+        row["operators"] = operators[kind]
+    text = table(scores)
+    if "int8" in operators:
+        floats = operators["int8"]["float"].items()
+        text += "\nint8, operators with float inputs or outputs: "
+        text += ", ".join(f"{count} {name}" for name, count in floats)
+    files.write_json(place / "tflite.json", scores)
+    files.write_text(place / "tflite.txt", text + "\n")
+    kinds = ", ".join(operators)
+    print(f"{place}: {kinds}, for one image; KIND_batch for any number")
+    print(text)
+
+
 def score(
     folder: Path, kinds: Sequence[str], model: Model, examples: Examples
 ) -> dict[str, Any]:
@@ -165,16 +193,16 @@ def score(
     Args:
         folder: Folder of the files.
         kinds: Names from `tflite.KINDS`.
-        model: The model that was exported.
+        model: Exported model.
         examples: Images and poses to generate from.
 
     Returns:
-        Plain data. `on` names the examples; `model` holds the mask-SSIM of the model's
-        own images. `kinds` holds for each kind `megabytes`, `milliseconds` per image by
-        number of threads, `peak_megabytes`, `batch_difference` (largest difference in
-        grey levels between batched and single generation), and under `images` for each
-        image `ssim` and `max_difference` (grey levels) against the model's image, and
-        `mask_ssim` against the target.
+        Plain data. `on` names the examples; `model` contains the mask-SSIM of the
+        model's own images. `kinds` contains for each kind `megabytes`, `milliseconds`
+        per image by number of threads, `peak_megabytes`, `batch_difference` (largest
+        difference in grey levels between batched and single generation), and under
+        `images` for each image `ssim` and `max_difference` (grey levels) against the
+        model's image, and `mask_ssim` against the target.
     """
     expected = model(examples.images, examples.poses)
     rows = {}
@@ -199,7 +227,7 @@ def cost(path: Path, examples: Examples) -> dict[str, Any]:
 
     Args:
         path: A file for one image.
-        examples: Examples; the first one is generated.
+        examples: Images and poses. The first one is generated.
 
     Returns:
         `milliseconds` of the fastest call by number of threads, and `peak_megabytes` of

@@ -1,35 +1,47 @@
-"""Models on a server: address, and the interface that both protocols share."""
+"""Models on a server: their address, and requests over REST.
+
+Requests over gRPC are in `grpc_model`, which needs other packages.
+"""
 
 import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import numpy as np
+import urllib3
+from urllib3.exceptions import (
+    HTTPError,
+    MaxRetryError,
+    NewConnectionError,
+    TimeoutError,
+)
 
+from pg2_tf.inference.exported import SIGNATURE
 from preprocessing.system.errors import InputError
 
-SIGNATURE = "serving_default"
 _INPUTS = {"image": "DT_UINT8", "keypoints": "DT_FLOAT"}
 
 # Retried: the server, or a proxy in front of it, is temporarily overloaded. A timeout
 # is not retried, because it would add load to a slow server.
 RETRIED_CODE = "UNAVAILABLE"
-RETRIED_STATUSES = (429, 502, 503)
+_RETRIED_STATUSES = (429, 502, 503)
 # gRPC makes no more than five attempts.
 MOST_RETRIES = 4
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
 
+_CONNECTIONS = 64
 _LONGEST_MESSAGE = 400
 _HERE = ("localhost", "127.0.0.1", "[::1]", "::1")
 
 
 class ServerError(InputError):
-    """The server cannot answer; other requests would fail in the same way."""
+    """The server cannot answer, so other requests would fail in the same way."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +159,7 @@ class RemoteModel(Protocol):
         """Height and width of the model's images in pixels."""
 
     def __call__(self, images: np.ndarray, poses: np.ndarray) -> dict[str, np.ndarray]:
-        """Generates images like `inference.PoseTransfer`.
+        """Generates images; see `inference.loading.Model`.
 
         Raises:
             ServerError: The server cannot answer.
@@ -165,7 +177,7 @@ def read_image_size(
         endpoint: The address of the model, for messages.
 
     Raises:
-        InputError: The signatures belong to another kind of model.
+        InputError: The model was not exported by this project.
     """
     try:
         inputs = signatures[SIGNATURE]["inputs"]
@@ -182,8 +194,113 @@ def read_image_size(
     return height, width
 
 
+class RestModel:
+    """A model on a server, over REST; see `RemoteModel`.
+
+    TensorFlow Serving does not encode PNG bytes in JSON, so images are sent and
+    received as numbers.
+    """
+
+    def __init__(self, endpoint: Endpoint):
+        self._endpoint = endpoint
+        self._pool = urllib3.PoolManager(
+            maxsize=_CONNECTIONS,
+            timeout=urllib3.Timeout(total=endpoint.timeout),
+            retries=_retries(endpoint.retries),
+            **_encryption(endpoint),
+        )
+        token = endpoint.token
+        self._headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._url = f"{endpoint.server.rstrip('/')}/v1/models/{quote(endpoint.model)}"
+        if endpoint.version is not None:
+            self._url += f"/versions/{endpoint.version}"
+        if endpoint.label:
+            self._url += f"/labels/{quote(endpoint.label)}"
+        self.image_size = read_image_size(self._signatures(), endpoint)
+
+    def __call__(self, images: np.ndarray, poses: np.ndarray) -> dict[str, np.ndarray]:
+        """Generates images; see `RemoteModel`."""
+        inputs = {"image": images.tolist(), "keypoints": np.asarray(poses).tolist()}
+        request = {"signature_name": SIGNATURE, "inputs": inputs}
+        outputs = self._ask("POST", ":predict", json=request)["outputs"]
+        # The server omits the name of a single output.
+        if not isinstance(outputs, dict):
+            outputs = {"coarse": outputs}
+        return {name: np.array(made, np.uint8) for name, made in outputs.items()}
+
+    def _signatures(self) -> dict[str, Any]:
+        content = self._ask("GET", "/metadata")
+        try:
+            return content["metadata"]["signature_def"]["signature_def"]
+        except (KeyError, TypeError) as error:
+            raise ServerError(
+                f"{self._endpoint.server}: not a TensorFlow Serving server"
+            ) from error
+
+    def _ask(self, method: str, path: str, **content: Any) -> Any:
+        endpoint = self._endpoint
+        try:
+            url = self._url + path
+            answer = self._pool.request(
+                method, url, headers=self._headers, redirect=False, **content
+            )
+        except HTTPError as error:
+            cause = error.reason if isinstance(error, MaxRetryError) else error
+            # urllib3 reports a refused connection as a connect timeout.
+            refused = isinstance(cause, NewConnectionError)
+            if isinstance(cause, TimeoutError) and not refused:
+                raise ServerError(endpoint.timeout_message()) from error
+            raise ServerError(endpoint.message("no connection", str(cause))) from error
+        if answer.status == HTTPStatus.OK:
+            return _json(answer, endpoint)
+        code = f"{answer.status} {answer.reason or ''}".strip()
+        line = endpoint.message(code, _message(answer))
+        if answer.status == HTTPStatus.BAD_REQUEST:
+            raise InputError(line)
+        raise ServerError(line)
+
+
 def _unknown(endpoint: Endpoint) -> InputError:
     return InputError(
         f"{endpoint.server}: {endpoint.model} was not exported by pg2_tf.export: its "
         f"{SIGNATURE} does not take image and keypoints"
     )
+
+
+def _json(answer: urllib3.BaseHTTPResponse, endpoint: Endpoint) -> Any:
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise ServerError(f"{endpoint.server}: the answer is not JSON") from error
+
+
+def _message(answer: urllib3.BaseHTTPResponse) -> str:
+    """Returns the error message in an answer, or else the whole answer."""
+    try:
+        return str(answer.json()["error"])
+    except (ValueError, LookupError, TypeError):
+        return answer.data.decode("utf-8", errors="replace")
+
+
+def _retries(retries: int) -> urllib3.Retry:
+    return urllib3.Retry(
+        total=retries,
+        read=0,
+        redirect=0,
+        # A prediction has no side effects, so POST may be retried.
+        allowed_methods=None,
+        status_forcelist=_RETRIED_STATUSES,
+        backoff_factor=FIRST_PAUSE_SECONDS,
+        backoff_max=LONGEST_PAUSE_SECONDS,
+        raise_on_status=False,
+        respect_retry_after_header=False,
+    )
+
+
+def _encryption(endpoint: Endpoint) -> dict[str, Any]:
+    paths = {
+        "ca_certs": endpoint.ca,
+        "cert_file": endpoint.certificate,
+        "key_file": endpoint.key,
+    }
+    return {name: str(path) for name, path in paths.items() if path}

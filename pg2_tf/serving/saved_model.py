@@ -3,13 +3,15 @@
 Outputs are named after the images: `coarse`, and `refined` if stage II was trained.
 """
 
+import importlib.util
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from pg2_tf.data import ranges
@@ -17,34 +19,37 @@ from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.model.networks import generate
 from pg2_tf.model.pose_heatmaps import PoseHeatmaps
 from pg2_tf.runs.run_folder import RunFolder, package_versions
-from pg2_tf.serving import warm_up
 from pg2_tf.serving.graph_inputs import (
     check_batch,
-    check_heatmaps,
-    check_image,
     check_keypoints,
+    check_signed,
     decode_and_fit,
 )
+from preprocessing.images import image_files
 from preprocessing.poses import keypoints as kp
 from preprocessing.system import files, host
 from preprocessing.system.errors import InputError
 
 MODEL_CARD = "model_card.json"
+WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"
+# The batch sizes that exported/batching_parameters.txt allows.
+BATCH_SIZES = (1, 2, 4, 8)
 
+_GREY = 128
 _PAPER = "https://arxiv.org/abs/1705.09368"
 
 
 class ServedModel(tf.Module):
-    """The generators with their serving signatures; the batch size is free.
+    """The generators with their serving signatures, for any batch size.
 
     Args:
-        model: The trained model.
+        model: Trained model.
     """
 
     def __init__(self, model: PoseTransfer):
         super().__init__(name="pg2")
         self._networks = model.networks
-        # Tracks plain variables only, so that loading does not need Keras.
+        # Plain variables, so that loading does not need Keras.
         self._weights = [
             weight.value
             for network in model.networks[:2]
@@ -100,8 +105,10 @@ class ServedModel(tf.Module):
         shapes = self._shapes if self._pose == "keypoints" else heatmaps
         inputs = {"image": image, self._pose: pose}
         image, pose = check_batch(inputs, shapes)
-        check_pose = check_keypoints if self._pose == "keypoints" else check_heatmaps
-        return self._generate(check_image(image), check_pose(pose))
+        image = check_signed("image", image)
+        if self._pose == "keypoints":
+            return self._generate(image, check_keypoints(pose))
+        return self._generate(image, check_signed("heatmaps", pose))
 
     def _pixels(self, image: tf.Tensor, keypoints: tf.Tensor) -> dict[str, tf.Tensor]:
         poses = keypoints if self._pose == "keypoints" else self._draw(keypoints)
@@ -115,7 +122,7 @@ class ServedModel(tf.Module):
 
 
 def next_version(folder: str | Path) -> int:
-    """Returns the next free version number in a model's folder, 1 if it is empty."""
+    """Returns the next free version number in a model's folder, from 1."""
     folder = Path(folder)
     there = folder.iterdir() if folder.is_dir() else ()
     return 1 + max((int(p.name) for p in there if p.name.isdecimal()), default=0)
@@ -133,25 +140,25 @@ def export_saved_model(
     Warm-up requests are added if the package `tensorflow-serving-api` is installed.
 
     Args:
-        model: The trained model.
-        folder: Folder that holds the versions of the model.
+        model: Trained model.
+        folder: Folder with the versions of the model.
         version: Version number. An existing version is replaced.
         card: Content of `model_card.json`; see `describe`.
 
     Returns:
-        The path of the version's folder.
+        Folder of the version.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     served = ServedModel(model)
     place = folder / str(version)
-    # The name is not a number, so that a server skips the folder.
+    # Servers skip the folder because its name is not a number.
     temporary = folder / f".{version}.{os.getpid()}.tmp"
     try:
         with host.writing(place):
             tf.saved_model.save(served, str(temporary), signatures=served.signatures())
-            if warm_up.is_possible():
-                warm_up.write(temporary, name=folder.name, image_size=model.image_size)
+            if can_warm_up():
+                _write_warm_up(temporary, folder.name, model.image_size)
         if card is not None:
             _write_card(temporary, {"version": version, **card})
         _put(temporary, place)
@@ -181,6 +188,47 @@ def _write_card(place: Path, card: Mapping[str, Any]) -> None:
     files.write_json(place / MODEL_CARD, {**card, "sha256": checksums})
 
 
+def can_warm_up() -> bool:
+    """Returns whether the package `tensorflow-serving-api` is installed."""
+    return importlib.util.find_spec("tensorflow_serving") is not None
+
+
+def _write_warm_up(version: Path, name: str, image_size: tuple[int, int]) -> None:
+    """Writes requests that a server runs before it serves the model.
+
+    TensorFlow prepares each batch size at its first request, which makes that request
+    slow. See "SavedModel Warmup" in TensorFlow Serving's guide.
+    """
+    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+    path = version / WARM_UP
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature, inputs in _warm_up_requests(image_size):
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = name
+            request.model_spec.signature_name = signature
+            for key, value in inputs.items():
+                request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+            log = prediction_log_pb2.PredictLog(request=request)
+            record = prediction_log_pb2.PredictionLog(predict_log=log)
+            writer.write(record.SerializeToString())
+
+
+def _warm_up_requests(size: tuple[int, int]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields signatures and inputs: grey images, all keypoints in the centre."""
+    image = np.full((*size, 3), _GREY, np.uint8)
+    pose = np.full((kp.NUM_KEYPOINTS, 3), (size[1] / 2, size[0] / 2, 1), np.float32)
+    for count in BATCH_SIZES:
+        keypoints = np.stack([pose] * count)
+        yield (
+            "serving_default",
+            {"image": np.stack([image] * count), "keypoints": keypoints},
+        )
+        content = np.array([image_files.encode_png(image)] * count, object)
+        yield "encoded", {"image_bytes": content, "keypoints": keypoints}
+
+
 def _concrete(function: Any, *specs: tf.TensorSpec) -> Any:
     return tf.function(function, input_signature=specs).get_concrete_function()
 
@@ -191,15 +239,15 @@ def describe(
     """Returns the model card as plain data.
 
     Args:
-        model: The model, loaded from the run.
-        run: The run folder. It holds the checksum of the data set, and the scores in
+        model: Model of the run.
+        run: Run folder, with the checksum of the data set, and with the scores in
             `evaluation/scores.json`.
-        weights: The weights that were loaded: `last`, `best`, `ema` or `auto`.
-        precision: `float32` or `bfloat16`.
+        weights: Loaded weights: `last`, `best`, `ema` or `auto`.
+        precision: Precision of the model, `float32` or `bfloat16`.
 
     Returns:
-        The card. `scores` holds the scores of `pg2_tf.evaluate` for the same stage,
-        step and weights, or None.
+        The card. `scores` are those of `pg2_tf.evaluate` for the same stage, step and
+        weights, or None.
 
     Raises:
         InputError: The file of scores is damaged.

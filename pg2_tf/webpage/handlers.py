@@ -12,10 +12,11 @@ import numpy as np
 
 from pg2_tf.inference.inputs import Images
 from pg2_tf.inference.loading import Model
-from pg2_tf.posing import finding, named_poses, photo, retargeting
-from pg2_tf.posing.photo import Person
+from pg2_tf.posing import named_poses, photo, retargeting
+from pg2_tf.posing.photo import Estimator, Person
 from pg2_tf.posing.results import Result
-from pg2_tf.posing.target_poses import Target, TargetReader, named_target
+from pg2_tf.posing.retargeting import Target
+from pg2_tf.posing.target_poses import TargetReader, named_target
 from pg2_tf.webpage.limits import Turn, Worker
 from preprocessing import synthetic
 from preprocessing.images import drawing, image_files, video
@@ -110,7 +111,7 @@ class Handlers:
         self,
         model: Model,
         *,
-        estimator: Callable[[], finding.Estimator],
+        estimator: Callable[[], Estimator],
         seconds: float,
     ):
         self.model = model
@@ -127,7 +128,7 @@ class Handlers:
 
         def look() -> tuple[np.ndarray, list[np.ndarray]]:
             pixels, _ = image_files.read_bounded(path, most_pixels=_MOST_PIXELS)
-            return pixels, finding.find_people(pixels, self._estimator())
+            return pixels, photo.find_people(pixels, self._estimator())
 
         with _visitors_name(path):
             pixels, people = self._worker.begin().run(look)
@@ -136,7 +137,7 @@ class Handlers:
                     f"{path.name}: no person found in this photo; crop it closer to "
                     "the person, or use another photo"
                 )
-            return self._choose(path.name, pixels, people, finding.largest(people))
+            return self._choose(path.name, pixels, people, photo.largest(people))
 
     def choose(self, found: Found, number: int) -> Found:
         """Chooses another person of the photo, by number from the left, from 1."""
