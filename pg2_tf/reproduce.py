@@ -32,10 +32,9 @@ if TYPE_CHECKING or command.will_run():
     from pg2_tf.paper.figures import layout
     from pg2_tf.paper.table1 import plan as plans
     from pg2_tf.paper.table1 import report
-    from pg2_tf.paper.table1.estimate import Cost, Estimator
     from pg2_tf.paper.table1.plan import Plan
     from pg2_tf.paper.table1.rows import SCALES, lambda_rows, variant_rows
-    from pg2_tf.paper.table1.steps import Step
+    from pg2_tf.paper.table1.steps import Cost, Estimator, Step
     from preprocessing.dataset import records
 
 _TABLE = flags.DEFINE_enum(

@@ -38,7 +38,7 @@ if TYPE_CHECKING or command.will_run():
     from pg2_tf.machine import devices, precision
     from pg2_tf.runs.run_folder import RunFolder
     from pg2_tf.training.callbacks import Cadence
-    from pg2_tf.training.stages import train_stage
+    from pg2_tf.training.loop import train_stage
     from pg2_tf.training.workers import (
         ALONE,
         WorkerLostError,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from pg2_tf.paper.user_study import answers, key, page
+from pg2_tf.paper.user_study import answers, page
 from preprocessing.system import command
 from preprocessing.system.errors import InputError
 
@@ -64,7 +64,7 @@ def make() -> None:
     out = Path(command.required("out", _OUT.value))
     if out.suffix.lower() != ".html":
         raise InputError(f"--out={out}: the page needs the suffix .html")
-    key_path = key.path_of(out)
+    key_path = answers.path_of(out)
     for path in (out, key_path):
         if path.exists() and not _OVERWRITE.value:
             raise InputError(f"{path}: exists; give another --out, or --overwrite")
@@ -93,7 +93,7 @@ def score() -> None:
     out = command.required("out", _OUT.value)
     if not _ANSWERS.value:
         raise InputError("--answers is needed; see --help")
-    study = key.read(key_path)
+    study = answers.read(key_path)
     paths = answers.find(_ANSWERS.value, key_path=key_path)
     found = scores.score(study, answers.read_all(paths, study), seed=_SEED.value)
     print(scores.write(out, study, found, seed=_SEED.value))

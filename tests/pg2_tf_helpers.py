@@ -21,8 +21,8 @@ from pg2_tf.runs import original as authors
 from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.runs.weights import weights_of
 from pg2_tf.training.callbacks import Cadence
+from pg2_tf.training.loop import train_stage
 from pg2_tf.training.pg2 import PG2
-from pg2_tf.training.stages import train_stage
 
 ROOT = Path(__file__).parents[1]
 TINY = presets.preset("tiny")

@@ -6,19 +6,16 @@ Nothing here depends on how fast a machine is.
 import json
 import os
 import shutil
-import threading
 import time
 
 import numpy as np
 import pytest
 from pg2_tf_helpers import command_error, run_command
 
-from pg2_tf.benchmarks import data, preprocess, report, training_input
-from pg2_tf.benchmarks.measurement import Figure, Goal, Measurement, Options
-from pg2_tf.benchmarks.preprocess import Stopwatch
+from pg2_tf.benchmarks import data, measurement, preprocess, training_input
+from pg2_tf.benchmarks.measurement import Figure, Measurement, Options
 from pg2_tf.data.dataset import read_split
-from pg2_tf.machine import description as machine
-from pg2_tf.machine import isolated
+from pg2_tf.machine import devices, isolated
 from preprocessing.system import command
 from preprocessing.system.errors import InputError
 
@@ -27,7 +24,6 @@ HAS_PROC = isolated._STATM.exists()
 CAN_BE_ZERO = {
     "peak memory / data kept",
     "processor time: gather",
-    "processor time: pairs, report, the rest",
 }
 
 
@@ -59,19 +55,14 @@ def test_drawn_files_become_a_data_set_and_every_step_is_timed(tmp_path, source,
     options = Options(folder=tmp_path, num_images=96)
     drawn = next(some for some in data.photos(options) if some.source == source)
     out = data.place(options, drawn)
-    measured = preprocess.measure(drawn, out, tmp_path / "steps")
+    measured = preprocess.measure(drawn, out, tmp_path / "profile")
     assert_positive(measured)
     assert values(measured)["images"] == 96
     assert "96 JPEG files of 48 different drawings" in measured.on
-    for step in (
-        "read the cached file",
-        "decode",
-        "draw heatmaps",
-        "draw mask",
-        "serialize",
-    ):
-        assert f"processor time: {step}" in values(measured)
+    profiled = [name for name in values(measured) if name.startswith("processor time")]
+    assert len(profiled) == 8
     assert "% of the time" in measured.bound
+    assert profiled[0].endswith(measured.bound.split("there by ")[1])
     split = read_split(out, "train", image_size=size)
     assert len(split.pairs)
     assert (split.keypoints[..., 2] > 0).any(axis=1).all()
@@ -129,10 +120,8 @@ def test_command_measures_all_and_keeps_every_figure(capsys, tmp_path, in_proces
             if name in ("preprocess", "input"):
                 speed = case["figures"][0]
                 assert speed["name"] == "speed"
-                assert speed["goal"]["value"] > 0
             for figure in case["figures"]:
                 assert figure["name"] in result.out
-    assert "goal: at least 2,500" in result.out
     assert result.out.splitlines()[-1] == str(tmp_path / "benchmark.json")
 
 
@@ -145,8 +134,6 @@ def test_given_data_set_is_measured_in_place_of_drawn_people(
     cases = json.loads((tmp_path / "benchmark.json").read_text())["benchmarks"]
     assert set(cases) == {"input"}
     assert [case["case"][:5] for case in cases["input"]] == ["32x32"] * 3
-    # The project has no goal for this size.
-    assert cases["input"][0]["figures"][0]["goal"] is None
 
 
 def test_given_files_are_measured_in_place_of_drawn_people(
@@ -166,10 +153,10 @@ def test_given_files_are_measured_in_place_of_drawn_people(
     ("flags", "message"),
     [
         (["--what=speed"], "--what=speed: allowed are preprocess, input"),
-        (["--what="], "--what: nothing to measure"),
-        (["--root=."], "--root and --source are needed together"),
-        (["--source=market1501"], "--root and --source are needed together"),
-        (["--poses=a.csv"], "--poses is of the images in --root"),
+        (["--what="], "--what is empty: allowed are preprocess"),
+        (["--root=."], "--root and --source must be given together"),
+        (["--source=market1501"], "--root and --source must be given together"),
+        (["--poses=a.csv"], "--poses requires --root"),
         (["--source=market1501", "--root=nowhere"], "--root=nowhere: no such folder"),
         (["--what=preprocess", "--data_dir=x"], "--data_dir is for --what=input"),
         (["--what=input", "--data_dir=nowhere"], "nowhere/manifest.json: no such file"),
@@ -214,55 +201,17 @@ def test_what_the_system_does_not_say_is_not_measured(monkeypatch, tmp_path):
     with isolated.PeakMemory() as watched:
         pass
     assert watched.megabytes is None
-    figure = Figure("peak memory", watched.megabytes, "MB", Goal(1.5, at_most=True))
+    figure = Figure("peak memory", watched.megabytes, "MB")
     measured = Measurement("a case", "something", [figure], "nothing")
-    text = report.describe("memory", [measured])
+    text = measurement.describe("memory", [measured])
     assert "not measured MB" in text
-    assert "goal: at most 1.50" in text
-    assert "MISSED" not in text
-    assert report.as_json([measured])[0]["figures"][0]["value"] is None
-
-
-@pytest.mark.parametrize(
-    ("value", "goal", "verdict"),
-    [
-        (601.4, Goal(600), "601 images/s    goal: at least 600, met"),
-        (599.0, Goal(600), "599 images/s    goal: at least 600, MISSED"),
-        (1.31, Goal(1.5, at_most=True), "goal: at most 1.50, met"),
-        (1.62, Goal(1.5, at_most=True), "goal: at most 1.50, MISSED"),
-    ],
-)
-def test_report_says_whether_goals_are_met(value, goal, verdict):
-    measured = Measurement("a", "b", [Figure("c", value, "images/s", goal)], "d")
-    assert verdict in report.describe("x", [measured])
+    assert measurement.as_json([measured])[0]["figures"][0]["value"] is None
 
 
 def test_machine_is_described_with_its_versions():
-    described = machine.describe(1)
+    described = devices.describe(1)
     assert described["processor"]
     assert described["cores_used"] <= described["cores"]
-    text = report.describe_machine(described)
+    text = measurement.describe_machine(described)
     assert described["processor"] in text
     assert f"tensorflow {described['versions']['tensorflow']}" in text
-
-
-def test_stopwatch_counts_each_step_for_itself():
-    watch = Stopwatch()
-
-    def busy(seconds):
-        end = time.thread_time() + seconds
-        while time.thread_time() < end:
-            pass
-
-    def outer():
-        busy(0.01)
-        inner(0.03)
-
-    inner = watch.timed("inner", busy)
-    watch.timed("outer", outer)()
-    worker = threading.Thread(target=watch.timed("other", busy), args=(0.01,))
-    worker.start()
-    worker.join()
-    assert watch.seconds["inner"] >= 0.03
-    assert 0.01 <= watch.seconds["outer"] < 0.03
-    assert watch.seconds["other"] >= 0.01

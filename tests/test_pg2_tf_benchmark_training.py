@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from pg2_tf_helpers import TINY, command_error, make_run, run_command, tiny_config
 
-from pg2_tf.machine import arithmetic, ceiling, isolated
+from pg2_tf.machine import arithmetic, isolated
 from pg2_tf.machine.arithmetic import DIRECTIONS, Operation
 from pg2_tf.model.config import RunConfig
 from pg2_tf.model.networks import build_networks
@@ -119,9 +119,9 @@ def test_every_operation_of_a_step_can_be_done_alone(direction, tmp_path):
     counted = arithmetic.operations(built.networks(), training, batch_size=BATCH)
     those = Counter({k: n for k, n in counted.items() if k.direction == direction})
     assert those
-    assert ceiling.seconds_alone(those, seconds=0.01) > 0
+    assert arithmetic.seconds_alone(those, seconds=0.01) > 0
     for each in those:
-        assert np.isfinite(ceiling.call_of(each)())
+        assert np.isfinite(arithmetic.call_of(each)())
 
 
 def test_predicted_memory_of_weights_is_that_of_the_variables(tmp_path):

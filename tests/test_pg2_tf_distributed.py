@@ -22,7 +22,7 @@ from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.training.callbacks import Cadence
 from pg2_tf.training.stepper import Stepper
 from pg2_tf.training.pg2 import PG2
-from pg2_tf.training.stages import train_stage
+from pg2_tf.training.loop import train_stage
 from pg2_tf.training.updates import FusedAdam
 from preprocessing.system.errors import InputError
 

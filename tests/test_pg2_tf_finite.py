@@ -11,7 +11,7 @@ from pg2_tf_helpers import checkpoint, command_error, metrics, same, steps_kept,
 from pg2_tf.data.dataset import read_split
 from pg2_tf.data.pipeline import PairSource, pairs_of_step, training_batches
 from pg2_tf.runs.run_folder import RunFolder
-from pg2_tf.training import stages
+from pg2_tf.training import loop
 from pg2_tf.training.callbacks import Cadence
 from pg2_tf.training.stepper import Stepper
 from preprocessing.system.errors import InputError
@@ -83,7 +83,7 @@ def test_pairs_of_a_step_are_those_that_it_takes(people_dir, own_batch):
 def spoil(monkeypatch, layer, *, step, start=0, before):
     """Puts NaN into a weight of G1 before or after a step."""
     built, done = [], [start]
-    build, take = stages.build, Stepper.step
+    build, take = loop.build, Stepper.step
 
     def watched(*arguments, **options):
         built.append(build(*arguments, **options))
@@ -101,7 +101,7 @@ def spoil(monkeypatch, layer, *, step, start=0, before):
         if not before and done[0] == step:
             poison()
 
-    monkeypatch.setattr(stages, "build", watched)
+    monkeypatch.setattr(loop, "build", watched)
     monkeypatch.setattr(Stepper, "step", spoilt)
 
 

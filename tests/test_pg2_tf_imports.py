@@ -125,7 +125,6 @@ def test_steps_receive_networks_and_batches():
     known |= {"pg2_tf.model.steps", "pg2_tf.training.learning_rates"}
     for name in ("pg2_tf.model.steps", "pg2_tf.training.updates"):
         assert {n for n in IMPORTS[name] if within(n, PROJECT)} <= known
-    assert not {n for n in IMPORTS["pg2_tf.training.remat"] if within(n, PROJECT)}
 
 
 def room(name):

@@ -14,8 +14,7 @@ from pg2_tf_trainers import assert_close, pg2, weights_after
 
 from pg2_tf.model.networks import build_networks
 from pg2_tf.training.callbacks import Cadence
-from pg2_tf.training.remat import rematerialised
-from pg2_tf.training.updates import mean_over_parts
+from pg2_tf.training.updates import mean_over_parts, rematerialised
 from preprocessing.system.errors import InputError
 
 

@@ -16,7 +16,7 @@ from pg2_tf.machine import arithmetic
 from pg2_tf.model import config, presets
 from pg2_tf.model.config import VARIANTS
 from pg2_tf.model.networks import build_networks
-from pg2_tf.paper.table1 import estimate, plan, report
+from pg2_tf.paper.table1 import plan, report
 from pg2_tf.paper.table1 import steps as table_steps
 from pg2_tf.paper.table1.plan import Plan
 from pg2_tf.paper.table1.report import TABLE_1
@@ -346,7 +346,7 @@ def test_dry_run_estimates_and_does_nothing(capsys, tmp_path, people_dir, comman
 
 
 def estimator():
-    return estimate.Estimator(
+    return table_steps.Estimator(
         Measures(
             ("ssim", "mask_ssim"), protocol=PROTOCOLS["corrected"], sources=Sources()
         )
@@ -354,7 +354,7 @@ def estimator():
 
 
 def test_estimates_follow_steps_arithmetic_and_what_is_done(tmp_path, monkeypatch):
-    monkeypatch.setattr(estimate.ceiling, "product_rate", lambda dtype, seconds: 1e9)
+    monkeypatch.setattr(table_steps.ceiling, "product_rate", lambda dtype, seconds: 1e9)
     costs = {}
     for count in (2, 4):
         scale = dataclasses.replace(_SCALE, reconstruction={"steps": count})
@@ -366,15 +366,17 @@ def test_estimates_follow_steps_arithmetic_and_what_is_done(tmp_path, monkeypatc
     assert costs[2][0].disk > 0
     assert 0 < costs[2][1].seconds < 60
     done = dataclasses.replace(steps[0], is_done=lambda: True)
-    assert estimator().costs([done])[0] == estimate.Cost(0, 0)
+    assert estimator().costs([done])[0] == table_steps.Cost(0, 0)
 
 
 def test_estimates_of_evaluations_follow_pairs_and_width(tmp_path, monkeypatch):
     """Wide networks take longer; so do more pairs, and a slower machine."""
 
     def seconds(*, width=4, pairs=6, rate=1e8):
-        monkeypatch.setattr(estimate.ceiling, "product_rate", lambda *_, **__: rate)
-        monkeypatch.setattr(estimate.Estimator, "_seconds_of_metrics", lambda *_: 0.001)
+        monkeypatch.setattr(table_steps.ceiling, "product_rate", lambda *_, **__: rate)
+        monkeypatch.setattr(
+            table_steps.Estimator, "_seconds_of_metrics", lambda *_: 0.001
+        )
         scale = dataclasses.replace(_SCALE, width=width)
         own = tiny_plan(tmp_path, tmp_path, variants=("G1+G2+D",), scale=scale)
         step = own.evaluation(own.rows[0], "score", tmp_path, num_pairs=pairs)

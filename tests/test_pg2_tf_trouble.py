@@ -18,7 +18,7 @@ from pg2_tf.machine import devices
 from pg2_tf.runs import checkpoint_files
 from pg2_tf.training import callbacks
 from pg2_tf.training.callbacks import Cadence, CollapseWatch
-from pg2_tf.training.stages import locked
+from pg2_tf.training.loop import locked
 from pg2_tf.training.stepper import Stepper
 from pg2_tf.training.workers import Workers
 from preprocessing.system.errors import InputError

@@ -10,8 +10,7 @@ import pytest
 from pg2_tf_helpers import command_error, run_command
 from pg2_tf_study_helpers import make_study, write_images
 
-from pg2_tf.paper.user_study import key as keys
-from pg2_tf.paper.user_study import page
+from pg2_tf.paper.user_study import answers, page
 from preprocessing.images import image_files as images
 from preprocessing.system.errors import InputError
 
@@ -114,7 +113,7 @@ def test_the_page_holds_the_images_and_not_what_they_are(tmp_path):
 
 def test_the_key_is_read_back(tmp_path):
     key = make_study(tmp_path, methods=("A", "B"))
-    assert keys.read(tmp_path / "study.key.json") == key
+    assert answers.read(tmp_path / "study.key.json") == key
 
 
 def test_the_studys_name_is_that_of_its_contents(tmp_path):
@@ -200,7 +199,7 @@ def test_an_image_that_is_there_twice_is_drawn_once(tmp_path, capsys):
     out = tmp_path / "study.html"
     result = run_command(capsys, COMMAND, "make", *flags, f"--out={out}", "--images=6")
     assert result.status == 0, result.err
-    (part,) = keys.read(tmp_path / "study.key.json").parts
+    (part,) = answers.read(tmp_path / "study.key.json").parts
     names = [Path(image.file).name for image in part.images if image.real]
     assert len({name.removeprefix("again_") for name in names}) == len(names) == 6
     line = command_error(

@@ -9,7 +9,7 @@ from pg2_tf_helpers import command_error, run_command
 from pg2_tf_study_helpers import answers_to, make_study, write_answers
 
 from pg2_tf.paper.user_study import answers, scores
-from pg2_tf.paper.user_study.key import Key, Part, Shown
+from pg2_tf.paper.user_study.answers import Key, Part, Shown
 from preprocessing.system.errors import InputError
 
 COMMAND = "pg2_tf.user_study"

@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from preprocessing.images import heatmaps
 from preprocessing.images import image_files as images
-from preprocessing.original import records
 from preprocessing.poses import keypoints as kp
 from preprocessing.sources import original as authors
+from preprocessing.sources import original_records
 from preprocessing.sources.samples import Notes
 from preprocessing.system.errors import InputError
 
@@ -382,7 +382,7 @@ def test_golden_records_give_the_raw_images(shared):
 def test_golden_heatmaps_and_masks_are_drawn_bit_for_bit(shared):
     (path,) = (shared / "golden" / "records").glob("Market_train_data/*.tfrecord")
     drawn = 0
-    for pair in records.read(path):
+    for pair in original_records.read(path):
         theirs = tf.train.Example.FromString(pair.example).features.feature
         assert pair.size == (128, 64)
         for which, image in zip("01", (pair.source, pair.target), strict=True):

@@ -7,9 +7,8 @@ import pytest
 from preprocessing_sources_helpers import touch
 
 from preprocessing.sources import folder
-from preprocessing.sources.samples import Notes
+from preprocessing.sources.samples import Notes, image_files
 from preprocessing.sources.table import SOURCES
-from preprocessing.sources.walking import image_files
 from preprocessing.system.errors import InputError
 
 

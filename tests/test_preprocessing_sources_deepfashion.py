@@ -7,7 +7,7 @@ from preprocessing_sources_helpers import touch
 
 from preprocessing.poses.formats.annotation_csv import read_csv
 from preprocessing.sources import deepfashion
-from preprocessing.sources.deepfashion_splits import parse
+from preprocessing.sources.deepfashion import parse
 from preprocessing.sources.samples import Notes
 from preprocessing.system.errors import InputError
 

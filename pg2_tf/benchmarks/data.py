@@ -1,4 +1,4 @@
-"""Data sets to measure on: image files, drawn or given, and what is built from them."""
+"""Data sets to measure on: image files, drawn or given, and their shards."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from preprocessing.sources.samples import Sample
 from preprocessing.sources.table import SOURCES
 from preprocessing.system import files
 
-# Their goals are known, and their files are named as those of drawn people here.
+# Sources whose names the drawn files have.
 MEASURED_SOURCES = ("market1501", "deepfashion")
 _IMAGES_PER_PERSON = 8
 _DRAWN_PEOPLE = 12
@@ -26,14 +26,14 @@ _DRAWINGS_PER_PERSON = 4
 
 
 class Photos(NamedTuple):
-    """Image files, and where their poses are.
+    """Image files with poses.
 
     Attributes:
-        source: what `preprocessing.build` calls them.
-        root: their folder.
-        poses: files of poses; those in `root` where there are none.
-        image_size: height and width that they are brought to.
-        on: what they are, in words.
+        source: Name of the source in `preprocessing.build`.
+        root: Folder of the images.
+        poses: Files of poses. If empty, the poses are in `root`.
+        image_size: Height and width of the prepared images in pixels.
+        on: Description for the report.
     """
 
     source: str
@@ -44,7 +44,7 @@ class Photos(NamedTuple):
 
 
 def photos(options: Options) -> list[Photos]:
-    """Returns the image files to measure on; draws them where none are given."""
+    """Returns the image files to measure on; draws them if none are given."""
     if options.source and options.root:
         size = SOURCES[options.source].default_size(options.root)
         on = f"the files in {options.root}"
@@ -62,10 +62,10 @@ def stages(
     """Returns the stages of building a data set at `out`, by name and in order.
 
     Args:
-        photos: to build it from.
-        out: replaced where it is there.
-        workers: how many images are prepared at once.
-        change: turns the samples of the source into those to take.
+        photos: Image files and poses.
+        out: Folder of the data set; an existing one is replaced.
+        workers: Number of processes that prepare images.
+        change: Function that selects among the samples of the source.
     """
     settings = Settings(source=photos.source, image_size=photos.image_size)
     builder = Builder(settings, out=out, overwrite=True, workers=workers)
@@ -78,12 +78,12 @@ def stages(
 
 
 def place(options: Options, photos: Photos) -> Path:
-    """Returns where the data set built from image files lies."""
+    """Returns the folder of the data set that is built from image files."""
     return options.folder / f"{photos.source}-data"
 
 
 def data_sets(options: Options, *, limit: int | None = None) -> list[Path]:
-    """Returns the data sets to measure on; builds those that are not there yet.
+    """Returns the data sets to measure on; builds them if they do not exist.
 
     Args:
         options: The benchmark's options.
@@ -135,7 +135,7 @@ def _build(photos: Photos, out: Path) -> None:
 
 
 def _drawn(options: Options, source: str) -> Photos:
-    """Writes drawn people as the source's files; few drawings, many names."""
+    """Writes drawn people as files of a source: few drawings, many names."""
     root = options.folder / source
     size = SOURCES[source].default_size(root)
     count = options.num_images

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from pg2_tf.benchmarks.measurement import Figure, Goal, Measurement, Options
+from pg2_tf.benchmarks.measurement import Figure, Measurement, Options
 from pg2_tf.data import examples
 from pg2_tf.inference.loading import Model, load_model
 from pg2_tf.inference.pose_transfer import PoseTransfer
-from pg2_tf.machine import ceiling, isolated
+from pg2_tf.machine import arithmetic, isolated
 from pg2_tf.machine.isolated import PeakMemory, StoppedError
 from pg2_tf.model import presets
 from pg2_tf.model.config import RunConfig
@@ -33,9 +33,6 @@ RELEASED = {
     ("market1501", 4): 2.12,
     ("deepfashion", 1): 4.78,
 }
-# Goals: speed relative to the released code, and of int8 relative to float32.
-_TIMES = {"float32": 1.1, "bfloat16": 2.0}
-_INT8_TIMES = 2.0
 _CALIBRATION = 8
 _LEAST_CALLS = 5
 
@@ -84,8 +81,7 @@ def run(options: Options) -> list[Measurement]:
     name = f"{options.preset}, width {model.width}"
     on = f"drawn people; the fastest of {_LEAST_CALLS} calls or more"
     on = "; ".join([on, *failures.values()])
-    goals = not options.quick and not tf.config.list_physical_devices("GPU")
-    full = goals and model == preset.model
+    full = not options.quick and model == preset.model
     cases = [
         Measurement(
             f"{name}, batch {size}",
@@ -93,7 +89,6 @@ def run(options: Options) -> list[Measurement]:
             _figures(
                 {timed: seconds.get(size) for timed, seconds in taken.items()},
                 RELEASED.get((options.preset, size)) if full else None,
-                goals=goals,
             ),
             "convolutions",
         )
@@ -158,7 +153,7 @@ def _time(
             model = _load(timed, size)
             given = people.images[:size], people.poses[:size]
             call = partial(model, *given)
-            taken[size] = ceiling.fastest(call, seconds, least=_LEAST_CALLS)
+            taken[size] = arithmetic.fastest(call, seconds, least=_LEAST_CALLS)
             del call, model
     return taken, memory.megabytes
 
@@ -172,20 +167,12 @@ def _load(timed: _Timed, size: int) -> Model:
 
 
 def _figures(
-    seconds: dict[_Timed, float | None], released: float | None, *, goals: bool
+    seconds: dict[_Timed, float | None], released: float | None
 ) -> list[Figure]:
     """Returns the table of one batch size, in milliseconds per batch."""
     figures = []
     if released:
         figures.append(Figure("released code, TensorFlow 1.15", 1e3 * released, "ms"))
-    of_kind = {timed.kind: taken for timed, taken in seconds.items()}
     for timed, taken in seconds.items():
-        limit = None
-        if released and not timed.kind:
-            limit = released / _TIMES[timed.precision]
-        if goals and timed.kind == "int8" and (base := of_kind["float32"]):
-            limit = base / _INT8_TIMES
-        goal = Goal(1e3 * limit, at_most=True) if limit else None
-        value = 1e3 * taken if taken else None
-        figures.append(Figure(timed.name, value, "ms", goal))
+        figures.append(Figure(timed.name, 1e3 * taken if taken else None, "ms"))
     return figures

@@ -1,4 +1,4 @@
-"""How fast training gets its batches, how much memory that takes, and why."""
+"""Speed and memory of the batches for training, and where the time goes."""
 
 import resource
 import sys
@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from pg2_tf.benchmarks import data
-from pg2_tf.benchmarks.measurement import Figure, Goal, Measurement, Options
+from pg2_tf.benchmarks.measurement import Figure, Measurement, Options
 from pg2_tf.data import dataset, pipeline
 from pg2_tf.data.dataset import Split
 from pg2_tf.data.pipeline import PairSource
@@ -23,20 +23,14 @@ from preprocessing.dataset import records
 from preprocessing.images import image_files as images
 from preprocessing.poses import keypoints as kp
 
-# Pairs a second on two cores, and the paper's batch size.
-_GOALS = {(128, 64): Goal(2500), (256, 256): Goal(400)}
+# The paper's batch sizes, by image size.
 _BATCH_SIZES = {(128, 64): 16, (256, 256): 8}
-_MEMORY_GOAL = Goal(1.5, at_most=True)
-# Of less data than so many batches, the batches on their way are most of the memory.
-_ENOUGH_BATCHES = 16
 _WARM_UP = 20
 _CALLS = 5
 _KEPT = ("decoded", "encoded", "on disk")
 # Images of the data sets that `run_scale` measures.
 _SIZES = (20_000, 200_000, 2_000_000)
 _QUICK_SIZES = (100, 200)
-_DISK_GOALS = {(128, 64): Goal(4000)}
-_RESIDENT_GOAL = Goal(1500, at_most=True)
 # `ru_maxrss` is in bytes on macOS, in KiB elsewhere.
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
@@ -92,13 +86,13 @@ def measure_scale(data_dir: Path, seconds: float) -> Measurement:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT
     per_pair = speed.cores_busy / speed.pairs_per_second
     figures = [
-        Figure("speed", speed.pairs_per_second, "pairs/s", _DISK_GOALS.get(size)),
+        Figure("speed", speed.pairs_per_second, "pairs/s"),
         Figure("cores busy", speed.cores_busy),
         Figure("processor time", 1e3 * per_pair, "ms/pair"),
         Figure("opened first after", ready[0], "s"),
         Figure("opened again after", ready[1], "s"),
         Figure("offsets in memory", source.num_bytes / 1e6, "MB"),
-        Figure("peak resident memory", peak / 1e6, "MB", _RESIDENT_GOAL),
+        Figure("peak resident memory", peak / 1e6, "MB"),
     ]
     return Measurement(
         f"{size[0]}x{size[1]}, {source.num_images:,} images on disk, "
@@ -115,14 +109,13 @@ def measure(data_dir: Path, kept: str, seconds: float) -> Measurement:
 
     Args:
         data_dir: Folder of the data set.
-        kept: One of `_KEPT`: images are `decoded` in memory, `encoded` in memory, or
-            `on disk`.
+        kept: Place of the images, one of `_KEPT`.
         seconds: Time to measure, after a warm-up.
     """
     size = tuple(records.read_manifest(data_dir)["image_size"])
     batch_size = _BATCH_SIZES.get(size, 16)
     limit = sys.maxsize if kept == "decoded" else 0
-    # What batches take, however little the data, is no part of the data.
+    # Batches need memory that does not depend on the size of the data.
     with PeakMemory() as little:
         few = PairSource(_two_images(size), decoded_limit=limit)
         _speed(few, batch_size, seconds / 10)
@@ -149,18 +142,15 @@ def measure(data_dir: Path, kept: str, seconds: float) -> Measurement:
     ratio = None
     if memory.megabytes is not None and kept != "on disk":
         ratio = memory.megabytes * 1e6 / num_bytes
-    # Two images and a mask.
-    batch_bytes = batch_size * size[0] * size[1] * (3 + 3 + 1)
-    memory_goal = _MEMORY_GOAL if num_bytes >= _ENOUGH_BATCHES * batch_bytes else None
     costs = _costs(source, encoded, packed, size=size, seconds=seconds / 20)
     figures = [
-        Figure("speed", speed.pairs_per_second, "pairs/s", _GOALS.get(size)),
+        Figure("speed", speed.pairs_per_second, "pairs/s"),
         Figure("cores busy", speed.cores_busy),
         Figure("read and ready after", ready, "s"),
         Figure("data kept", num_bytes / 1e6, "MB"),
         Figure("batches of two images before", little.megabytes, "MB"),
         Figure("peak memory over that", memory.megabytes, "MB"),
-        Figure("peak memory / data kept", ratio, "", memory_goal),
+        Figure("peak memory / data kept", ratio),
         *(
             Figure(f"processor time: {name}", 1e3 * cost / len(pairs), "ms/pair")
             for name, cost in costs.items()
@@ -210,14 +200,14 @@ def _costs(
     size: tuple[int, int],
     seconds: float,
 ) -> dict[str, float]:
-    """Returns the processor seconds that each part of making a batch takes alone.
+    """Returns the processor seconds of each part of making a batch.
 
     Args:
         source: Source of the pairs.
         encoded: JPEG bytes of the sources and targets of a batch, string [2B].
-        packed: its packed masks, uint8 [B, ...].
-        size: height and width of the images.
-        seconds: how long each part is repeated.
+        packed: Packed masks of the batch, uint8 [B, ...].
+        size: Height and width of the images in pixels.
+        seconds: Time to repeat each part.
     """
     positions = tf.range(len(packed), dtype=tf.int64)
     batch = source.gather(positions)
@@ -229,7 +219,7 @@ def _costs(
     if not source.decoded:
         parts["decode"] = lambda: decode(encoded, size)
     costs = {name: _cost(part, seconds) for name, part in parts.items()}
-    # Gathering decodes and unpacks too; what is left is the copying.
+    # Gathering includes decoding and unpacking; the rest is copying.
     costs["gather"] -= costs["unpack masks"] + costs.get("decode", 0)
     return {**costs, "gather": max(costs["gather"], 0)}
 

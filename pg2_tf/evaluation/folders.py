@@ -16,8 +16,7 @@ from preprocessing.images import image_files as images
 from preprocessing.poses import detections
 from preprocessing.poses import pose_files as poses
 from preprocessing.poses.pose_files import Poses
-from preprocessing.sources.samples import Notes
-from preprocessing.sources.walking import image_files
+from preprocessing.sources.samples import Notes, image_files
 from preprocessing.system import files
 from preprocessing.system.errors import InputError
 

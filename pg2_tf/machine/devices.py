@@ -1,10 +1,16 @@
-"""Selects the devices that TensorFlow uses."""
+"""Selects the devices of TensorFlow, and describes the machine."""
 
+import os
+import platform
 import re
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
+from pg2_tf.machine import isolated
+from pg2_tf.runs.run_folder import package_versions
 from preprocessing.system import host
 from preprocessing.system.errors import InputError
 
@@ -12,19 +18,18 @@ _NAME = re.compile(r"(?:(CPU|GPU):)?(\d{1,3})", re.IGNORECASE)
 
 
 def choose(names: Sequence[str]) -> list[str] | None:
-    """Lets TensorFlow use some devices alone; call it before anything is computed.
+    """Makes only some devices visible to TensorFlow. Call it before any computation.
 
     Args:
-        names: `GPU:0`, or `0` for short; or `CPU:0`, `CPU:1`, ...: the CPU as so many
-            devices, to try what several do.
+        names: Names such as `GPU:0`, or `0` for short; or `CPU:0`, `CPU:1`, ... to
+            divide the CPU into several logical devices, for tests.
 
     Returns:
-        The chosen devices as TensorFlow calls them by then, or None for all that
-        there are, where none are named.
+        Logical device names, or None for all devices if `names` is empty.
 
     Raises:
-        InputError: a name is none, stands twice, or means a device that is not there;
-            or the names are of both kinds.
+        InputError: A name is not valid, occurs twice or names a missing device, or
+            CPUs and GPUs are mixed.
     """
     if not names:
         return None
@@ -43,10 +48,10 @@ def choose(names: Sequence[str]) -> list[str] | None:
 
 
 def make_deterministic(wanted: bool | None = None) -> None:
-    """Makes every operation give the same result each time, bit for bit.
+    """Makes every operation deterministic, bit for bit.
 
     Args:
-        wanted: whether to; None: where no GPU is used, as it costs nothing there.
+        wanted: Whether to do so. None: only without GPUs, where it costs nothing.
     """
     if wanted or (wanted is None and not tf.config.get_visible_devices("GPU")):
         tf.config.experimental.enable_op_determinism()
@@ -76,3 +81,41 @@ def _split_cpu(numbers: Sequence[int]) -> None:
         tf.config.list_physical_devices("CPU")[0],
         [tf.config.LogicalDeviceConfiguration()] * len(numbers),
     )
+
+
+def describe(cores: int | None) -> dict[str, Any]:
+    """Returns processor, cores, memory, load and versions.
+
+    Args:
+        cores: Number of cores that the benchmarks may use, or None for all.
+    """
+    present = isolated.usable_cores()
+    can_limit = hasattr(os, "sched_setaffinity")
+    return {
+        "processor": _processor(),
+        "cores": present,
+        "cores_used": min(cores or present, present) if can_limit else present,
+        "memory_gib": _memory_gib(),
+        # Mean of the last minute; other processes slow the benchmarks down.
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "system": f"{platform.system()} {platform.release()}",
+        "versions": {"python": platform.python_version(), **package_versions()},
+    }
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    if path.exists():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory_gib() -> float | None:
+    try:
+        pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+    return round(pages * size / 2**30, 1)

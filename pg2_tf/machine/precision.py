@@ -11,8 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from pg2_tf.machine import arithmetic
-from pg2_tf.machine.arithmetic import Operation
-from pg2_tf.machine.ceiling import call_of, fastest
+from pg2_tf.machine.arithmetic import Operation, call_of, fastest
 from pg2_tf.model.config import PRECISIONS, ModelConfig, TrainConfig
 from pg2_tf.model.networks import build_networks
 

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
+from absl import flags
 
 from pg2_tf.model.networks import Networks
 from pg2_tf.runs import checkpoint_files
 from pg2_tf.runs.run_folder import StageFolder
 from preprocessing.system.errors import InputError
+
+WEIGHTS = ("auto", "last", "ema", "best")
 
 
 def weights_of(networks: Networks, *, averaged: Sequence[str] = ()) -> dict[str, Any]:
@@ -65,4 +68,16 @@ def load_weights(
     raise InputError(
         f"{stage.best_dir}: has no readable checkpoint; only stages without D, "
         "trained with --validation_fraction, have best weights"
+    )
+
+
+def define_weights() -> flags.FlagHolder[str]:
+    """Defines the flag that chooses among a stage's weights."""
+    return flags.DEFINE_enum(
+        "weights",
+        "auto",
+        WEIGHTS,
+        "last: of the newest checkpoint; ema: their moving average; best: those with "
+        "the best validation; auto: the moving average where there is one, else the "
+        "last.",
     )

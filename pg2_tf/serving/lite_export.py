@@ -11,6 +11,7 @@ from absl import flags
 from tqdm import tqdm
 
 from pg2_tf.inference.loading import Model
+from pg2_tf.machine import arithmetic
 from preprocessing.system import command, files, host
 from preprocessing.system.errors import InputError
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING or command.will_run():
     from pg2_tf.inference.exported import LoadedLite
     from pg2_tf.inference.inputs import Images
     from pg2_tf.inference.pose_transfer import PoseTransfer
-    from pg2_tf.machine import ceiling, isolated
+    from pg2_tf.machine import isolated
     from pg2_tf.machine.isolated import PeakMemory
     from pg2_tf.serving import tflite
 
@@ -268,7 +269,7 @@ def table(scores: Mapping[str, Any]) -> str:
 
 
 def _milliseconds(model: LoadedLite, one: tuple[np.ndarray, np.ndarray]) -> float:
-    return 1e3 * ceiling.fastest(lambda: model(*one), 0, least=_REPEATS)
+    return 1e3 * arithmetic.fastest(lambda: model(*one), 0, least=_REPEATS)
 
 
 def _compare(

@@ -21,8 +21,7 @@ from pg2_tf.runs import checkpoint_files
 from pg2_tf.runs.run_folder import RunFolder
 from pg2_tf.runs.weights import average_name, load_weights, weights_of
 from pg2_tf.serving.saved_model import describe, export_saved_model, next_version
-from pg2_tf.training.remat import rematerialised
-from pg2_tf.training.updates import Updates, adam
+from pg2_tf.training.updates import Updates, adam, rematerialised
 from preprocessing.system.errors import InputError
 
 

@@ -3,10 +3,13 @@
 Messages of `InputError` are shown in the page, with the visitor's file names.
 """
 
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooLongError
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -17,7 +20,6 @@ from pg2_tf.posing.photo import Estimator, Person
 from pg2_tf.posing.results import Result
 from pg2_tf.posing.retargeting import Target
 from pg2_tf.posing.target_poses import TargetReader, named_target
-from pg2_tf.webpage.limits import Turn, Worker
 from preprocessing import synthetic
 from preprocessing.images import drawing, image_files, video
 from preprocessing.poses import keypoints as kp
@@ -36,6 +38,54 @@ _DRAWN_PEOPLE = 4
 # Apart from the streams of `sources.synthetic`: nobody that a model was trained on.
 _STREAM = (0, 0, 4)
 _SMALLEST_DRAWN = 256
+
+Answer = TypeVar("Answer")
+
+
+class Worker:
+    """One thread that runs the visitors' jobs one after the other.
+
+    Models and estimators of TensorFlow Lite are not thread-safe.
+
+    Args:
+        seconds: time limit of a visitor's request.
+    """
+
+    def __init__(self, seconds: float):
+        self._seconds = seconds
+        self._thread = ThreadPoolExecutor(max_workers=1)
+
+    def begin(self) -> "Turn":
+        """Returns a visitor's turn; its time starts now."""
+        return Turn(self._thread, self._seconds)
+
+
+class Turn:
+    """A visitor's request, with its deadline."""
+
+    def __init__(self, thread: ThreadPoolExecutor, seconds: float):
+        self._thread = thread
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    def run(self, job: Callable[[], Answer]) -> Answer:
+        """Runs a part of the request in the worker's thread.
+
+        A job that has started cannot be cancelled; its result is discarded.
+
+        Raises:
+            InputError: the deadline has passed.
+        """
+        future: Future[Answer] = self._thread.submit(job)
+        try:
+            return future.result(max(0.0, self._end - time.monotonic()))
+        except TooLongError as error:
+            if future.done():  # The job's own error.
+                raise
+            future.cancel()
+            raise InputError(
+                f"this takes longer than the limit of {self._seconds:g} seconds"
+            ) from error
 
 
 class Found(NamedTuple):

@@ -13,7 +13,7 @@ from preprocessing.images import image_files
 from preprocessing.images.image_files import SUFFIXES
 from preprocessing.poses import keypoints as kp
 from preprocessing.poses.formats import openpose
-from preprocessing.sources import walking
+from preprocessing.sources import samples
 from preprocessing.sources.samples import Notes
 from preprocessing.system import engines
 from preprocessing.system.errors import InputError
@@ -52,7 +52,7 @@ def plan(place: Path, out: Path, notes: Notes) -> list[Job]:
     if not place.is_dir():
         raise InputError(f"--images={place}: no such folder or file")
     jobs: dict[Path, Job] = {}
-    for image in walking.image_files(place, notes):
+    for image in samples.image_files(place, notes):
         job = _job(image, image.relative_to(place), out)
         if job.json in jobs:
             raise InputError(

@@ -7,8 +7,7 @@ for each image, an entry in `preprocessing/sources/table.py`, and a test.
 from collections.abc import Iterator
 from pathlib import Path
 
-from preprocessing.sources.samples import Notes, Sample, from_file
-from preprocessing.sources.walking import image_files
+from preprocessing.sources.samples import Notes, Sample, from_file, image_files
 
 
 def samples(root: Path, notes: Notes) -> Iterator[Sample]:

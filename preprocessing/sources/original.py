@@ -11,10 +11,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from preprocessing.original import index as released
-from preprocessing.original import records
-from preprocessing.original.index import Index
 from preprocessing.poses.formats import original_pickles as pickles
+from preprocessing.sources import original_records
+from preprocessing.sources.original_records import Index
 from preprocessing.sources.samples import Notes, Sample, from_file
 from preprocessing.system.errors import InputError
 
@@ -33,10 +32,9 @@ def samples(root: Path, notes: Notes) -> Iterator[Sample]:
         notes: takes what is left out.
 
     Raises:
-        InputError: there are no records, they are damaged or not the released code's,
-            flipped copies cannot be told from images (`preprocessing.original.index`
-            says how they are), or files hold different images of one name or have one
-            image in both splits.
+        InputError: There are no records, they are damaged or not those of the released
+            code, flipped copies cannot be told from images (see `original_records`), or
+            files hold different images of one name or one image in both splits.
     """
     seen: dict[str, tuple[bytes, Index]] = {}
     for index in _indices(root):
@@ -57,7 +55,9 @@ def samples(root: Path, notes: Notes) -> Iterator[Sample]:
                 raise InputError(
                     f"{index.path}: another {what} of {name} than in {first.path}"
                 )
-            read = partial(released.read_bytes, index.path, image.offset, image.length)
+            read = partial(
+                original_records.read_bytes, index.path, image.offset, image.length
+            )
             sample = from_file(
                 index.path,
                 name=name,
@@ -105,7 +105,7 @@ def image_size(root: Path) -> tuple[int, int]:
             released code.
     """
     paths = _paths(root)
-    for pair in records.read(paths[0]):
+    for pair in original_records.read(paths[0]):
         return pair.size
     raise InputError(f"{paths[0]}: holds no record")
 
@@ -124,11 +124,11 @@ def _in_order(
 
 
 def _indices(root: Path) -> Iterator[Index]:
-    return map(released.scan, _paths(root))
+    return map(original_records.scan, _paths(root))
 
 
 def _paths(root: Path) -> list[Path]:
-    paths = sorted(root.rglob(f"*{records.SUFFIX}"))
+    paths = sorted(root.rglob(f"*{original_records.SUFFIX}"))
     if not paths:
-        raise InputError(f"{root}: holds no *{records.SUFFIX}")
+        raise InputError(f"{root}: holds no *{original_records.SUFFIX}")
     return paths

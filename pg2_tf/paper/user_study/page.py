@@ -17,11 +17,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pg2_tf.paper.user_study import key as keys
-from pg2_tf.paper.user_study.key import Key, Part, Shown
+from pg2_tf.paper.user_study import answers
+from pg2_tf.paper.user_study.answers import Key, Part, Shown
 from preprocessing.images import image_files as images
-from preprocessing.sources.samples import Notes
-from preprocessing.sources.walking import image_files
+from preprocessing.sources.samples import Notes, image_files
 from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
@@ -124,7 +123,7 @@ def write(
     key = Key(study, title, seconds, practice, seed, parts)
     page = _fill({"study": study, **shown}, title=title)
     # The key is written first, so that there is never a page without its key.
-    files.write_json(keys.path_of(path), key.to_json())
+    files.write_json(answers.path_of(path), key.to_json())
     files.write_text(path, page)
     return key
 

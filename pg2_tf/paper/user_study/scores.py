@@ -11,8 +11,7 @@ import numpy as np
 from scipy import stats
 
 from pg2_tf.paper.table1 import report
-from pg2_tf.paper.user_study.answers import Answers
-from pg2_tf.paper.user_study.key import Key
+from pg2_tf.paper.user_study.answers import Answers, Key
 from preprocessing.system import files
 
 RESAMPLES = 10_000

@@ -24,10 +24,114 @@ from typing import Any
 
 import numpy as np
 
-from preprocessing.poses.formats import coco, openpose, people
+from preprocessing.poses.formats import openpose, people
 from preprocessing.poses.formats.people import NORMALIZED, Parsed, Person
 from preprocessing.system import files
 from preprocessing.system.errors import InputError
+
+_MMPOSE_PREFIX = "results_"
+_LANDMARKS = 33
+_KEYS = ("pose_landmarks", "poseLandmarks", "landmarks", "landmark")
+_POSE_KEYS = set(_KEYS[:2])
+
+
+def matches(value: object) -> bool:
+    """True if parsed JSON looks like either file."""
+    if isinstance(value, dict):
+        return "file_name" in files.first(value.get("images"))
+    return is_results(value)
+
+
+def is_results(value: object) -> bool:
+    """True if parsed JSON looks like a list of results."""
+    return {"image_id", "keypoints"} <= files.first(value).keys()
+
+
+def parse(path: Path, value: Any) -> Parsed:
+    """Reads the people of each image from JSON that `matches`.
+
+    Raises:
+        InputError: an image, an annotation or a result is malformed.
+    """
+    return _annotated(path, value) if isinstance(value, dict) else results(path, value)
+
+
+def results(path: Path, value: list) -> Parsed:
+    """Reads a list of results; entries of one image are gathered.
+
+    Raises:
+        InputError: an entry is malformed.
+    """
+    images: dict[str | int | None, list[Person]] = {}
+    for index, entry in enumerate(value):
+        where = f"{path}: entry {index}"
+        fields = files.as_object(where, entry)
+        image = _key(where, fields, "image_id")
+        score = people.score(where, fields, "score")
+        person = people.person(where, fields.get("keypoints"), score)
+        images.setdefault(image, []).append(person)
+    return Parsed(images)
+
+
+def _annotated(path: Path, value: dict) -> Parsed:
+    names = _names(path, value["images"])
+    numbered = {key: name for key, name in names.items() if isinstance(key, int)}
+    sizes = _sizes(value["images"], names)
+    annotations = value.get("annotations")
+    if not isinstance(annotations, list):
+        annotations = []
+    # Captions and boxes of COCO say nothing of poses, not even that nobody is there.
+    if not any(isinstance(a, dict) and "keypoints" in a for a in annotations):
+        return Parsed({}, numbered, sizes)
+    images: dict[str | int | None, list[Person]] = {n: [] for n in names.values()}
+    for index, annotation in enumerate(annotations):
+        where = f"{path}: annotation {index}"
+        fields = files.as_object(where, annotation)
+        if fields.get("keypoints", []) == []:
+            continue
+        image = _key(where, fields, "image_id")
+        if image not in names:
+            raise InputError(f"{where}: no image has the id {files.shown(image)}")
+        score = people.score(where, fields, "score")
+        person = people.person(where, fields["keypoints"], score)
+        person.keypoints[:, 2] = np.minimum(person.keypoints[:, 2], 1)
+        images[names[image]].append(person)
+    return Parsed(images, numbered, sizes)
+
+
+def _sizes(
+    images: list[dict], names: dict[str | int, str]
+) -> dict[str | int | None, tuple[int, int]]:
+    """Returns the declared sizes of images, by name and by number."""
+    sizes: dict[str | int | None, tuple[int, int]] = {}
+    for image in images:
+        if size := people.declared_size(image, "height", "width"):
+            sizes[names[image["id"]]] = size
+            if isinstance(image["id"], int):
+                sizes[image["id"]] = size
+    return sizes
+
+
+def _names(path: Path, images: list) -> dict[str | int, str]:
+    names: dict[str | int, str] = {}
+    for index, image in enumerate(images):
+        where = f"{path}: image {index}"
+        fields = files.as_object(where, image)
+        key, name = _key(where, fields, "id"), fields.get("file_name")
+        if not isinstance(name, str):
+            raise InputError(f"{where}: file_name is {files.shown(name)}, no name")
+        if names.setdefault(key, name) != name:
+            raise InputError(f"{where}: a second image of id {files.shown(key)}")
+    return names
+
+
+def _key(where: str, fields: dict, field: str) -> str | int:
+    key = fields.get(field)
+    if isinstance(key, bool) or not isinstance(key, (str, int)):
+        raise InputError(
+            f"{where}: {field} is {files.shown(key)}, neither a name nor a number"
+        )
+    return key
 
 
 def matches_alphapose(value: object) -> bool:
@@ -35,7 +139,7 @@ def matches_alphapose(value: object) -> bool:
     if isinstance(value, dict):
         return bool(value) and all(map(openpose.matches, value.values()))
     named = not isinstance(files.first(value).get("image_id"), int)
-    return named and coco.is_results(value)
+    return named and is_results(value)
 
 
 def parse_alphapose(path: Path, value: Any) -> Parsed:
@@ -51,10 +155,7 @@ def parse_alphapose(path: Path, value: Any) -> Parsed:
                 for image, entry in value.items()
             }
         )
-    return coco.results(path, value)
-
-
-_MMPOSE_PREFIX = "results_"
+    return results(path, value)
 
 
 def matches_mmpose(value: object) -> bool:
@@ -104,11 +205,6 @@ def _mmpose_person(where: str, instance: object) -> Person:
     keypoints = np.column_stack([np.array(pairs, np.float64), sure])
     box = people.score(where, fields, "bbox_score")
     return Person(where, keypoints, (1 if box is None else box) * float(np.mean(sure)))
-
-
-_LANDMARKS = 33
-_KEYS = ("pose_landmarks", "poseLandmarks", "landmarks", "landmark")
-_POSE_KEYS = set(_KEYS[:2])
 
 
 def matches_mediapipe(value: object) -> bool:

@@ -9,13 +9,7 @@ import numpy as np
 
 from preprocessing.poses import keypoints as kp
 from preprocessing.poses.detections import Detection, detection
-from preprocessing.poses.formats import (
-    annotation_csv,
-    coco,
-    estimators,
-    openpose,
-    people,
-)
+from preprocessing.poses.formats import annotation_csv, estimators, openpose, people
 from preprocessing.poses.formats import original_pickles as pickles
 from preprocessing.poses.formats.people import NORMALIZED, Parsed
 from preprocessing.system import files
@@ -94,7 +88,7 @@ JSON_FORMATS = {
     "alphapose": JsonFormat(
         "AlphaPose JSON", estimators.matches_alphapose, estimators.parse_alphapose
     ),
-    "coco": JsonFormat("COCO JSON", coco.matches, coco.parse),
+    "coco": JsonFormat("COCO JSON", estimators.matches, estimators.parse),
     "mediapipe": JsonFormat(
         "MediaPipe JSON", estimators.matches_mediapipe, estimators.parse_mediapipe
     ),

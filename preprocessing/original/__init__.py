@@ -1,1 +1,0 @@
-"""TFRecords and pickles of the authors' released code."""
