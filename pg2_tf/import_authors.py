@@ -28,7 +28,7 @@ _CHECKPOINT = flags.DEFINE_string(
     "checkpoint", None, "TensorFlow 1 checkpoint, without .index; or its folder."
 )
 _DATASET = flags.DEFINE_enum(
-    "dataset", None, ["market1501", "deepfashion"], "What the checkpoint is of."
+    "dataset", None, ["market1501", "deepfashion"], "Data set of the checkpoint."
 )
 _WIDTH = flags.DEFINE_integer(
     "width", None, "The generators' conv_hidden_num, checked against the checkpoint."

@@ -70,7 +70,7 @@ _DISCRIMINATOR_NORM = flags.DEFINE_enum(
     "discriminator_norm", None, DISCRIMINATOR_NORMS, "Normalization in D."
 )
 _DISCRIMINATOR_INPUT = flags.DEFINE_enum(
-    "discriminator_input", None, DISCRIMINATOR_INPUTS, "What D sees."
+    "discriminator_input", None, DISCRIMINATOR_INPUTS, "Input of D."
 )
 _IMAGE_SIZE = flags.DEFINE_string(
     "image_size", None, "HEIGHTxWIDTH in pixels. Default: preset's."

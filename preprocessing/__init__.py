@@ -1,4 +1,4 @@
-"""Images and OpenPose keypoints in, TFRecord shards out."""
+"""Turns images and OpenPose keypoints into TFRecord shards."""
 
 import os
 

@@ -4,8 +4,7 @@ r"""Turns images and keypoints into TFRecord shards, a pair index and a manifest
         --poses=market-annotation-train.csv,market-annotation-test.csv \
         --out=data/market1501
 
-The same command again goes on where it was interrupted, and does nothing where nothing
-has changed.
+The same command resumes an interrupted build, and does nothing if nothing has changed.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from absl import flags
 
 from preprocessing.dataset.settings import Settings
 from preprocessing.estimation.movenet import PoseEstimator, model_path
-from preprocessing.images import framing as fitting
+from preprocessing.images import framing
 from preprocessing.poses import detections
 from preprocessing.poses.formats import people, table
 from preprocessing.poses.pose_files import SCALES, PoseOptions
@@ -31,11 +30,11 @@ if TYPE_CHECKING or command.will_run():
     from preprocessing.dataset.builder import Builder
     from preprocessing.dataset.pair_index import LISTED
 
-_SOURCE = flags.DEFINE_enum("source", None, list(SOURCES), "What the images are.")
+_SOURCE = flags.DEFINE_enum("source", None, list(SOURCES), "Source of the images.")
 _ROOT = flags.DEFINE_string(
     "root", None, "Folder of the images; for video a folder of videos, or one video."
 )
-_OUT = flags.DEFINE_string("out", None, "Folder of the data set to make.")
+_OUT = flags.DEFINE_string("out", None, "Folder of the data set.")
 _OVERWRITE = command.define_overwrite()
 _ENGINE, _WORKERS = command.define_engine()
 
@@ -61,22 +60,22 @@ _POSE_SCALE = flags.DEFINE_enum(
 _POSE_SIZE = flags.DEFINE_string(
     "pose_size",
     None,
-    "HEIGHTxWIDTH of the images that the poses were found in, where they are not the "
-    "images at hand; for deepfashion 256x256 and 256x176 are recognised.",
+    "HEIGHTxWIDTH of the images that the poses were found in, if these are other "
+    "images; for deepfashion 256x256 and 256x176 are recognised.",
 )
 _MIN_CONFIDENCE = flags.DEFINE_float(
     "min_confidence",
     0.0,
-    "Keypoints with less count as not found; estimators other than OpenPose give every "
-    "keypoint some confidence.",
+    "Keypoints with a lower confidence count as missing; estimators other than "
+    "OpenPose give every keypoint some confidence.",
     lower_bound=0,
 )
 _PERSON = flags.DEFINE_enum(
     "person",
     "confident",
     detections.POLICIES,
-    "Who is meant where several people were found: the one with the highest score, the "
-    "largest, or the one nearest the centre.",
+    "Choice among several people: the one with the highest score, the largest, or the "
+    "one nearest the centre.",
 )
 
 # Pairs.
@@ -94,11 +93,14 @@ _TEST_PAIRS = flags.DEFINE_string(
 _NUM_TEST_PAIRS = flags.DEFINE_integer(
     "num_test_pairs",
     None,
-    "How many test pairs are drawn, by --seed; the same on every machine.",
+    "Number of test pairs to draw with --seed; the same on every machine.",
     lower_bound=1,
 )
 _MAX_PAIRS = flags.DEFINE_integer(
-    "max_pairs_per_identity", None, "A cap, drawn by --seed.", lower_bound=1
+    "max_pairs_per_identity",
+    None,
+    "Largest number of pairs, drawn with --seed.",
+    lower_bound=1,
 )
 _MIN_DISTANCE = flags.DEFINE_float(
     "min_pose_distance",
@@ -118,22 +120,22 @@ _IMAGE_SIZE = flags.DEFINE_string(
 _FIT = flags.DEFINE_enum(
     "fit",
     "pad",
-    fitting.MODES,
+    framing.MODES,
     "How images of other proportions are resized: pad repeats the border, crop cuts "
     "both sides off, stretch changes the person's proportions.",
 )
 _TEST_FRACTION = flags.DEFINE_float(
     "test_fraction",
     0.1,
-    "Share of identities held out for testing, where the source does not say.",
+    "Fraction of identities to hold out for testing, if the source has no split.",
     lower_bound=0,
     upper_bound=1,
 )
 _IMAGES_PER_SHARD = flags.DEFINE_integer(
-    "images_per_shard", 1024, "About how many images a shard holds.", lower_bound=1
+    "images_per_shard", 1024, "Approximate number of images in a shard.", lower_bound=1
 )
 _SEED = flags.DEFINE_integer(
-    "seed", 0, "Of the split, of drawing pairs and of synthetic people."
+    "seed", 0, "Seed of the split, of drawn pairs and of synthetic people."
 )
 
 _POSE_MODEL = flags.DEFINE_string(
@@ -171,16 +173,16 @@ _OPTIONS: dict[str, flags.FlagHolder] = {
     "frames_per_video": flags.DEFINE_integer(
         "frames_per_video",
         None,
-        "video: the most images of each video. Default: 150.",
+        "video: largest number of images of each video. Default: 150.",
         lower_bound=2,
     ),
     "identities": flags.DEFINE_integer(
-        "identities", None, "synthetic: how many people. Default: 200.", lower_bound=1
+        "identities", None, "synthetic: number of people. Default: 200.", lower_bound=1
     ),
     "images_per_identity": flags.DEFINE_integer(
         "images_per_identity",
         None,
-        "synthetic: how many images of each. Default: 12.",
+        "synthetic: number of images of each. Default: 12.",
         lower_bound=1,
     ),
     "missing": flags.DEFINE_float(
@@ -193,7 +195,7 @@ _OPTIONS: dict[str, flags.FlagHolder] = {
     "occlusion": flags.DEFINE_float(
         "occlusion",
         None,
-        "synthetic: share of images in which something stands in front. Default: 0.",
+        "synthetic: share of images with an object in front of the person. Default: 0.",
         lower_bound=0,
         upper_bound=1,
     ),
@@ -259,7 +261,7 @@ def main() -> None:
 
 
 def _options(name: str, source: Source) -> dict[str, Any]:
-    """Returns the source's options that were given; those of others are refused."""
+    """Returns the given options of the source; refuses those of other sources."""
     given = {
         option: flag.value
         for option, flag in _OPTIONS.items()
@@ -269,7 +271,7 @@ def _options(name: str, source: Source) -> dict[str, Any]:
         if option not in source.options:
             allowed = ", ".join(f"--{own}" for own in source.options) or "none"
             raise InputError(
-                f"--{option} is no option of --source={name}; its own are: {allowed}"
+                f"--{option} is not an option of --source={name}; allowed: {allowed}"
             )
     return given
 
@@ -281,7 +283,9 @@ def _root(name: str, source: Source) -> Path | None:
             return root
         return command.existing_folder("root", _ROOT.value)
     if _ROOT.value or _POSES.value:
-        raise InputError(f"--source={name} draws people: no --root, no --poses")
+        raise InputError(
+            f"--source={name} draws people: --root and --poses are not allowed"
+        )
     return None
 
 

@@ -1,4 +1,4 @@
-r"""Shows what is in a data set, or checks it.
+r"""Shows the contents of a data set, or checks it.
 
 python -m preprocessing.inspect --data_dir=data/market1501
 python -m preprocessing.inspect --data_dir=data/market1501 --out=sheet.png
@@ -26,10 +26,10 @@ _CHECK = flags.DEFINE_boolean(
     "check", False, "Read every record, pair and count, and verify them."
 )
 _SPLIT = flags.DEFINE_enum(
-    "split", None, ["train", "test"], "Whose images are shown. Default: of both."
+    "split", None, ["train", "test"], "Split to show. Default: both."
 )
-_NUM = flags.DEFINE_integer("num", 8, "How many images are shown.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "Of the drawing of images.")
+_NUM = flags.DEFINE_integer("num", 8, "Number of images to show.", lower_bound=1)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the choice of images.")
 _NAMES = flags.DEFINE_list(
     "names", [], "Names of the images to show, separated by commas, instead."
 )

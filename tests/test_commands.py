@@ -168,8 +168,9 @@ def test_an_existing_path_with_commas_is_taken_whole(tmp_path, monkeypatch):
 
 def test_the_choices_of_flags_are_those_of_the_tables():
     """Entry points name them, because the tables' modules are slow to import."""
-    from pg2_tf.benchmarks.data import MEASURED_SOURCES
     from pg2_tf.benchmarks.table import BENCHMARKS
+
+    from pg2_tf.benchmarks.data import MEASURED_SOURCES
     from pg2_tf.evaluation.protocols import DEFAULT, PROTOCOLS
     from pg2_tf.paper.table1.rows import SCALES
     from pg2_tf.training.workers import STRATEGIES

@@ -383,7 +383,7 @@ def test_listed_pairs_are_scored_in_their_order(
     assert [f"{a},{b}" for a, b in table[["from", "to"]].to_numpy()] == rows
     listed.write_text("from,to\nnobody.jpg,noone.jpg\n")
     error = command_error(capsys, MODULE, *flags, f"--pairs={listed}")
-    assert "none of its 1 pairs is of images of the split" in error
+    assert "none of its 1 pairs has both images in the split" in error
 
 
 @pytest.mark.parametrize(

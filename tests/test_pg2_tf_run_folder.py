@@ -106,7 +106,7 @@ def changed(path, **values):
     [
         ("", "damaged .*not JSON"),
         ("{", "damaged .*not JSON"),
-        ("[]", "is no object"),
+        ("[]", "is not an object"),
         ({"dataset": KeyError}, "dataset: missing"),
         ({"dataset": 3}, "dataset 3: expected str"),
         ({"profile": "author"}, "profile 'author': allowed are paper, authors"),
@@ -182,7 +182,7 @@ def test_stage_without_a_checkpoint_may_begin_again_with_other_options(tmp_path)
     ("content", "message"),
     [
         ("{", "damaged .*not JSON"),
-        ("[1]", "is no object"),
+        ("[1]", "is not an object"),
         ({"training": KeyError}, "training: expected the fields of TrainConfig"),
         ({"training__steps": "9"}, "training: steps '9': expected int"),
         ({"training__ema": None}, "training: ema None: expected float"),

@@ -196,7 +196,7 @@ def test_other_answers_are_refused(tmp_path, suffix, change, line):
     ("name", "text", "line"),
     [
         ("a.json", "{", "not JSON"),
-        ("a.json", "[1]", "its content is no object"),
+        ("a.json", "[1]", "its content is not an object"),
         ("a.json", '{"study": 1}', "not the answers of a user study"),
         ("a.json", "\xff", "not JSON"),
         ("a.csv", "", "answers need the columns study,part"),
@@ -288,7 +288,7 @@ def test_score_refuses_places_without_answers(study, tmp_path, capsys):
     ("text", "line"),
     [
         ("{", "not JSON"),
-        ("[]", "the key is no object"),
+        ("[]", "the key is not an object"),
         ("{}", "not the key of a user study"),
         ('{"study": 1, "parts": [1]}', "not the key of a user study"),
         (json.dumps(small_key(practice=8).to_json()), "part 1 has no real or no gen"),

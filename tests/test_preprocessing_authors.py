@@ -227,11 +227,17 @@ def test_the_split_is_in_the_name_of_the_file_or_its_folder(tmp_path):
         ({"image_name_1": feature(b"a", b"b")}, "2 values of image_name_1, needed 1"),
         ({"pose_peaks_0_rcv": feature(*[0.0] * 53)}, "53 values of .*rcv, needed 54"),
         ({"label": None}, "0 values of label, needed 1"),
-        ({"label": feature(1.0)}, "record 1 is no tf.train.Example with the features"),
-        ({"image_name_0": feature(b"\xff.jpg")}, "image_name_0 is .*, no file name"),
-        ({"image_name_0": feature(b"a\nb")}, r"image_name_0 is 'a\\nb', no file name"),
-        ({"image_name_0": feature(b"")}, "image_name_0 is '', no file name"),
-        ({"pose_peaks_1_rcv": feature(*[float("nan")] * 54)}, "not all numbers"),
+        (
+            {"label": feature(1.0)},
+            "record 1 is not a tf.train.Example with the features",
+        ),
+        ({"image_name_0": feature(b"\xff.jpg")}, "image_name_0 is .*, not a file name"),
+        (
+            {"image_name_0": feature(b"a\nb")},
+            r"image_name_0 is 'a\\nb', not a file name",
+        ),
+        ({"image_name_0": feature(b"")}, "image_name_0 is '', not a file name"),
+        ({"pose_peaks_1_rcv": feature(*[float("nan")] * 54)}, "must be numbers"),
         ({"pose_peaks_1_rcv": feature(*[1e9] * 54)}, "pose_peaks_1_rcv are not all nu"),
         ({"image_raw_0": feature(b"no image")}, "record 1: .*be decoded as an image"),
     ],
@@ -264,7 +270,7 @@ def test_damaged_files_are_one_line(tmp_path):
     for content in (b"no Example", b"\xb4\xb4\xb4"):
         with tf.io.TFRecordWriter(str(path)) as writer:
             writer.write(content)
-        fails(tmp_path, "record 0 is no tf.train.Example")
+        fails(tmp_path, "record 0 is not a tf.train.Example")
 
 
 def test_a_file_with_fewer_records_than_were_written(tmp_path):

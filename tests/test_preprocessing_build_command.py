@@ -110,6 +110,6 @@ def test_the_build_of_a_folder_with_poses_elsewhere(capsys, tmp_path):
 def test_an_option_of_another_source_is_refused(capsys, tmp_path):
     where = ("--source=folder", f"--root={tmp_path}", f"--out={tmp_path}/data")
     line = error_of(capsys, *where, "--identity=item_colour")
-    assert "--identity is no option of --source=folder; its own are: none" in line
+    assert "--identity is not an option of --source=folder; allowed: none" in line
     line = error_of(capsys, "--source=synthetic", where[2], "--folders=query")
-    assert "its own are: --identities, --images_per_identity, " in line
+    assert "allowed: --identities, --images_per_identity, " in line

@@ -191,7 +191,7 @@ def test_mediapipes_landmarks_in_pixels(tmp_path):
         ({"pose_landmarks": [landmarks(0)[:32]]}, "person 0: 32 landmarks; MediaP"),
         (
             {"pose_landmarks": [[*landmarks(0)[:32], {"x": "left", "y": 1}]]},
-            "landmark 32: its keypoints are not all numbers",
+            "landmark 32: some keypoints are not numbers",
         ),
         ({"pose_landmarks": [7]}, "no OpenPose JSON or"),
         ({"landmarks": [[[1, 2]] * 68]}, "no OpenPose JSON or"),

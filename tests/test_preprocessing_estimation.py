@@ -192,7 +192,7 @@ def test_a_file_that_is_no_model_is_named(tmp_path):
     whole = box_model()
     for content in (b"", b"<html>not found</html>", whole[: len(whole) // 2]):
         path.write_bytes(content)
-        with pytest.raises(InputError, match=rf"{path}: no model of TensorFlow Lite"):
+        with pytest.raises(InputError, match=rf"{path}: not a TensorFlow Lite model"):
             PoseEstimator(path)
 
 
@@ -215,7 +215,9 @@ def test_another_model_is_refused_with_what_it_takes(tmp_path, shape, dtype, ret
     said = f"it takes {dtype.name} {list(shape)} and returns float32 {list(returned)};"
     with pytest.raises(InputError) as error:
         PoseEstimator(path)
-    assert str(error.value).startswith(f"{path}: no MoveNet SinglePose model: {said}")
+    assert str(error.value).startswith(
+        f"{path}: not a MoveNet SinglePose model: {said}"
+    )
 
 
 def test_litert_is_only_needed_to_estimate(model, monkeypatch):

@@ -119,10 +119,10 @@ def test_ids_of_images_may_be_text(tmp_path):
 @pytest.mark.parametrize(
     ("images", "annotation", "reason"),
     [
-        ([{"id": 1, "file_name": 3}], {}, "image 0: file_name is 3, no name"),
+        ([{"id": 1, "file_name": 3}], {}, "image 0: file_name is 3, not a name"),
         ([{"file_name": "a"}], {}, "image 0: id is None, neither a name nor a num"),
         ([{"id": True, "file_name": "a"}], {}, "image 0: id is True, neither"),
-        ([{"id": 1, "file_name": "a"}, 7], {}, "image 1 is no object, but 7"),
+        ([{"id": 1, "file_name": "a"}, 7], {}, "image 1 is not an object, but 7"),
         (
             [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}],
             {},
@@ -228,13 +228,13 @@ def test_alphapose_in_openposes_form(tmp_path, people, keypoints):
         ({"image_id": 1.5}, "image_id is 1.5, neither"),
         ({"image_id": {}}, "image_id is {}, neither"),
         ({"keypoints": None}, "entry 1 has no list of keypoints, but None"),
-        ({"keypoints": [[1, 2, 3]] * 17}, "entry 1: its keypoints are not all numbers"),
+        ({"keypoints": [[1, 2, 3]] * 17}, "entry 1: some keypoints are not numbers"),
         ({"keypoints": [1] * 50}, "entry 1 has 50 numbers"),
         ({"keypoints": []}, "entry 1 has 0 keypoints; allowed"),
         ({"keypoints": triples(16)}, "entry 1 has 16 keypoints, MPII's"),
-        ({"score": "high"}, "entry 1: its score is no number, but 'high'"),
-        ({"score": True}, "entry 1: its score is no number, but True"),
-        ({"score": 1e300}, "entry 1: its score is no number, but 1e"),
+        ({"score": "high"}, "entry 1: score is not a number, but 'high'"),
+        ({"score": True}, "entry 1: score is not a number, but True"),
+        ({"score": 1e300}, "entry 1: score is not a number, but 1e"),
     ],
 )
 def test_malformed_results_are_refused_by_entry(tmp_path, fields, reason):
@@ -296,11 +296,11 @@ def test_a_video_of_mmpose_is_refused(tmp_path, form):
         ({"keypoints": [[1, 2, 3]] * 17}, r"not all \[x, y\]"),
         ({"keypoints": [1, 2] * 17}, "no list of keypoints, but 1"),
         ({"keypoints": None}, "no list of keypoints"),
-        ({"keypoints": [[1, None]] * 17}, "not all numbers"),
+        ({"keypoints": [[1, None]] * 17}, "not numbers"),
         ({"keypoint_scores": None}, "no list of keypoints, but None"),
         ({"keypoint_scores": [1] * 16}, "17 keypoints, 16 scores"),
         ({"keypoints": [], "keypoint_scores": []}, "0 keypoints, 0 scores"),
-        ({"bbox_score": [1]}, r"its bbox_score is no number, but \[1\]"),
+        ({"bbox_score": [1]}, r"bbox_score is not a number, but \[1\]"),
     ],
 )
 def test_malformed_people_of_mmpose_are_refused(tmp_path, fields, reason):

@@ -126,7 +126,7 @@ def test_pairs_are_read_and_must_fit_their_shard(people_dir, tmp_path):
     path = people_dir / shard["pairs_file"]
     pairs = reading.read_pairs(path, **counts)
     np.testing.assert_array_equal(pairs, np.load(path))
-    with pytest.raises(InputError, match=f"{path.name}: .* is no pair index"):
+    with pytest.raises(InputError, match=f"{path.name}: .* is not a pair index"):
         reading.read_pairs(path, **counts | {"count": 1})
     with pytest.raises(InputError, match=f"{path.name}: a pair points outside"):
         reading.read_pairs(path, **counts | {"num_images": 2})
@@ -170,7 +170,9 @@ def test_a_manifest_whose_shards_are_no_objects_is_refused(broken_dir):
     damage_manifest(
         broken_dir, lambda split: split, lambda split: split.update(shards=["a"])
     )
-    with pytest.raises(InputError, match="split train, shard 0 is no object, but 'a'"):
+    with pytest.raises(
+        InputError, match="split train, shard 0 is not an object, but 'a'"
+    ):
         records.read_manifest(broken_dir)
 
 
@@ -180,7 +182,7 @@ def test_a_manifest_whose_shards_are_no_objects_is_refused(broken_dir):
         ({"image_size": "32x32"}, "image_size '32x32'"),
         ({"image_size": [32, -1]}, "image_size .32, -1."),
         ({"schema_version": None}, "schema_version None, this program reads 1"),
-        ({"splits": []}, "splits is no object"),
+        ({"splits": []}, "splits is not an object"),
     ],
 )
 def test_a_manifest_with_another_head_is_refused(broken_dir, changes, message):

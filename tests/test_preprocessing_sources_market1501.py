@@ -96,7 +96,7 @@ def test_an_identity_of_the_training_split_stays_there(whole):
 def test_the_same_box_in_two_folders_is_taken_once(whole):
     splits, notes = read(whole, folders=(TRAIN, TEST, QUERY, DRAWN))
     assert len(splits) == 6
-    assert notes.counts == {"boxes that stand in two folders taken once": 2}
+    assert notes.counts == {"boxes in two folders used once": 2}
 
 
 def test_one_of_the_usual_folders_is_enough(tmp_path):

@@ -219,7 +219,7 @@ def verify_shards(data_dir: str | Path, split: str) -> None:
 
 
 def shard_groups(data_dir: str | Path, split: str, *, count: int) -> list[list[int]]:
-    """Divides a split's shards into groups of about as many pairs each.
+    """Divides the shards of a split into groups with similar numbers of pairs.
 
     Args:
         data_dir: Folder of the data set.

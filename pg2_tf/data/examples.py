@@ -18,10 +18,10 @@ class Examples(NamedTuple):
     """Pairs of images of one person.
 
     Attributes:
-        on: what they are of, in words.
+        on: Description of the examples.
         images: Source images, uint8 [N, H, W, 3].
-        poses: to put them in, float32 [N, 18, 3]: x, y in pixels, confidence.
-        targets: the persons in these poses, uint8 [N, H, W, 3].
+        poses: Target poses, float32 [N, 18, 3]: x, y in pixels, confidence.
+        targets: The persons in these poses, uint8 [N, H, W, 3].
         masks: Pose masks, uint8 [N, H, W] of 0 and 1.
     """
 
@@ -43,7 +43,7 @@ def of_data(
     """Draws pairs of a data set; see `data.pairs.draw_pairs`.
 
     Raises:
-        InputError: no such data set or split, or one of another image size.
+        InputError: No such data set or split, or one of another image size.
     """
     stored = read_split(data_dir, split, image_size=image_size)
     positions = draw_pairs(stored, count, seed=seed)

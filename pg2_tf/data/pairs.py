@@ -52,24 +52,24 @@ def _hash(name: str) -> float:
 
 
 def listed_pairs(split: Split, path: str | Path) -> tuple[Split, list[str]]:
-    """Returns a split whose pairs are those of a list, in its order.
+    """Returns a split with the pairs of a list, in its order.
 
     Args:
-        split: with the images.
-        path: a CSV with the columns `from` and `to`; see `pair_index.read`.
+        split: Split with the images.
+        path: A CSV with the columns `from` and `to`; see `pair_index.read`.
 
     Returns:
-        The split, and lines on what of the list was left out.
+        The split, and lines about pairs of the list that were left out.
 
     Raises:
-        InputError: the list cannot be read, or no pair of it is of images of the split.
+        InputError: The list cannot be read, or has no pair of images of the split.
     """
     notes = Notes()
     listed = PairList(path, pair_index.read(path), key=poses.default_key)
     pairs = listed.pairs(split.names, list(split.keypoints), notes)
     if not len(pairs):
         raise InputError(
-            f"{path}: none of its {len(listed.rows):,} pairs is of images of the "
+            f"{path}: none of its {len(listed.rows):,} pairs has both images in the "
             f"split, such as {split.names[0]}"
         )
     missing = len(listed.rows) - listed.used

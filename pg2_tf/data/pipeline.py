@@ -1,7 +1,7 @@
-"""From a split to batches: decode, shuffle, flip and batch.
+"""Makes batches from a split: decodes, shuffles, flips and batches.
 
 The order of the pairs and the flips follow from the seed and the position alone, so
-that a run can go on at any step with the pairs it would have had.
+that a training resumes at any step with the same pairs.
 """
 
 import re
@@ -17,7 +17,7 @@ from pg2_tf.data.stored import StoredPairs, decode
 from preprocessing.poses import keypoints as kp
 from preprocessing.system.errors import InputError
 
-# Decoded images are kept where they fit in this many bytes, encoded ones else.
+# Images are kept decoded up to this size in bytes, encoded above it.
 DECODED_LIMIT = 2 << 30
 _DECODED_AT_ONCE = 32
 # The eight bits of every byte; looking them up is faster than shifting.
@@ -27,11 +27,11 @@ _BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
 class PairSource:
     """Gathers batches of pairs from a split that is kept in memory.
 
-    Images are kept decoded where they fit, else they are decoded as they are needed.
+    Images are kept decoded if they fit, or are decoded as they are needed.
 
     Args:
-        split: with its images.
-        decoded_limit: how many bytes decoded images may take.
+        split: Split with its images.
+        decoded_limit: Largest size of the decoded images in bytes.
     """
 
     def __init__(self, split: Split, *, decoded_limit: int = DECODED_LIMIT):
@@ -40,7 +40,7 @@ class PairSource:
         # Only images that stand in a pair are decoded.
         used = np.flatnonzero(np.bincount(split.pairs.ravel()))
         self.decoded = used.size * int(np.prod(self._size)) * 3 <= decoded_limit
-        # Where there is a GPU, it is the CPU that gathers all the same.
+        # The CPU gathers batches, also on machines with a GPU.
         with tf.device("CPU"):
             self._pairs = tf.constant(split.pairs)
             self._keypoints = tf.constant(split.keypoints)
@@ -55,7 +55,7 @@ class PairSource:
 
     @property
     def num_bytes(self) -> int:
-        """How many bytes are kept: images as they are kept, masks, keypoints, pairs."""
+        """Size in bytes of images, masks, keypoints and pairs in memory."""
         if self.decoded:
             images = self._images.shape.num_elements()
         else:
@@ -67,7 +67,7 @@ class PairSource:
 
     @property
     def num_pairs(self) -> int:
-        """How many pairs there are."""
+        """Number of pairs."""
         return len(self._pairs)
 
     def names_of(self, pairs: np.ndarray) -> list[tuple[str, str]]:
@@ -174,16 +174,16 @@ def training_batches(
 
     Args:
         source: Source of the pairs.
-        batch_size: pairs in a batch.
+        batch_size: Pairs in a batch.
         seed: Seed of order and flips.
-        start: how many steps have been taken already.
-        flip: whether half of the pairs are mirrored, source, target, pose and mask
+        start: Number of steps taken before.
+        flip: Whether half of the pairs are mirrored, source, target, pose and mask
             together.
-        own_batch: whether a step needs two batches; it yields tuples of two then.
+        own_batch: Whether to yield tuples of two batches, for steps that need two.
         group: Number of the group of shards; each group has its own order.
 
     Returns:
-        A data set of what `PairSource.gather` returns.
+        A data set of batches as from `PairSource.gather`.
     """
 
     def batch(number: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -206,11 +206,11 @@ def training_batches(
 def grouped_batches(
     sources: Mapping[int, PairSource | StoredPairs], *, batch_size: int, **order: Any
 ) -> tf.data.Dataset:
-    """Yields batches that hold as many pairs of each source.
+    """Yields batches with equal numbers of pairs from each source.
 
     Args:
-        sources: by the group of shards that each holds.
-        batch_size: pairs in a batch, a multiple of the number of sources.
+        sources: Sources of the pairs by group of shards.
+        batch_size: Pairs in a batch, a multiple of the number of sources.
         order: Arguments of `training_batches`.
     """
     share = batch_size // len(sources)
@@ -228,7 +228,7 @@ def grouped_batches(
 
 
 def shared_out(batches: tf.data.Dataset, replicas: int) -> tf.data.Dataset:
-    """Yields batches in as many equal parts as there are replicas, one by one."""
+    """Yields batches divided into equal parts, one for each replica."""
     if replicas == 1:
         return batches
 
@@ -253,8 +253,8 @@ def pairs_of_step(
     """Returns the names of the pairs that a step takes, source and target image.
 
     Args:
-        sources, batch_size, seed, own_batch: as of `grouped_batches`.
-        step: counted from 1.
+        sources, batch_size, seed, own_batch: As in `grouped_batches`.
+        step: Counted from 1.
     """
     size = batch_size // len(sources) * (2 if own_batch else 1)
     positions = tf.range(size * (step - 1), size * step, dtype=tf.int64)
@@ -292,8 +292,8 @@ def mirror(
 
     Args:
         batch: A batch from `PairSource.gather`.
-        positions: of the pairs in the sequence, int64 [B]; they and the seed decide
-            which pairs are mirrored.
+        positions: Positions of the pairs in the sequence, int64 [B]. They and the seed
+            decide which pairs are mirrored.
         seed: Seed of the sequence.
     """
     draws = tf.random.stateless_uniform(
@@ -304,7 +304,7 @@ def mirror(
     places = tf.dynamic_partition(tf.range(tf.size(side)), side, 2)
     images = {}
     for key in (key for key in batch if key != "keypoints"):
-        # Taken apart, so that only what is mirrored is turned.
+        # Partitioned, so that only mirrored pairs are reversed.
         kept, mirrored = tf.dynamic_partition(batch[key], side, 2)
         if key == "heatmaps":
             mirrored = tf.gather(mirrored, kp.MIRROR, axis=3)

@@ -20,7 +20,7 @@ def to_pixels(image: Any, *, truncated: bool = False) -> Any:
 
     Args:
         image: float [..., H, W, 3].
-        truncated: whether values are cut to whole numbers in place of rounded, as the
+        truncated: Whether values are cut to whole numbers in place of rounded, as the
             released code does before it scores (trainer.py, `test`).
     """
     pixels = ops.clip((ops.cast(image, "float32") + 1.0) * 127.5, 0.0, 255.0)

@@ -1,9 +1,9 @@
 """Reads pairs of a data set from its shards as they are needed.
 
-Memory holds 8 bytes per image, the offset of its record. A TFRecord file is a sequence
+Memory holds 8 bytes per image: the offset of its record. A TFRecord file is a sequence
 of records: length (uint64), masked CRC-32C of the length (uint32), content, masked
 CRC-32C of the content (uint32). The offsets are found in one pass over the lengths and
-kept beside the shard in `*.offsets.npy`.
+kept in `*.offsets.npy` next to the shard.
 """
 
 import os
@@ -225,9 +225,8 @@ def decode(encoded: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
 def record_bounds(path: Path) -> np.ndarray:
     """Returns where the records of a TFRecord file start.
 
-    The result of the pass over the file is kept in `*.offsets.npy` beside it, unless
-    the folder is read-only. A kept one that is older than the file or does not fit its
-    size is replaced.
+    The result is kept in `*.offsets.npy` next to the file, unless the folder is
+    read-only. It is replaced if it is older than the file or does not fit its size.
 
     Returns:
         int64 [M + 1]: the start of each of M records, and the size of the file.

@@ -31,14 +31,14 @@ class FolderImages:
     Files of different folders are paired by their relative path without suffix.
 
     Args:
-        generated, target: folders of images.
-        mask: folder of masks, grey images of 0 and 255 (or 0 and 1). None: masks are
+        generated, target: Folders of images.
+        mask: Folder of masks, grey images of 0 and 255 (or 0 and 1). None: masks are
             drawn from the poses, if given.
-        pose_files: pose files of the target images, by image name.
-        protocol: defines how masks are drawn.
+        pose_files: Pose files of the target images, by image name.
+        protocol: Defines how masks are drawn.
 
     Raises:
-        InputError: a folder has no images, or two with the same name apart from the
+        InputError: A folder has no images, or two with the same name apart from the
             suffix; the folders have no name in common; a pair has no mask.
     """
 
@@ -100,7 +100,7 @@ class FolderImages:
         """Reads the pairs at positions `start` to `end`.
 
         Raises:
-            InputError: a file cannot be read or has another size; a mask has more than
+            InputError: A file cannot be read or has another size; a mask has more than
                 two values; a pose is missing.
         """
         names = self.names[start:end]
@@ -187,13 +187,13 @@ class SavedImages:
     --generated --target --mask` can score them again.
 
     Args:
-        rows: names of each pair.
-        place: folder of the folders. Images that an evaluation with another
+        rows: Names of each pair.
+        place: Folder of the folders. Images that an evaluation with another
             fingerprint wrote there are deleted.
-        fingerprint: checksum of everything that the images depend on.
+        fingerprint: Checksum of everything that the images depend on.
 
     Raises:
-        InputError: two pairs have the same name, or the folder holds files that no
+        InputError: Two pairs have the same name, or the folder holds files that no
             evaluation wrote.
     """
 
@@ -230,7 +230,7 @@ def image_name(names: Iterable[str]) -> str:
     """Returns the file name of a pair's image, without suffix: `FROM_to_TO`.
 
     Args:
-        names: names of source and target image; suffixes are dropped, `/` becomes `__`.
+        names: Names of source and target image; suffixes are dropped, `/` becomes `__`.
     """
     return "_to_".join(poses.default_key(name).replace("/", "__") for name in names)
 
@@ -239,7 +239,7 @@ def all_images(folder: str | Path, *, size: tuple[int, int]) -> Iterator[np.ndar
     """Yields all images of a folder, uint8 [B, H, W, 3] each, with progress.
 
     Raises:
-        InputError: an image cannot be read, or does not have `size`.
+        InputError: An image cannot be read, or does not have `size`.
     """
     paths = list(by_name(folder).values())
     starts = range(0, len(paths), _AT_ONCE)
@@ -252,7 +252,7 @@ def read_sized(path: Path, size: tuple[int, int]) -> np.ndarray:
     """Reads an image that must have `size`, uint8 [H, W, 3].
 
     Raises:
-        InputError: the image cannot be read, or has another size.
+        InputError: The image cannot be read, or has another size.
     """
     image = images.read(path)
     if image.shape[:2] != size:
@@ -267,7 +267,7 @@ def by_name(folder: str | Path) -> dict[str, Path]:
     """Returns the images of a folder by relative path without suffix, sorted.
 
     Raises:
-        InputError: the folder is missing, has no image, or two with the same name.
+        InputError: The folder is missing, has no image, or two with the same name.
     """
     folder = Path(folder)
     if not folder.is_dir():

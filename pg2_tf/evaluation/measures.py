@@ -40,7 +40,7 @@ class Batch(NamedTuple):
         images: uint8 [B, H, W, 3] by name, such as `coarse`.
         targets: uint8 [B, H, W, 3].
         masks: uint8 [B, H, W] with values 0 and 1, or None without masks.
-        poses: target poses, float32 [B, 18, 3], or None if unknown.
+        poses: Target poses, float32 [B, 18, 3], or None if unknown.
     """
 
     images: dict[str, np.ndarray]
@@ -53,9 +53,9 @@ class ImagePairs(Protocol):
     """Images to score, available batch by batch.
 
     Attributes:
-        image_names: names of the images in each batch; the model's final image is last.
-        has_masks, has_poses: whether batches hold masks and poses.
-        size: height and width of all images.
+        image_names: Names of the images in each batch; the model's final image is last.
+        has_masks, has_poses: Whether batches hold masks and poses.
+        size: Height and width of all images.
     """
 
     image_names: tuple[str, ...]
@@ -83,9 +83,9 @@ class Sources(NamedTuple):
     """Files of the networks that some metrics need.
 
     Attributes:
-        inception_graph: see `Inception.load`.
-        lpips_alexnet, lpips_linear: see `Lpips.load`.
-        pose_model: see `PoseAccuracy.load`.
+        inception_graph: See `Inception.load`.
+        lpips_alexnet, lpips_linear: See `Lpips.load`.
+        pose_model: See `PoseAccuracy.load`.
     """
 
     inception_graph: str | None = None
@@ -112,12 +112,12 @@ class Measures:
     """The chosen metrics, with their networks loaded.
 
     Args:
-        chosen: metric names.
-        protocol: definition of the metrics.
-        sources: files of the networks.
+        chosen: Metric names.
+        protocol: Definition of the metrics.
+        sources: Files of the networks.
 
     Raises:
-        InputError: a network cannot be loaded.
+        InputError: A network cannot be loaded.
     """
 
     def __init__(

@@ -40,14 +40,14 @@ class ModelImages:
     """A model's images for pairs of a split, and the source image as a baseline.
 
     Args:
-        model: model to score.
-        split: data split with the pairs.
-        positions: positions of the scored pairs among the split's pairs.
-        protocol: defines how masks are drawn and values become grey levels.
-        checksum: checksum of the model, see `model_checksum`.
+        model: Model to score.
+        split: Data split with the pairs.
+        positions: Positions of the scored pairs among the split's pairs.
+        protocol: Defines how masks are drawn and values become grey levels.
+        checksum: Checksum of the model, see `model_checksum`.
 
     Raises:
-        InputError: the protocol truncates values, and the model is an export, which
+        InputError: The protocol truncates values, and the model is an export, which
             returns rounded ones.
     """
 
@@ -169,8 +169,8 @@ def model_checksum(model: Model, path: Path) -> str:
     """Returns a SHA-256 of a model's weights, or of the files of an export.
 
     Args:
-        model: the loaded model.
-        path: run folder or export it was loaded from.
+        model: The loaded model.
+        path: Run folder or export it was loaded from.
     """
     if path.is_file():
         return files.sha256(path)

@@ -25,20 +25,20 @@ class Protocol:
     """One way to compute scores.
 
     Attributes:
-        reference: paper and script that the protocol follows.
+        reference: Paper and script that the protocol follows.
         window: SSIM window, as text for the record.
         data_range: SSIM data range, as text for the record.
-        least_side: smallest height and width in pixels that the window allows.
-        metrics: functions of a generated image and its target, by metric name.
-        masked: names in `metrics` that are also computed inside the pose mask, as
+        least_side: Smallest height and width in pixels that the window allows.
+        metrics: Functions of a generated image and its target, by metric name.
+        masked: Names in `metrics` that are also computed inside the pose mask, as
             `mask_NAME`.
-        draw_mask: function of a pose [18, 3] and `size` that returns the mask.
-        mask_of: image whose pose gives the mask, `target` or `source`.
-        truncates: whether generated values are truncated to whole grey levels instead
+        draw_mask: Function of a pose [18, 3] and `size` that returns the mask.
+        mask_of: Image whose pose gives the mask, `target` or `source`.
+        truncates: Whether generated values are truncated to whole grey levels instead
             of rounded.
-        padded: target width by image width; narrower images get white columns on both
+        padded: Target width by image width; narrower images get white columns on both
             sides.
-        fid_reference: images that FID and KID compare with: the `target` images of
+        fid_reference: Images that FID and KID compare with: the `target` images of
             the pairs, or the `train` split of the data set.
     """
 
@@ -76,7 +76,7 @@ def draw_limb_mask(pose: np.ndarray, *, size: tuple[int, int]) -> np.ndarray:
 
     Args:
         pose: float [18, 3]: x, y in pixels, confidence (0 or less: not found).
-        size: height and width of the image in pixels.
+        size: Height and width of the image in pixels.
 
     Returns:
         uint8 [height, width]: 1 on the body, 0 elsewhere.
@@ -169,9 +169,9 @@ def describe_protocol(
     """Returns a protocol as JSON for `scores.json`.
 
     Args:
-        name: key in `PROTOCOLS`.
-        protocol: the protocol, perhaps with another `mask_of`.
-        given_masks: whether the masks come from files instead of poses.
+        name: Key in `PROTOCOLS`.
+        protocol: The protocol, perhaps with another `mask_of`.
+        given_masks: Whether the masks come from files instead of poses.
     """
     return {
         "name": name,

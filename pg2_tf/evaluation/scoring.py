@@ -44,8 +44,8 @@ class Evaluation(NamedTuple):
     """Scores of images.
 
     Attributes:
-        table: one row per pair: its names, and `IMAGE_METRIC` columns.
-        scores: values by image (`source`, `coarse`, `refined`, `target`; `generated`)
+        table: One row per pair: its names, and `IMAGE_METRIC` columns.
+        scores: Values by image (`source`, `coarse`, `refined`, `target`; `generated`)
             and metric.
     """
 
@@ -57,11 +57,11 @@ class Inputs(NamedTuple):
     """Where the real images of FID and KID come from, and what is written beside.
 
     Attributes:
-        images: function that yields the real images, uint8 [B, H, W, 3] each; None for
+        images: Function that yields the real images, uint8 [B, H, W, 3] each; None for
             the targets of the pairs.
         statistics: `.npz` of precomputed statistics, instead of images.
         save_statistics: `.npz` file to write the statistics of the real images to.
-        save_images: whether the scored images are written to `images` in the output
+        save_images: Whether the scored images are written to `images` in the output
             folder.
     """
 
@@ -75,7 +75,7 @@ def check(pairs: ImagePairs, chosen: tuple[str, ...], protocol: Protocol) -> Non
     """Refuses metrics that cannot be computed for the images.
 
     Raises:
-        InputError: masks or poses are missing, there are too few images, or the images
+        InputError: Masks or poses are missing, there are too few images, or the images
             are smaller than the SSIM window.
     """
     summary.check_count(chosen, len(pairs))
@@ -108,14 +108,14 @@ def evaluate(
     same evaluation resumes from them; a different one starts afresh and says so.
 
     Args:
-        pairs: images to score.
-        chosen: metrics.
-        out: output folder.
-        record: options that the scores depend on, for `scores.json`.
-        inputs: real images for FID and KID, and what to write beside the scores.
+        pairs: Images to score.
+        chosen: Metrics.
+        out: Output folder.
+        record: Options that the scores depend on, for `scores.json`.
+        inputs: Real images for FID and KID, and what to write beside the scores.
 
     Raises:
-        InputError: an image cannot be read or scored, there are too few, or the image
+        InputError: An image cannot be read or scored, there are too few, or the image
             folder holds images of another evaluation.
     """
     inputs = inputs or Inputs()
@@ -159,8 +159,8 @@ class _Progress:
     """Scores and features of finished batches, kept in a folder.
 
     Args:
-        folder: the folder; a different evaluation's content is deleted.
-        fingerprint: checksum of everything that the scores depend on.
+        folder: The folder; a different evaluation's content is deleted.
+        fingerprint: Checksum of everything that the scores depend on.
     """
 
     def __init__(self, folder: Path, fingerprint: str):

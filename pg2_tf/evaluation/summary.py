@@ -32,10 +32,10 @@ class Value:
     """A score of many images.
 
     Attributes:
-        mean: mean over the images, or the score of all images together.
-        std: standard deviation over the images, over the parts of the Inception score,
+        mean: Mean over the images, or the score of all images together.
+        std: Standard deviation over the images, over the parts of the Inception score,
             or over the subsets of KID.
-        interval: bootstrap 95 % interval of the mean over pairs; None without one.
+        interval: Bootstrap 95 % interval of the mean over pairs; None without one.
     """
 
     mean: float
@@ -48,7 +48,7 @@ class Reference:
     """Statistics of the real images that FID and KID compare with.
 
     Attributes:
-        gaussian: mean and covariance of the features.
+        gaussian: Mean and covariance of the features.
         features: float32 [M, C], or None where only the statistics are known.
         inception: SHA-256 of the Inception graph, or "" if unknown.
     """
@@ -62,7 +62,7 @@ def check_count(chosen: tuple[str, ...], count: int) -> None:
     """Refuses too few images for IS, FID or KID.
 
     Raises:
-        InputError: there are fewer images than parts of the Inception score, or fewer
+        InputError: There are fewer images than parts of the Inception score, or fewer
             than two for FID or KID.
     """
     for name in chosen:
@@ -80,8 +80,8 @@ def score_together(
 
     Args:
         metric: `is`, `mask_is`, `fid` or `kid`.
-        parts: features or class probabilities, [N, C] each, in order.
-        reference: statistics that FID and KID compare with.
+        parts: Features or class probabilities, [N, C] each, in order.
+        reference: Statistics that FID and KID compare with.
     """
     if metric == FID and reference is not None:
         statistics = _statistics(parts)
@@ -98,12 +98,12 @@ def reference_of(
     """Returns the statistics of features that come in parts, [M, C] each.
 
     Args:
-        parts: the features.
+        parts: The features.
         inception: SHA-256 of the Inception graph.
-        keep: whether the features are kept, which KID needs.
+        keep: Whether the features are kept, which KID needs.
 
     Raises:
-        InputError: there are fewer than two.
+        InputError: There are fewer than two.
     """
     kept: list[np.ndarray] = []
     statistics = _statistics(_collect(parts, kept) if keep else parts)
@@ -139,10 +139,10 @@ def read_reference(path: str | Path, *, inception: str, kid: bool) -> Reference:
             implementations of Heusel et al. and pytorch-fid, and perhaps `features`
             [M, C] and `inception`, as `write_reference` writes them.
         inception: SHA-256 of the Inception graph that scores the generated images.
-        kid: whether features are needed.
+        kid: Whether features are needed.
 
     Raises:
-        InputError: the file cannot be read, lacks an array, or is of another Inception.
+        InputError: The file cannot be read, lacks an array, or is of another Inception.
     """
     arrays = files.read_arrays(path)
     needed = ("mu", "sigma", *(["features"] if kid else []))
@@ -180,7 +180,7 @@ def summarise(
     Args:
         columns: float64 [N] by `image/metric`. A metric in `WEIGHTS` is averaged with
             the weights of the other column; images of weight 0 are left out.
-        seed: seed of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Returns:
         Values by image and metric, without the weights.
@@ -222,8 +222,8 @@ def as_text(scores: dict[str, dict[str, Value]], *, titles: dict[str, str]) -> s
     """Returns a table for the terminal: one row per metric, one column per image.
 
     Args:
-        scores: values by image and metric.
-        titles: column titles by image, where they differ from the image's name.
+        scores: Values by image and metric.
+        titles: Column titles by image, where they differ from the image's name.
     """
     metrics = list(dict.fromkeys(name for row in scores.values() for name in row))
     rows = {

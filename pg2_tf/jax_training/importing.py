@@ -21,10 +21,10 @@ def import_weights(path: Path, run_dir: str | Path) -> None:
 
     Args:
         path: `weights.npz` of a stage, trained with `pg2_tf.train_jax`.
-        run_dir: run folder to write.
+        run_dir: Run folder to write.
 
     Raises:
-        InputError: a file is missing or damaged, or the folder is a run folder.
+        InputError: A file is missing or damaged, or the folder is a run folder.
     """
     options = path.with_name("options.json")
     try:

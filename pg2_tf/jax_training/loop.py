@@ -30,9 +30,9 @@ class Trained:
     """A trained stage.
 
     Attributes:
-        steps: the stage's steps and networks.
-        weights: trainable weights to generate with, by the name of the network.
-        figures: number of steps, seconds, and losses over the steps.
+        steps: The stage's steps and networks.
+        weights: Trainable weights to generate with, by the name of the network.
+        figures: Number of steps, seconds, and losses over the steps.
     """
 
     steps: Steps
@@ -53,18 +53,18 @@ def train(
     """Trains one stage.
 
     Args:
-        config: configuration of the run.
-        training: training options of the stage.
-        data: training split.
-        generator1: weights file of stage 1; stage 2 needs it.
-        steps_per_call: steps in one call of the compiled function.
-        seconds: training stops after the call in which this time has passed.
-        report: takes one line of losses at a time.
+        config: Configuration of the run.
+        training: Training options of the stage.
+        data: Training split.
+        generator1: Weights file of stage 1; stage 2 needs it.
+        steps_per_call: Steps in one call of the compiled function.
+        seconds: Training stops after the call in which this time has passed.
+        report: Function that prints a line of losses.
 
     Raises:
-        InputError: an option is not available here, the data have another image size,
+        InputError: An option is not available here, the data have another image size,
             or the weights do not fit.
-        FloatingPointError: a loss is not finite.
+        FloatingPointError: A loss is not finite.
     """
     if data.image_size != config.model.image_size:
         raise InputError(
@@ -127,10 +127,10 @@ def generate(
     """Generates the images of pairs.
 
     Args:
-        trained: the trained stage.
-        data: the pairs' split.
+        trained: The trained stage.
+        data: The pairs' split.
         positions: int [N], positions among `data.pairs`.
-        batch_size: pairs in one call.
+        batch_size: Pairs in one call.
 
     Returns:
         `coarse` and, in stage 2, `refined`, uint8 [N, H, W, 3].
@@ -170,7 +170,7 @@ def batch_inputs(
             uint8 [N, ceil(H * W / 8)], on the device.
         chosen: int32 [B, 2], positions of source and target.
         flipped: bool [B], the pairs to mirror.
-        draw: the layer that draws heatmaps.
+        draw: The layer that draws heatmaps.
     """
     height, width = stored["images"].shape[1:3]
     turn = flipped[:, None, None, None]

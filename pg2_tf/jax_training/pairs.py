@@ -26,7 +26,7 @@ class EncodedImages:
     """JPEG images of one split, with their poses and pairs.
 
     Attributes:
-        names: image names, N strings.
+        names: Image names, N strings.
         images: JPEG bytes, N of them.
         keypoints: float32 [N, 18, 3]: x, y in pixels, confidence.
         masks: uint8 [N, ceil(H * W / 8)], the pose masks packed by `numpy.packbits`.
@@ -45,7 +45,7 @@ class Pairs:
     """Decoded images of one split, with their poses, masks and pairs.
 
     Attributes:
-        names: image names, N strings.
+        names: Image names, N strings.
         images: uint8 [N, H, W, 3].
         keypoints: float32 [N, 18, 3]: x, y in pixels, confidence.
         masks: uint8 [N, ceil(H * W / 8)], the pose masks packed by `numpy.packbits`.
@@ -75,11 +75,11 @@ def draw_people(
     """Draws people on all CPU cores and pairs the images of each, in both orders.
 
     Args:
-        identities: number of people.
-        images_per_identity: images of each.
-        size: height and width in pixels.
-        seed: seed of everything random.
-        same_background: whether all images of a person have one background.
+        identities: Number of people.
+        images_per_identity: Images of each.
+        size: Height and width in pixels.
+        seed: Seed of everything random.
+        same_background: Whether all images of a person have one background.
     """
     samples = list(
         synthetic.samples(
@@ -111,8 +111,8 @@ def save(path: str | Path, splits: Mapping[str, EncodedImages]) -> None:
     """Writes splits to an `.npz` file, whole or not at all.
 
     Args:
-        path: file to write.
-        splits: data by the name of the split, `train` and `test`.
+        path: File to write.
+        splits: Data by the name of the split, `train` and `test`.
     """
     arrays: dict[str, Any] = {}
     for split, data in splits.items():
@@ -134,11 +134,11 @@ def load(path: str | Path, split: str) -> Pairs:
     """Reads and decodes one split of an `.npz` file.
 
     Args:
-        path: file that `save` wrote.
+        path: File that `save` wrote.
         split: `train` or `test`.
 
     Raises:
-        InputError: the file is missing, damaged, has no such split, or its images
+        InputError: The file is missing, damaged, has no such split, or its images
             differ in size.
     """
     try:

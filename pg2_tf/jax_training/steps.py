@@ -26,12 +26,12 @@ class Steps:
     """The training step of one stage.
 
     Args:
-        networks: networks of the stage, built with Keras on JAX.
-        config: configuration of the run.
-        training: training options of the stage.
+        networks: Networks of the stage, built with Keras on JAX.
+        config: Configuration of the run.
+        training: Training options of the stage.
 
     Raises:
-        InputError: the options include one that only the TensorFlow trainer has.
+        InputError: The options include one that only the TensorFlow trainer has.
     """
 
     def __init__(
@@ -88,8 +88,8 @@ class Steps:
         """Takes one step.
 
         Args:
-            state: from `initial_state` or from the step before.
-            batch: a batch as in `pg2_tf.model.steps`.
+            state: State from `initial_state` or from the step before.
+            batch: A batch as in `pg2_tf.model.steps`.
 
         Returns:
             The state after the step, and the losses, scalars by name.
@@ -103,7 +103,7 @@ class Steps:
         """Runs the generators.
 
         Args:
-            weights: trainable weights by the name of the network.
+            weights: Trainable weights by the name of the network.
             batch: `source` and the target pose of a batch.
 
         Returns:
@@ -131,8 +131,8 @@ class _Updates:
     """Updates networks in a state while JAX traces a step; see `steps.Updates`.
 
     Args:
-        steps: the stage.
-        state: the state before the step; `state` is the one after it.
+        steps: The stage.
+        state: The state before the step; `state` is the one after it.
     """
 
     def __init__(self, steps: Steps, state: State):
@@ -245,12 +245,12 @@ def adam(
 
     Args:
         weights: float32 arrays.
-        momentums: running means of the gradients, of the weights' shapes.
-        velocities: running means of the squared gradients, of the weights' shapes.
-        gradients: gradients of the loss, of the weights' shapes.
-        step: number of steps before this one, a float32 scalar.
-        rate: learning rate.
-        training: gives `beta_1` and `beta_2`.
+        momentums: Running means of the gradients, of the weights' shapes.
+        velocities: Running means of the squared gradients, of the weights' shapes.
+        gradients: Gradients of the loss, of the weights' shapes.
+        step: Number of steps before this one, a float32 scalar.
+        rate: Learning rate.
+        training: Settings with `beta_1` and `beta_2`.
 
     Returns:
         The new weights, momentums and velocities.

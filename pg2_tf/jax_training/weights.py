@@ -23,9 +23,9 @@ def save_weights(
     """Writes networks' weights to an `.npz` file, by network and path.
 
     Args:
-        path: file to write, whole or not at all.
-        networks: networks by name.
-        weights: their trainable weights by the same names.
+        path: File to write, whole or not at all.
+        networks: Networks by name.
+        weights: Trainable weights by the same names.
         dtype: `float32` or `float16`.
     """
     arrays: dict[str, Any] = {}
@@ -45,11 +45,11 @@ def load_weights(network: keras.Model, path: str | Path) -> None:
     """Loads a network's weights from a file that `save_weights` wrote.
 
     Args:
-        network: a generator or D.
-        path: weights file.
+        network: A generator or D.
+        path: Weights file.
 
     Raises:
-        InputError: the file cannot be read, or its weights are of another network.
+        InputError: The file cannot be read, or its weights are of another network.
     """
     try:
         with np.load(path, allow_pickle=False) as file:

@@ -1,4 +1,4 @@
-"""What a training step computes and keeps, counted from its networks' layers."""
+"""Arithmetic and memory of training steps, counted, and rates of this machine."""
 
 import math
 import time
@@ -22,15 +22,15 @@ _LEAST_CALLS = 3
 
 @dataclass(frozen=True)
 class Operation:
-    """A convolution or a matrix product, one way through.
+    """A convolution or a matrix product in one direction.
 
     Attributes:
-        inputs: shape with the batch: [B, H, W, C], or [B, C] of a matrix product.
-        kernel: shape: [h, w, C, filters], or [C, units].
-        outputs: shape with the batch.
+        inputs: Shape with the batch: [B, H, W, C], or [B, C] of a matrix product.
+        kernel: Shape: [h, w, C, filters], or [C, units].
+        outputs: Shape with the batch.
         stride: Stride of a convolution; 1 for a matrix product.
-        dtype: that it computes in.
-        direction: forward, or one of the two gradients.
+        dtype: Type of the computation.
+        direction: Forward, or one of the two gradients.
     """
 
     inputs: tuple[int, ...]
@@ -42,7 +42,7 @@ class Operation:
 
     @property
     def flops(self) -> int:
-        """Multiplications and additions, the same in each direction."""
+        """Number of multiplications and additions, the same in each direction."""
         per_output = 2 * math.prod(self.kernel[:-1])
         return math.prod(self.outputs) * per_output
 
@@ -50,17 +50,17 @@ class Operation:
 def operations(
     networks: Networks, training: TrainConfig, *, batch_size: int
 ) -> Counter[Operation]:
-    """Returns what a training step computes, and how often.
+    """Returns the operations of a training step, and the count of each.
 
-    A generator that is trained goes forward once, and gives the gradients of its inputs
-    (not the first layer's, which nobody needs) and kernels. A G1 that is not trained
-    goes forward. D judges target and generated images together, once for each update:
-    equation 2's gradient goes back to its kernels, equation 3's to the images.
+    A trained generator computes its images once, and the gradients of its kernels and,
+    except in the first layer, of its inputs. A G1 that is not trained computes images
+    only. D judges target and generated images together, once for each update: for
+    equation 2 with gradients of its kernels, for equation 3 with those of the images.
 
     Args:
         networks: Networks of the stage.
         training: Training settings of the stage.
-        batch_size: pairs in the step.
+        batch_size: Pairs in the step.
     """
     counted: Counter[Operation] = Counter()
     for name in ("generator1", "generator2"):
@@ -70,7 +70,7 @@ def operations(
                 network,
                 batch_size,
                 trained=name in training.trained_generators,
-                # Through G2 to a G1 that is trained beside it.
+                # Gradients through G2 to a G1 that is trained too.
                 to_inputs=name == "generator2" and training.finetune_generator1,
             )
     if networks.discriminator is not None:
@@ -83,11 +83,11 @@ def operations(
 
 
 def forward_operations(networks: Networks, *, batch_size: int) -> Counter[Operation]:
-    """Returns the operations that generate images with G1, and G2 where there is one.
+    """Returns the operations that generate images with G1 and, if present, G2.
 
     Args:
-        networks: networks of the stage.
-        batch_size: number of images.
+        networks: Networks of the stage.
+        batch_size: Number of images.
     """
     counted: Counter[Operation] = Counter()
     for network in (networks.generator1, networks.generator2):
@@ -111,7 +111,7 @@ def predicted_bytes(
     Args:
         networks: Networks of the stage.
         training: Training settings of the stage.
-        batch_size: pairs in the step on one device.
+        batch_size: Pairs in the step on one device.
     """
     part = math.ceil(batch_size / training.accumulate)
     weights = copies = gradients = moments = kept = 0
@@ -158,7 +158,7 @@ def _passes(
 
 
 def _from(layer: keras.layers.Layer, inputs: set[int]) -> bool:
-    """Whether a layer takes a network's inputs, or no more than those concatenated."""
+    """True if a layer takes inputs of the network, or their concatenation."""
     tensors = keras.tree.flatten(layer.input)
     if all(id(tensor) in inputs for tensor in tensors):
         return True
@@ -192,13 +192,13 @@ def _operation(
 
 def _output_bytes(layer: keras.layers.Layer) -> int:
     if isinstance(layer, (keras.layers.InputLayer, keras.layers.Reshape)):
-        return 0  # As large as what they are made of, and no copy of it.
+        return 0  # Not a copy of its inputs.
     size = keras.backend.standardize_dtype(layer.compute_dtype)
     return math.prod(layer.output.shape[1:]) * (2 if size == "bfloat16" else 4)
 
 
 def _kept_bytes(network: keras.Model, *, remat: bool) -> int:
-    """Returns the bytes that a generator keeps of one pair for its backward pass."""
+    """Returns the bytes per pair that a generator keeps for its backward pass."""
     sizes = [(layer.name, _output_bytes(layer)) for layer in network.layers]
     if not remat:
         return sum(size for _, size in sizes)
@@ -209,7 +209,7 @@ def _kept_bytes(network: keras.Model, *, remat: bool) -> int:
 
 
 def total_flops(counted: Counter[Operation]) -> int:
-    """Returns the multiplications and additions of all operations."""
+    """Returns the number of multiplications and additions of all operations."""
     return sum(each.flops * times for each, times in counted.items())
 
 
@@ -217,9 +217,9 @@ def product_rate(dtype: str, *, seconds: float, size: int = _PRODUCT) -> float:
     """Returns the rate of a large square matrix product, in operations a second.
 
     Args:
-        dtype: that it computes in.
-        seconds: how long it is repeated.
-        size: rows and columns of the matrices.
+        dtype: Type of the computation.
+        seconds: Time to repeat it.
+        size: Rows and columns of the matrices.
     """
     shape = (size, size)
     each = Operation(shape, shape, shape, stride=1, dtype=dtype)
@@ -227,11 +227,11 @@ def product_rate(dtype: str, *, seconds: float, size: int = _PRODUCT) -> float:
 
 
 def seconds_alone(counted: Counter[Operation], *, seconds: float) -> float:
-    """Returns how long the operations take when each runs by itself, in sum.
+    """Returns the total time in seconds of operations that run one by one.
 
     Args:
-        counted: the operations, and how often each is done.
-        seconds: how long all of them together are repeated, about.
+        counted: Operations, and the count of each.
+        seconds: Approximate time to repeat all of them.
     """
     share = seconds / len(counted)
     with tqdm(counted.items(), desc="operations alone", unit=" shapes") as each:
@@ -243,12 +243,12 @@ def seconds_alone(counted: Counter[Operation], *, seconds: float) -> float:
 def fastest(
     call: Callable[[], object], seconds: float, *, least: int = _LEAST_CALLS
 ) -> float:
-    """Returns the seconds of the fastest call: what else runs makes it no faster.
+    """Returns the time in seconds of the fastest call.
 
     Args:
-        call: is called once before.
-        seconds: how long it is repeated.
-        least: how often at least.
+        call: Function to time. It is called once before.
+        seconds: Time to repeat it.
+        least: Least number of calls.
     """
     call()
     best, started, calls = float("inf"), time.perf_counter(), 0
@@ -261,7 +261,7 @@ def fastest(
 
 
 def call_of(operation: Operation) -> Callable[[], object]:
-    """Returns what does an operation once, on random numbers, and waits for it."""
+    """Returns a function that computes an operation once on random numbers."""
     inputs, kernel, outputs = (
         tf.Variable(
             tf.cast(tf.random.stateless_normal(shape, seed=(0, 1)), operation.dtype)
@@ -272,7 +272,7 @@ def call_of(operation: Operation) -> Callable[[], object]:
 
     @tf.function(autograph=False)
     def run():
-        # A sum instead of the whole result need not be copied to be waited for.
+        # Waiting for a sum avoids a copy of the whole result.
         result = compute(operation, inputs, kernel, outputs)
         return tf.reshape(result, [-1])[0]
 

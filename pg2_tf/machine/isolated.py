@@ -25,8 +25,8 @@ class PeakMemory:
     """Watches this process's resident memory while a `with` block runs.
 
     Attributes:
-        megabytes: by how many (of 10^6 bytes) the peak lay above the start; None
-            where the system does not say (it has no /proc).
+        megabytes: Peak memory above the start, in 10^6 bytes; None
+            on systems without /proc.
     """
 
     def __init__(self) -> None:
@@ -62,10 +62,9 @@ def _resident() -> int:
 
 
 def available() -> int | None:
-    """Returns the bytes that processes can still take without swapping.
+    """Returns the available memory in bytes, within the limit of the container.
 
-    The limit of the container counts, where there is one. None where the system does
-    not say (it has no /proc).
+    None on systems without /proc.
     """
     if not _MEMINFO.exists():
         return None
@@ -119,7 +118,7 @@ def call(
 
 
 def usable_cores() -> int:
-    """Returns how many cores this process may use."""
+    """Returns the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -133,6 +132,6 @@ def _begin(cores: int | None, gpus: bool, timeout: float | None) -> None:
         signal.setitimer(signal.ITIMER_REAL, timeout)
     if not gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    # TensorFlow starts as many threads as there are cores.
+    # TensorFlow starts one thread per core.
     if cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])

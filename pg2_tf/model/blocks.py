@@ -41,7 +41,7 @@ def two_convs(filters: int, *, name: str, dtype: str) -> Layer:
 
 
 def residual_block(filters: int, *, name: str, dtype: str) -> Layer:
-    """The paper's simplified residual block: two conv-ReLU, then the sum, no more."""
+    """The paper's simplified residual block: two conv-ReLU, then the sum."""
 
     def apply(x):
         y = two_convs(filters, name=name, dtype=dtype)(x)
@@ -56,10 +56,10 @@ def residual_encoder(
     """G1's encoder: block i works at width * i, at half the size of the one before.
 
     Args:
-        x: the input, [B, H, W, channels].
-        config: the networks' configuration.
-        prefix: prefix of the layers' names.
-        dtype: dtype policy of the layers.
+        x: The input, [B, H, W, channels].
+        config: The networks' configuration.
+        prefix: Prefix of the layers' names.
+        dtype: Dtype policy of the layers.
 
     Returns:
         The smallest map, and the output of each block, the largest first.

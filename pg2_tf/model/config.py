@@ -30,11 +30,11 @@ class Variant:
     """A row of the paper's Table 1.
 
     Attributes:
-        pose_embedding: how G1 takes the target pose, one of `POSE_EMBEDDINGS`.
-        reconstruction: reconstruction loss: `l1`, or `masked_l1`, the pose mask loss
+        pose_embedding: Form of the target pose in G1, one of `POSE_EMBEDDINGS`.
+        reconstruction: Reconstruction loss: `l1`, or `masked_l1`, the pose mask loss
             of equation 1.
-        stages: the stages that are trained, in order.
-        adversarial: the stages that train a D.
+        stages: The stages that are trained, in order.
+        adversarial: The stages that train a D.
     """
 
     pose_embedding: str
@@ -61,14 +61,14 @@ class ModelConfig:
     """The three networks.
 
     Attributes:
-        image_size: height and width in pixels.
-        width: filters of a generator's first block; block i has i times as many.
-        bottleneck: width of G1's fully connected bottleneck.
-        pose_embedding: how G1 takes the target pose: `concat`: heatmaps beside the
-            image's channels; `heatmap`: heatmaps through an encoder of their own;
+        image_size: Height and width in pixels.
+        width: Filters of a generator's first block; block i has i * width.
+        bottleneck: Width of G1's fully connected bottleneck.
+        pose_embedding: Form of the target pose in G1: `concat`: heatmaps as
+            further channels of the image; `heatmap`: heatmaps through a second encoder;
             `coordinate`: the keypoints' coordinates (paper section 4.2).
         generator2_skips: `all`, or `inner`: no skip connection at full resolution.
-        discriminator_width: filters of D's first layer.
+        discriminator_width: Filters of D's first layer.
         discriminator_input: `pair`: D sees an image and the source image (paper
             section 3.2); `image`: it sees one image (released code);
             `pair_and_pose`: it sees an image, the source image and the 18 heatmaps of
@@ -110,7 +110,7 @@ class ModelConfig:
         At full width D overpowers a narrow G2.
 
         Raises:
-            ValueError: the width is less than 1.
+            ValueError: The width is less than 1.
         """
         ratio = self.discriminator_width / self.width
         discriminator_width = max(1, round(width * ratio))
@@ -145,43 +145,43 @@ class TrainConfig:
 
     Attributes:
         stage: 1 (G1) or 2 (G2 and D).
-        steps: total number of steps.
-        batch_size: pairs in a step, over all devices.
+        steps: Total number of steps.
+        batch_size: Pairs in a step, over all devices.
         learning_rate, beta_1, beta_2: Adam's parameters.
-        schedule: learning rate schedule: `constant` (section 4.1; the released code
+        schedule: Learning rate schedule: `constant` (section 4.1; the released code
             never changes it); `cosine`, `linear`: decays to 0 at the last step; `step`:
             halves every `halve_every` steps (the released code's `lr_update_step`,
             which it computes and never uses).
-        halve_every: steps between two halvings; schedule `step` only.
-        warm_up: steps in which the learning rate grows linearly to the schedule's; 0:
+        halve_every: Steps between two halvings; schedule `step` only.
+        warm_up: Steps in which the learning rate grows linearly to the schedule's; 0:
             none (Goyal et al. 2017).
-        clip_norm: largest norm of a network's gradient; a larger one is scaled down to
+        clip_norm: Largest norm of a network's gradient; a larger one is scaled down to
             it; 0: no limit (Pascanu et al. 2013).
-        ema: momentum of the exponential moving average of the trained generators'
+        ema: Momentum of the exponential moving average of the trained generators'
             weights that generation and export use, such as 0.999; 0: none (Yazici et
             al. 2019).
-        l1_weight: lambda of equation 4; adversarial stages only.
-        adversarial_loss: loss of D and its generator: `cross_entropy` (equations 2 and
+        l1_weight: Lambda of equation 4; adversarial stages only.
+        adversarial_loss: Loss of D and its generator: `cross_entropy` (equations 2 and
             3), `hinge` (Lim and Ye 2017) or `least_squares` (Mao et al. 2017).
-        feature_matching: weight of the mean absolute difference between D's hidden
+        feature_matching: Weight of the mean absolute difference between D's hidden
             activations of the target and of the generated image (Wang et al. 2018);
             0: none; adversarial stages only.
-        finetune_generator1: whether stage 2 continues to train G1.
-        flip: whether half of the pairs are mirrored.
-        precision: precision of the layers, `float32` or `bfloat16`; weights stay
+        finetune_generator1: Whether stage 2 continues to train G1.
+        flip: Whether half of the pairs are mirrored.
+        precision: Precision of the layers, `float32` or `bfloat16`; weights stay
             float32.
-        accumulate: number of parts in which a device processes its share of a batch,
+        accumulate: Number of parts in which a device processes its share of a batch,
             one after the other, to save memory.
-        remat: whether the backward pass computes the generators' activations again,
+        remat: Whether the backward pass computes the generators' activations again,
             block by block, rather than keeping them (Chen et al. 2016).
-        shard_groups: in how many groups the shards are read; a batch holds as many
-            pairs of each. Several workers read groups of their own, so that their
-            number must divide it.
-        validation_fraction: fraction of the training identities that is held out for
+        shard_groups: Number of groups of shards, each with an equal part of a batch.
+            Several workers read different groups, so it must be a multiple of their
+            number.
+        validation_fraction: Fraction of the training identities that is held out for
             validation, 0 to less than 1. 0 (the default, as in the paper): training
             uses all of them and there is no validation.
         heatmaps: `drawn` from the keypoints, or `stored`: those of the records.
-        seed: seed of initial weights, order and flips.
+        seed: Seed of initial weights, order and flips.
     """
 
     stage: int
@@ -210,7 +210,7 @@ class TrainConfig:
 
     @property
     def is_open_ended(self) -> bool:
-        """Whether more steps leave the ones before as they are: no rate falls to 0."""
+        """Whether a longer training begins with the same steps: no rate falls to 0."""
         return self.schedule in ("constant", "step")
 
     @property
@@ -222,7 +222,7 @@ class TrainConfig:
 
     @property
     def averaged(self) -> tuple[str, ...]:
-        """The generators whose weights have a moving average."""
+        """The generators with moving averages of their weights."""
         return self.trained_generators if self.ema else ()
 
     def __post_init__(self):
@@ -247,13 +247,13 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What a run folder is of.
+    """The configuration of a run.
 
     Attributes:
-        dataset: name of the preset.
+        dataset: Name of the preset.
         profile: `paper` or `authors`.
-        model: the networks.
-        variant: the row of the paper's Table 1, one of `VARIANTS`.
+        model: The networks.
+        variant: The row of the paper's Table 1, one of `VARIANTS`.
     """
 
     dataset: str
@@ -267,11 +267,11 @@ class RunConfig:
 
     @property
     def recipe(self) -> Variant:
-        """What the variant's name stands for."""
+        """The row of Table 1."""
         return VARIANTS[self.variant]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the configuration as plain data, what matters most first."""
+        """Returns the configuration as plain data, the most important first."""
         content = asdict(self)
         model = content.pop("model")
         return {**content, "model": model}

@@ -19,7 +19,7 @@ def build_generator1(config: ModelConfig, *, precision: str = "float32") -> kera
     output (models.py, GeneratorCNN_Pose_UAEAfterResidual).
 
     Args:
-        config: the networks' configuration.
+        config: The networks' configuration.
         precision: `float32` or `bfloat16`.
 
     Returns:

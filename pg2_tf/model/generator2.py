@@ -14,7 +14,7 @@ def build_generator2(config: ModelConfig, *, precision: str = "float32") -> kera
     (models.py, UAE_noFC_AfterNoise and UAE_noFC_After2Noise).
 
     Args:
-        config: the networks' configuration. `generator2_skips="inner"` leaves out the
+        config: The networks' configuration. `generator2_skips="inner"` leaves out the
             skip connection at full resolution, as the released Market-1501 model does.
         precision: `float32` or `bfloat16`.
 

@@ -55,7 +55,7 @@ class AdversarialLoss(NamedTuple):
 
     Attributes:
         discriminator: D's loss.
-        generator: the loss of the generator that D judges.
+        generator: Loss of the generator.
     """
 
     discriminator: Callable[[Any, float], Any]
@@ -74,9 +74,9 @@ def feature_matching(real: Sequence[Any], fake: Sequence[Any]) -> Any:
     """Mean absolute difference of D's hidden activations (Wang et al. 2018).
 
     Args:
-        real: activations of the target image, one tensor for each hidden layer; no
+        real: Activations of the target image, one tensor for each hidden layer; no
             gradient reaches them.
-        fake: activations of the generated image, likewise.
+        fake: Activations of the generated image, likewise.
     """
     layers = [
         l1(ops.cast(f, "float32"), ops.cast(ops.stop_gradient(r), "float32"))

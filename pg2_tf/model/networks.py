@@ -30,11 +30,11 @@ def build_networks(
     """Builds the networks of a stage: G1 for stage 1, all three for stage 2.
 
     Args:
-        config: the networks' configuration.
+        config: The networks' configuration.
         stage: 1 or 2.
-        adversarial: whether stage 1 has a D as well.
+        adversarial: Whether stage 1 has a D as well.
         precision: `float32` or `bfloat16`.
-        seed: seed of the initial weights. It seeds Keras, NumPy and Python globally.
+        seed: Seed of the initial weights. It seeds Keras, NumPy and Python globally.
     """
     keras.utils.set_random_seed(seed)
     return Networks(
@@ -52,10 +52,10 @@ def generate(
     """Runs the generators.
 
     Args:
-        networks: the networks of stage 1 or 2.
-        source: source image, float32 [B, H, W, 3] in [-1, 1].
-        heatmaps: target pose, float32 [B, H, W, 18] of -1 and +1.
-        keypoints: target pose, float32 [B, 18, 3]: x, y in pixels, confidence; needed
+        networks: The networks of stage 1 or 2.
+        source: Source image, float32 [B, H, W, 3] in [-1, 1].
+        heatmaps: Target pose, float32 [B, H, W, 18] of -1 and +1.
+        keypoints: Target pose, float32 [B, 18, 3]: x, y in pixels, confidence; needed
             by a G1 with `pose_embedding="coordinate"` only.
 
     Returns:

@@ -13,9 +13,9 @@ class PoseEmbedding(NamedTuple):
     """A target pose and an image as G1 takes them.
 
     Attributes:
-        pose: the network's input for the pose.
-        image: input of the image encoder, [B, H, W, 3 or more].
-        features: features of the pose to concatenate at the bottleneck, [B, ..]; None
+        pose: The network's input for the pose.
+        image: Input of the image encoder, [B, H, W, 3 or more].
+        features: Features of the pose to concatenate at the bottleneck, [B, ..]; None
             where the image encoder takes the pose.
     """
 
@@ -79,7 +79,7 @@ class PoseCoordinates(keras.layers.Layer):
     not draw. An image's mirror image has x of the opposite sign.
 
     Args:
-        image_size: height and width in pixels.
+        image_size: Height and width in pixels.
     """
 
     def __init__(self, image_size, **kwargs):

@@ -13,8 +13,8 @@ class PoseHeatmaps(keras.layers.Layer):
     returns float32 [B, H, W, 18]: +1 in a disc around the keypoint, -1 elsewhere.
 
     Args:
-        image_size: height and width in pixels.
-        radius: radius of the discs in pixels.
+        image_size: Height and width in pixels.
+        radius: Radius of the discs in pixels.
 
     Example:
         heatmaps = PoseHeatmaps((128, 64))(keypoints)

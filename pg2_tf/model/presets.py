@@ -19,8 +19,8 @@ class Preset:
     """A model and its two trainings.
 
     Attributes:
-        model: the networks.
-        stage1, stage2: their trainings; a variant with one stage ignores the second.
+        model: The networks.
+        stage1, stage2: Their trainings; a variant with one stage ignores the second.
     """
 
     model: ModelConfig
@@ -33,7 +33,7 @@ class Preset:
 
 
 # Paper sections 3.3 and 4.1; lambda (10, 50) from the released trainer.py and
-# trainer256.py. docs/paper.md says where the paper is silent and what is done there.
+# trainer256.py. docs/paper.md lists where the paper is silent.
 _PAPER = {
     "market1501": Preset(
         model=ModelConfig(image_size=(128, 64)),
@@ -45,7 +45,7 @@ _PAPER = {
         stage1=TrainConfig(stage=1, steps=30_000, batch_size=8),
         stage2=TrainConfig(stage=2, steps=20_000, batch_size=8, l1_weight=50),
     ),
-    # Beyond the paper: what pays at a quarter of its width (docs/results.md).
+    # Beyond the paper: settings for a quarter of its width (docs/results.md).
     "plus": Preset(
         model=ModelConfig(
             image_size=(128, 64),
@@ -72,7 +72,7 @@ _PAPER = {
             feature_matching=10,
         ),
     ),
-    # Synthetic people, small and fast: what `make demo` trains.
+    # Drawn people, small and fast, for `make demo`.
     "demo": Preset(
         model=ModelConfig(image_size=(64, 32), width=32, discriminator_width=32),
         stage1=TrainConfig(
@@ -88,7 +88,7 @@ _PAPER = {
             feature_matching=10,
         ),
     ),
-    # One person, from a video: what `pg2_tf.one_person` trains.
+    # One person, from a video, for `pg2_tf.one_person`.
     "one_person": Preset(
         model=ModelConfig(image_size=(128, 64), width=32, discriminator_width=32),
         stage1=TrainConfig(
@@ -138,10 +138,10 @@ def preset(
     """Returns a data set's preset.
 
     Args:
-        dataset: one of `DATASETS`.
-        profile: `paper`: what the paper says, and mostly the released code where the
-            paper is silent; `authors`: what the released code does.
-        variant: one of `config.VARIANTS`. The paper does not say how long its others
+        dataset: One of `DATASETS`.
+        profile: `paper`: as the paper, and mostly as the released code where the paper
+            is silent; `authors`: as the released code.
+        variant: One of `config.VARIANTS`. The paper does not say how long its others
             are trained: the same as stage 1 of the default, and G1+D, with the
             settings of stage 2, as long as its two stages together.
     """

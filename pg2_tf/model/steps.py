@@ -4,8 +4,8 @@ Stage I minimises equation 1 (`Stage1Step`). Stage II updates D and G2 in turn: 
 paper describes it (`PaperStep`), or as the released code does it (`AuthorsStep`). G1+D
 (section 4.2) takes the same steps with G1's image in the place of G2's.
 
-What is not the algorithm belongs to the `updates` that a step receives: parts of a
-batch, replicas, gradients, clipping, optimizers, moving averages.
+Everything else belongs to the `updates` that a step receives: parts of a batch,
+replicas, gradients, clipping, optimizers, moving averages.
 
 A batch is a mapping of `source` (I_A) and `target` (I_B), float32 [B, H, W, 3] in
 [-1, 1]; the target pose (P_B) as `heatmaps`, float32 [B, H, W, 18] of -1 and +1, or
@@ -30,7 +30,7 @@ Functions = Mapping[str, Callable[..., Any]]
 
 
 class Updates(Protocol):
-    """What turns losses into updates of weights."""
+    """Turns losses into updates of weights."""
 
     def passes(self, generate: Callable[[Batch], Images], batch: Batch) -> Any:
         """Returns the generators' passes over the parts of a batch."""
@@ -48,9 +48,9 @@ class Stage1Step:
     """Moves the coarse image towards the target.
 
     Args:
-        networks: the networks as functions.
-        config: the run's configuration.
-        training: the stage's configuration.
+        networks: The networks as functions.
+        config: The run's configuration.
+        training: The stage's configuration.
     """
 
     takes_two_batches = False
@@ -88,7 +88,7 @@ class Stage1Step:
 
 
 class Judgement(NamedTuple):
-    """What D says of some images, by the images' names.
+    """Outputs of D by the names of the images.
 
     Attributes:
         logits: float32 [B] each; above 0 means real.
@@ -100,14 +100,14 @@ class Judgement(NamedTuple):
 
 
 class AdversarialStep:
-    """What the two steps with D have in common: the images, D's view and equation 4.
+    """The common parts of the two steps with D: images, D's view and equation 4.
 
     Args:
-        networks: the networks as functions. With feature matching `discriminator`
+        networks: The networks as functions. With feature matching `discriminator`
             returns its hidden activations before its logits, see
             `discriminator.with_activations`.
-        config: the run's configuration.
-        training: the stage's configuration.
+        config: The run's configuration.
+        training: The stage's configuration.
     """
 
     takes_two_batches = False
@@ -119,7 +119,7 @@ class AdversarialStep:
         self._training = training
         self._trained = training.trained_generators
         self._finetunes = training.stage == 2 and training.finetune_generator1
-        # The image that is to pass for real.
+        # The generated image that D judges.
         self._generated = "coarse" if training.stage == 1 else "refined"
         # Binary cross entropy in the paper.
         self._bce, self._generator_bce = losses.ADVERSARIAL[training.adversarial_loss]
@@ -196,7 +196,7 @@ class AdversarialStep:
             {name: [part[i] for part in split] for i, name in enumerate(self.judged)},
         )
 
-    # === What the two steps differ in ===
+    # === Differences of the two steps ===
 
     @property
     def judged(self) -> tuple[str, ...]:
@@ -316,9 +316,9 @@ def make_step(networks: Functions, config: RunConfig, training: TrainConfig) -> 
     """Returns the step of a stage.
 
     Args:
-        networks: the networks as functions; see `AdversarialStep`.
-        config: the run's configuration.
-        training: the stage's configuration.
+        networks: The networks as functions; see `AdversarialStep`.
+        config: The run's configuration.
+        training: The stage's configuration.
     """
     if training.stage not in config.recipe.adversarial:
         return Stage1Step(networks, config, training)

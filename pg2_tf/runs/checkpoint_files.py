@@ -21,7 +21,7 @@ from preprocessing.system.errors import InputError
 _NAME = re.compile(r"ckpt-\d+")
 _WRITING = ".writing"
 _CHECKSUMS = ".sha256"
-# TensorFlow raises one or another by what is damaged: IndexError where bytes lack.
+# Errors of TensorFlow for damaged files; IndexError for files that are too short.
 _READ_ERRORS = (
     tf.errors.OpError,
     OSError,
@@ -51,13 +51,13 @@ def find(folder: Path) -> list[str]:
 
 
 def write(checkpoint: tf.train.Checkpoint, folder: Path, *, step: int) -> str:
-    """Writes a checkpoint of a step, in place of one that is there.
+    """Writes a checkpoint of a step; replaces an existing one.
 
     Returns:
         Its path, without suffix.
 
     Raises:
-        OSError: the disk is full; nothing is left of the attempt.
+        OSError: The disk is full; no partial file remains.
     """
     path = path_of(folder, step)
     place = folder / _WRITING
@@ -82,7 +82,7 @@ def read(checkpoint: tf.train.Checkpoint, path: str, *, partial: bool) -> bool:
     Args:
         checkpoint: The object to read into.
         path: Path of the checkpoint without suffix.
-        partial: Whether the file may hold more than the object does.
+        partial: Whether the file may hold further values.
 
     Returns:
         False if the checkpoint is corrupt. Without a `.sha256` file, the object may
@@ -130,7 +130,7 @@ def remove(path: str) -> None:
 
 
 def remove_all_but(kept: Iterable[str], folder: Path) -> None:
-    """Removes the other checkpoints of a folder, and what writing left if killed."""
+    """Removes the other checkpoints of a folder, and files of an interrupted one."""
     shutil.rmtree(folder / _WRITING, ignore_errors=True)
     names = {Path(path).name for path in kept}
     parts = [
@@ -147,11 +147,11 @@ def require_space(folder: Path, *, needed: int) -> None:
     """Checks that the disk has room for a checkpoint.
 
     Args:
-        folder: to be written to; it is there.
-        needed: bytes.
+        folder: Existing folder to write to.
+        needed: Bytes.
 
     Raises:
-        InputError: it has not; what is there already stays.
+        InputError: The space is too small. Existing files stay.
     """
     free = shutil.disk_usage(folder).free
     if free >= needed:

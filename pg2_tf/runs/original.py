@@ -17,11 +17,11 @@ _G1, _G2, _D = "Pose_AE/G", "UAEnoFC/G", "Discriminator"
 
 
 class Origin(NamedTuple):
-    """Where a layer's weights come from.
+    """Origin of the weights of a layer.
 
     Attributes:
         layer: Name of a layer of our networks.
-        names: the authors' names of its trainable weights, in their order.
+        names: The authors' names of its trainable weights, in their order.
     """
 
     layer: keras.layers.Layer
@@ -32,7 +32,7 @@ def read_checkpoint(path: str | Path) -> dict[str, tuple[int, ...]]:
     """Returns the name and shape of every variable of a checkpoint.
 
     Raises:
-        InputError: there is no readable checkpoint at `path`.
+        InputError: There is no readable checkpoint at `path`.
     """
     reader = _reader(path)
     shapes = reader.get_variable_to_shape_map()
@@ -43,7 +43,7 @@ def model_config(base: ModelConfig, shapes: dict[str, tuple[int, ...]]) -> Model
     """Returns `base` with the widths that a checkpoint's shapes show.
 
     Raises:
-        InputError: a variable that shows a width is missing; the message names it.
+        InputError: A variable that shows a width is missing; the message names it.
     """
 
     def last(name: str) -> int:
@@ -65,14 +65,14 @@ def assign(networks: Networks, config: ModelConfig, path: str | Path) -> list[st
 
     Args:
         networks: Networks of stage 2, built from `config`.
-        config: with `discriminator_input="image"`.
+        config: Configuration with `discriminator_input="image"`.
         path: Path of the checkpoint without `.index`.
 
     Returns:
         The names of the variables that were skipped.
 
     Raises:
-        InputError: a variable is missing or of another shape; the message names it.
+        InputError: A variable is missing or of another shape; the message names it.
     """
     reader = _reader(path)
     shapes = reader.get_variable_to_shape_map()
@@ -98,7 +98,7 @@ def assign(networks: Networks, config: ModelConfig, path: str | Path) -> list[st
 
 
 def origins(networks: Networks, config: ModelConfig) -> Iterator[Origin]:
-    """Yields every layer that has weights, with the authors' names of them."""
+    """Yields every layer with weights, with the authors' names of its weights."""
     yield from _generator(networks.generator1, _G1, _generator1_layers(config))
     yield from _generator(networks.generator2, _G2, _generator2_layers(config))
     discriminator = networks.discriminator

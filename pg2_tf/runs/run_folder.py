@@ -1,13 +1,13 @@
-"""The folder of a run: what it is of, and what each stage left.
+"""The run folder: configuration, options, logs and checkpoints of each stage.
 
 config.json             data set, profile, networks
 stage1/, stage2/
     options.json        training options, package versions, data set checksum
-    metrics.jsonl       losses, one line every so many steps
+    metrics.jsonl       losses, one line for every logged step
     validation.jsonl    scores of pairs of held-out training identities
-    warnings.jsonl      what looked wrong, and when
+    warnings.jsonl      warnings with their steps
     checkpoints/        weights, optimizer state, step: the last few
-    best/               weights of the best score so far, which best.json holds
+    best/               weights with the best score, and best.json with the score
     samples/            pictures of fixed pairs
     events/             the same for TensorBoard
 """
@@ -44,7 +44,7 @@ _PACKAGES = (
 
 
 class RunFolder:
-    """A run folder that may or may not be there yet.
+    """A run folder, which may not exist yet.
 
     Args:
         path: Path of the folder.
@@ -54,10 +54,10 @@ class RunFolder:
         self.path = Path(path)
 
     def config(self) -> RunConfig | None:
-        """Returns what the run is of, or None where nothing has been run.
+        """Returns the configuration of the run, or None if there is no run.
 
         Raises:
-            InputError: the configuration is damaged.
+            InputError: The configuration is damaged.
         """
         path = self.path / CONFIG
         fields = _read_json(path)
@@ -69,10 +69,10 @@ class RunFolder:
             raise InputError(f"{path}: {error}") from error
 
     def require_config(self) -> RunConfig:
-        """Returns what the run is of.
+        """Returns the configuration of the run.
 
         Raises:
-            InputError: nothing has been run there, or the configuration is damaged.
+            InputError: There is no run, or the configuration is damaged.
         """
         config = self.config()
         if config is None:
@@ -83,12 +83,12 @@ class RunFolder:
         return config
 
     def claim(self, config: RunConfig) -> None:
-        """Makes this the folder of a run, or checks that it is that run's already.
+        """Writes the configuration, or checks that the folder has the same one.
 
-        A run that left no checkpoint gives way.
+        A run without a checkpoint is replaced.
 
         Raises:
-            InputError: the folder holds another run; the message says what differs.
+            InputError: The folder holds another run; the message says what differs.
         """
         there = self.config()
         if there is None or not self.is_trained():
@@ -112,7 +112,7 @@ class RunFolder:
         """Returns the last stage that has a checkpoint.
 
         Raises:
-            InputError: neither has.
+            InputError: No stage has a checkpoint.
         """
         for number in (2, 1):
             if self.stage(number).checkpoints():
@@ -121,7 +121,7 @@ class RunFolder:
 
 
 class StageFolder:
-    """What one stage of a run left.
+    """The folder of a stage.
 
     Args:
         path: Path of the folder.
@@ -144,7 +144,7 @@ class StageFolder:
         The weights of that step are the checkpoint in `best_dir`.
 
         Raises:
-            InputError: the file that holds them is damaged.
+            InputError: The file that holds them is damaged.
         """
         path = self.best_dir / BEST
         scores = _read_json(path)
@@ -180,20 +180,20 @@ class StageFolder:
         return options
 
     def averaged(self) -> tuple[str, ...]:
-        """Returns the networks whose moving averages the checkpoints hold too."""
+        """Returns the names of the networks with moving averages in the checkpoints."""
         options = self.options()
         if not options:
             return ()
         return from_plain(TrainConfig, options["training"]).averaged
 
     def claim(self, options: dict[str, Any]) -> None:
-        """Keeps the options of a training, or checks that they are the same.
+        """Writes the options of a training, or checks that they are the same.
 
-        `steps` may change, where the learning rate does not follow from it: a longer
-        training goes on from the shorter one.
+        `steps` may change unless the learning rate depends on it: a longer training
+        resumes from the shorter one.
 
         Raises:
-            InputError: the stage was trained with others; the message says which.
+            InputError: The stage was trained with other options, which are named.
         """
         there = self.options()
         if there and self.checkpoints():
@@ -221,13 +221,13 @@ class StageFolder:
 
         Args:
             checkpoint: The object to restore into.
-            partial: whether the file may hold more than that.
+            partial: Whether the file may hold more than that.
 
         Returns:
             The path of the checkpoint, without suffix.
 
         Raises:
-            InputError: there is none, or none can be read.
+            InputError: There is none, or none can be read.
         """
         for path in self.checkpoints():
             if checkpoint_files.read(checkpoint, path, partial=partial):

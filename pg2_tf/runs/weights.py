@@ -1,4 +1,4 @@
-"""The weights of networks as checkpoints hold them."""
+"""The weights of networks in checkpoints."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,11 +15,11 @@ WEIGHTS = ("auto", "last", "ema", "best")
 
 
 def weights_of(networks: Networks, *, averaged: Sequence[str] = ()) -> dict[str, Any]:
-    """Returns the weights of networks as checkpoints hold them, by network and path.
+    """Returns the weights of networks by their names in checkpoints.
 
     Args:
-        networks: with the weights.
-        averaged: the names of those that stand for the moving averages.
+        networks: Networks with the weights.
+        averaged: Names of the networks whose moving averages to use.
     """
     return {
         average_name(name) if name in averaged else name: {
@@ -31,7 +31,7 @@ def weights_of(networks: Networks, *, averaged: Sequence[str] = ()) -> dict[str,
 
 
 def average_name(network: str) -> str:
-    """Returns what checkpoints call the moving average of a network's weights."""
+    """Returns the name in checkpoints of the moving average of a network's weights."""
     return f"{network}_average"
 
 
@@ -41,15 +41,14 @@ def load_weights(
     """Loads weights of a stage; returns the checkpoint's path.
 
     Args:
-        networks: to load them into.
-        stage: that they are of.
-        weights: one of `weights_flag.WEIGHTS`. `last`: as the newest checkpoint has
-            them; `ema`: their moving averages there; `auto`: `ema` where the stage was
-            trained with it, else `last`; `best`: those of the best validation,
-            likewise averages.
+        networks: Networks to load the weights into.
+        stage: Stage of the weights.
+        weights: One of `WEIGHTS`. `last`: those of the newest checkpoint; `ema`: their
+            moving averages; `auto`: `ema` if the stage was trained with it, else
+            `last`; `best`: those of the best validation, averages if there are any.
 
     Raises:
-        InputError: the stage has no readable checkpoint of these networks, or none of
+        InputError: The stage has no readable checkpoint of these networks, or none of
             these weights.
     """
     averaged = stage.averaged() if weights in ("auto", "ema") else ()
@@ -72,12 +71,11 @@ def load_weights(
 
 
 def define_weights() -> flags.FlagHolder[str]:
-    """Defines the flag that chooses among a stage's weights."""
+    """Defines the flag `--weights`."""
     return flags.DEFINE_enum(
         "weights",
         "auto",
         WEIGHTS,
-        "last: of the newest checkpoint; ema: their moving average; best: those with "
-        "the best validation; auto: the moving average where there is one, else the "
-        "last.",
+        "last: those of the newest checkpoint; ema: their moving average; best: those "
+        "with the best validation; auto: ema if available, else last.",
     )

@@ -1,4 +1,4 @@
-"""A stage's checkpoints: everything that a training needs to go on exactly."""
+"""Checkpoints of a stage, with everything that an exact resume needs."""
 
 import shutil
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from pg2_tf.runs.weights import load_weights, weights_of
 from preprocessing.system import files
 
 KEEP = 3
-# Names and shapes of variables, beside their values.
+# Names and shapes of variables, in addition to their values.
 _OVERHEAD = 1 << 20
 
 
@@ -23,14 +23,14 @@ class Checkpoints:
 
     Args:
         folder: Folder of the stage.
-        networks: being trained.
-        state: theirs, by name: optimizers, built, and moving averages.
-        window: sums of losses since the last line of the log.
-        generating: the networks that are validated, and kept apart as the best.
-        selects_best: whether the weights with the best validation are kept; not in
+        networks: Networks in training.
+        state: Built optimizers and moving averages, by name.
+        window: Sums of losses since the last line of the log.
+        generating: Networks that are validated, and saved as the best.
+        selects_best: Whether to save the weights with the best validation; False in
             adversarial stages.
-        keep: how many of the last checkpoints are kept.
-        writes: whether this process writes, or another that trains with it.
+        keep: Number of checkpoints to keep.
+        writes: Whether this process writes files.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Checkpoints:
     def restore(self) -> int:
         """Restores the newest readable checkpoint; returns its step, 0 without one.
 
-        A checkpoint of step 0 holds weights alone, for a training to start from.
+        A checkpoint of step 0 only holds weights to start from.
         """
         paths = self._folder.checkpoints()
         if paths and checkpoint_files.step_of(paths[0]) > 0:
@@ -72,7 +72,7 @@ class Checkpoints:
         if paths:
             load_weights(self._networks, self._folder, weights="last")
         if self._writes:
-            # Of a training that left no checkpoint, maybe with other options.
+            # Those of a training without a checkpoint, perhaps with other options.
             shutil.rmtree(self._folder.best_dir, ignore_errors=True)
         return 0
 
@@ -95,24 +95,24 @@ class Checkpoints:
         """Checks that the disk has room for the next checkpoint.
 
         Raises:
-            InputError: it has not.
+            InputError: The space is too small.
         """
         if self._writes:
             self._require_space(self._state)
 
     def save(self, step: int) -> None:
-        """Saves everything as of `step`; a checkpoint is there whole or not at all.
+        """Saves a checkpoint of `step` atomically.
 
         Raises:
-            InputError: the disk has no room for it; those before it stay.
-            OSError: the disk is full.
+            InputError: The space is too small; earlier checkpoints stay.
+            OSError: The disk is full.
         """
         if not self._writes:
             return
         self._require_space(self._state)
         place = self._folder.checkpoint_dir
         checkpoint_files.write(self._checkpoint, place, step=step)
-        # Later ones were skipped as damaged.
+        # Later checkpoints were skipped as damaged.
         kept = [
             path
             for path in self._folder.checkpoints()
@@ -131,10 +131,10 @@ class Checkpoints:
             scores: Validation scores by name.
 
         Returns:
-            Whether it is.
+            True if they are.
 
         Raises:
-            InputError, OSError: as in `save`.
+            InputError, OSError: See `save`.
         """
         best = self._folder.best()
         if not self._writes or not self._selects_best:

@@ -15,8 +15,8 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     """Grows linearly to another learning rate.
 
     Args:
-        rate: a number or a schedule.
-        steps: the number of steps after which the rate is `rate`.
+        rate: A number or a schedule.
+        steps: The number of steps after which the rate is `rate`.
     """
 
     def __init__(self, rate: LearningRate, steps: int):

@@ -1,4 +1,4 @@
-"""What a training leaves for people: JSON lines, TensorBoard events, sample sheets."""
+"""The log of a training: JSON lines, TensorBoard events, sample sheets."""
 
 import json
 import math
@@ -25,17 +25,17 @@ _SHEET = re.compile(r"step-(\d+)\.png")
 class Log:
     """Writes a stage's metrics, scores, warnings and pictures.
 
-    Whatever is written as of a step is on its way to the disk when the method returns:
-    a process that is killed then leaves it.
+    Each method hands its data to the operating system before it returns, so that it
+    survives a killed process.
 
     Args:
         folder: Folder of the stage.
-        start: the step that the training goes on from; what was written after it is
-            dropped, as those steps are taken again.
-        writes: whether this process writes, or another that trains with it.
+        start: Step that the training resumes from. Later lines and events are removed,
+            because those steps are repeated.
+        writes: Whether this process writes files.
 
     Attributes:
-        rows: the lines of metrics up to `start`.
+        rows: The lines of metrics up to `start`.
     """
 
     def __init__(self, folder: Path, start: int, *, writes: bool = True):
@@ -151,14 +151,14 @@ def _rounded(value: float) -> float:
 
 
 def drop_events_after(folder: Path, step: int) -> None:
-    """Removes the events after a step, and one that was half written.
+    """Removes the events after a step, and a partly written one.
 
     Args:
         folder: Folder of the event files. It may be missing.
-        step: the last whose events stay.
+        step: Last step whose events stay.
 
     Raises:
-        OSError: the disk is full.
+        OSError: The disk is full.
     """
     for path in sorted(folder.glob("*.tfevents.*")):
         records, whole = _read_events(path)
@@ -174,7 +174,7 @@ def _step_of(record: bytes) -> int:
 
 
 def _read_events(path: Path) -> tuple[list[bytes], bool]:
-    """Returns the records of a file, and whether nothing but them is in it."""
+    """Returns the records of a file, and whether the file has no other content."""
     records: list[bytes] = []
     try:
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():

@@ -50,9 +50,9 @@ class PG2(keras.Model):
     multiple of the number of replicas.
 
     Args:
-        config: the run's configuration: networks, variant, profile.
-        training: the stage's configuration.
-        networks: the networks of the stage. Default: new ones, from `training.seed`.
+        config: The run's configuration: networks, variant, profile.
+        training: The stage's configuration.
+        networks: The networks of the stage. Default: new ones, from `training.seed`.
 
     Example:
     ```python
@@ -182,10 +182,10 @@ class PG2(keras.Model):
         """Sets the optimizers; each is the paper's Adam by default.
 
         Args:
-            generator_optimizer: the optimizer of the stage's generator.
-            discriminator_optimizer: the optimizer of D.
-            generator1_optimizer: the optimizer of a G1 that is trained beside G2.
-            run_eagerly, steps_per_execution, jit_compile: see `keras.Model.compile`.
+            generator_optimizer: The optimizer of the stage's generator.
+            discriminator_optimizer: The optimizer of D.
+            generator1_optimizer: The optimizer of a G1 that is trained with G2.
+            run_eagerly, steps_per_execution, jit_compile: See `keras.Model.compile`.
         """
         *others, last = self.train_config.trained_generators
         given = dict.fromkeys(others, generator1_optimizer)
@@ -196,7 +196,7 @@ class PG2(keras.Model):
             if optimizer is None:
                 optimizer = adam(self.train_config, network)
             if optimizer in optimizers.values():
-                raise ValueError("each network needs an optimizer of its own")
+                raise ValueError("each network needs its own optimizer")
             optimizer.build(network.trainable_variables)
             setattr(self, f"{name}_optimizer", optimizer)
             optimizers[name] = optimizer
@@ -220,7 +220,7 @@ class PG2(keras.Model):
         """Takes one training step; returns the losses before it, scalars by name.
 
         Args:
-            data: a batch, or two of them with `takes_two_batches`.
+            data: A batch, or two of them with `takes_two_batches`.
         """
         assert self._updates is not None, "compile() comes first"
         if not self.takes_two_batches:
@@ -284,18 +284,18 @@ class PG2(keras.Model):
         """Builds a model from a preset's name, or from a folder with its weights.
 
         Args:
-            preset: one of `presets.DATASETS`, which starts from random weights; or a
+            preset: One of `presets.DATASETS`, which starts from random weights; or a
                 run folder, of `pg2_tf.train` or of `save_to_preset`. Stage 2 of a
                 folder that has only stage 1 starts from that G1.
             stage: 1 or 2. Default: the folder's last stage, or the variant's.
-            variant: one of `config.VARIANTS`. Default: the folder's, or `G1+G2+D`.
+            variant: One of `config.VARIANTS`. Default: the folder's, or `G1+G2+D`.
             profile: `paper` or `authors`. Default: the folder's, or `paper`.
-            training: changes of the preset's `TrainConfig`, such as
+            training: Changes of the preset's `TrainConfig`, such as
                 `learning_rate=1e-4`.
 
         Raises:
-            InputError: the folder has no run, or another variant or profile.
-            ValueError: a value that is not allowed.
+            InputError: The folder has no run, or another variant or profile.
+            ValueError: A value that is not allowed.
         """
         folder = None if preset in presets.DATASETS else RunFolder(preset)
         config = _run_config(str(preset), folder, variant=variant, profile=profile)
@@ -322,14 +322,15 @@ class PG2(keras.Model):
         """Writes the weights as a run folder.
 
         `from_preset`, `pg2_tf.load` and the commands read it, and a training can start
-        from it. It holds the weights that make images, moving averages where there are
-        any, and D's. `save` writes the optimizers as well, to continue a training.
+        from it. It holds the weights that generate images, which are moving averages if
+        there are any, and those of D. `save` also writes the optimizers, to resume a
+        training.
 
         Args:
-            preset_dir: a new folder, or one to add this model's stage to.
+            preset_dir: A new folder, or one to add this model's stage to.
 
         Raises:
-            InputError: the folder holds another run, or a training of this stage.
+            InputError: The folder holds another run, or a training of this stage.
         """
         folder = RunFolder(preset_dir)
         stage = folder.stage(self.train_config.stage)
@@ -346,8 +347,8 @@ class PG2(keras.Model):
         """Writes a SavedModel as `pg2_tf.export` does, as the next version.
 
         Args:
-            filepath: folder of the model; each version is a folder in it.
-            options: none; the signatures are always the same.
+            filepath: Folder of the model; each version is a folder in it.
+            options: No options are allowed; the signatures are always the same.
         """
         if options:
             raise ValueError(f"export() does not take {', '.join(options)}")
@@ -401,9 +402,9 @@ class PG2(keras.Model):
         )
 
     def training_state(self) -> dict[str, Any]:
-        """Returns what a training needs beside the networks' weights to continue.
+        """Returns optimizers and moving averages, by their names in checkpoints.
 
-        Optimizers and moving averages, by their names in checkpoints.
+        With the weights of the networks, a training needs them to resume.
         """
         state = {
             f"{name}_optimizer": getattr(self, f"{name}_optimizer")
@@ -418,13 +419,13 @@ def build(config: RunConfig, training: TrainConfig, *, folder: RunFolder) -> PG2
     """Builds and compiles a stage of a run, under the current strategy.
 
     Args:
-        config: the run's configuration.
-        training: the stage's configuration.
-        folder: the run folder. Stage 2 starts from its stage 1, from the moving
-            average where there is one.
+        config: The run's configuration.
+        training: The stage's configuration.
+        folder: The run folder. Stage 2 starts from its stage 1, from the moving
+            average if there is one.
 
     Raises:
-        InputError: stage 1 has no readable checkpoint for stage 2 to start from.
+        InputError: Stage 1 has no readable checkpoint for stage 2 to start from.
     """
     model = PG2(config, training)
     if training.stage == 2:

@@ -1,4 +1,4 @@
-"""Takes training steps and keeps count of their losses on the device."""
+"""Takes training steps and sums their losses on the device."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ class Stepper:
     """Takes training steps under a strategy and sums up their losses.
 
     Args:
-        model: the compiled model. Its optimizers are built: a step must not create
+        model: The compiled model. Its optimizers are built: a step must not create
             variables.
     """
 
@@ -19,8 +19,8 @@ class Stepper:
         self._names = names = model.loss_names
         strategy = tf.distribute.get_strategy()
         self.window = tf.Variable(tf.zeros([len(names) + 1]), trainable=False)
-        # Steps since the last check, how many of them from the first on were finite,
-        # and the losses of the step after those, else of the last.
+        # Steps since the last check, finite ones before the first that is not finite,
+        # and the losses of that step or of the last.
         self._watch = tf.Variable(tf.zeros([len(names) + 2]), trainable=False)
 
         weights = [
@@ -57,15 +57,15 @@ class Stepper:
         self._step(batch, tf.constant(self._asks))
 
     def ask_to_end(self) -> None:
-        """Tells all workers, with the next step, that the training is to end."""
+        """Asks all workers, with the next step, to stop the training."""
         self._asks = 1.0
 
     def is_asked_to_end(self) -> bool:
-        """Whether a worker has asked to end by the last step; the same on each."""
+        """True if a worker had asked to stop at the last step; equal on all workers."""
         return bool(self._asked.numpy() > 0)
 
     def take_means(self) -> dict[str, float]:
-        """Returns the mean losses since the last call, by name, and starts anew."""
+        """Returns the mean losses since the last call, by name, and resets them."""
         *sums, count = self.window.numpy().tolist()
         self.window.assign(tf.zeros_like(self.window))
         return {

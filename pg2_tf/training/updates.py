@@ -11,7 +11,7 @@ from pg2_tf.model.config import TrainConfig
 from pg2_tf.model.steps import Batch, Images, Losses
 from pg2_tf.training.learning_rates import learning_rate
 
-# The layers that are computed again together.
+# Blocks of layers that are recomputed together.
 _BLOCK = re.compile(r"(pose_)?(encoder|decoder)\d+(?=_)")
 
 # === Updates ===
@@ -24,9 +24,9 @@ class Passes:
     over several parts are not kept but repeated each time, to need less memory.
 
     Args:
-        generate: function from a batch to images.
-        batch: the batch, whose size is a multiple of `parts`.
-        parts: the number of parts.
+        generate: Function from a batch to images.
+        batch: Batch with a size that is a multiple of `parts`.
+        parts: The number of parts.
     """
 
     def __init__(self, generate: Callable[[Batch], Images], batch: Batch, parts: int):
@@ -54,14 +54,14 @@ class Passes:
 
 
 class Updates:
-    """Updates networks by their optimizers, on every replica alike.
+    """Updates networks with their optimizers, equally on every replica.
 
     Args:
-        networks: the trained networks by name.
-        optimizers: their optimizers, built, by the same names.
-        averages: networks that receive the moving averages of weights, by the name of
+        networks: The trained networks by name.
+        optimizers: Built optimizers by the same names.
+        averages: Networks that receive the moving averages of weights, by the name of
             the network that they follow.
-        training: the stage's configuration: `accumulate`, `clip_norm`, `ema`.
+        training: The stage's configuration: `accumulate`, `clip_norm`, `ema`.
     """
 
     def __init__(
@@ -89,9 +89,9 @@ class Updates:
         """Takes one step of each network down the gradient of the first loss.
 
         Args:
-            losses_of: function of a batch and the generators' images.
-            passes: the generators' passes over the batch.
-            networks: the names of the networks: generators, or D alone, which leaves
+            losses_of: Function of a batch and the generators' images.
+            passes: The generators' passes over the batch.
+            networks: The names of the networks: generators, or D alone, which leaves
                 the images as they are.
 
         Returns:
@@ -139,10 +139,10 @@ def mean_over_parts(function: Callable[[Any], Any], batch: Any, parts: int) -> A
     parts on several devices together hold the pairs of one part on one device.
 
     Args:
-        function: function from a part to nested floating-point tensors.
-        batch: nested floating-point tensors whose first axis is the pairs, a multiple
+        function: Function from a part to nested floating-point tensors.
+        batch: Nested floating-point tensors whose first axis is the pairs, a multiple
             of `parts`.
-        parts: the number of parts.
+        parts: The number of parts.
     """
     if parts == 1:
         return function(batch)
@@ -177,7 +177,7 @@ def clip_gradients(gradients: list[Any], norm: float) -> list[Any]:
 
 
 def update_ema(average: keras.Model, network: keras.Model, *, momentum: Any) -> None:
-    """Moves the moving averages of a network's weights on by one step."""
+    """Updates the moving averages of a network's weights by one step."""
     pairs = zip(average.trainable_variables, network.trainable_variables, strict=True)
     for mean, weight in pairs:
         mean.assign(momentum * mean.value + (1.0 - momentum) * weight.value)
@@ -198,9 +198,9 @@ class FusedAdam(keras.optimizers.Adam):
         """Updates a weight and its two moments.
 
         Args:
-            gradient: the gradient of the weight, float32.
-            variable: the weight, float32.
-            learning_rate: the learning rate, a scalar.
+            gradient: The gradient of the weight, float32.
+            variable: The weight, float32.
+            learning_rate: The learning rate, a scalar.
         """
         index = self._get_variable_index(variable)
         step = tf.cast(self.iterations.value, tf.float32) + 1.0
@@ -234,10 +234,10 @@ def adam(training: TrainConfig, network: keras.Model) -> keras.optimizers.Optimi
 
 
 def rematerialised(network: keras.Model) -> Callable[[dict[str, Any]], Any]:
-    """Returns a generator as a function that keeps no activations within its blocks.
+    """Returns a generator as a function that recomputes activations within its blocks.
 
-    What goes from block to block is kept, skip connections too. Values and gradients
-    are the network's own (Chen et al. 2016).
+    Only values between blocks and skip connections are kept. Values and gradients
+    are those of the network (Chen et al. 2016).
 
     Args:
         network: `generator1` or `generator2`.
@@ -259,7 +259,7 @@ def rematerialised(network: keras.Model) -> Callable[[dict[str, Any]], Any]:
 
 
 class _Block:
-    """Layers that are computed again together, a single one is not."""
+    """Layers that are recomputed together; a single layer is not recomputed."""
 
     def __init__(self, layers: Sequence[keras.layers.Layer], network: keras.Model):
         self._layers = layers

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from preprocessing.system.errors import InputError
 
-# What collective operations raise where a worker does not answer any more.
+# Errors of collective operations when a worker does not answer.
 _LOST = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -28,7 +28,7 @@ STRATEGIES = ("mirrored", "multi_worker")
 
 
 class WorkerLostError(Exception):
-    """Another worker is gone; the job goes on if all are started again."""
+    """Another worker has stopped; the training resumes if all are started again."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Workers:
     """The processes that train together.
 
     Attributes:
-        count: how many.
+        count: Number of workers.
         index: Index of this worker, from 0. Worker 0 writes the run folder.
     """
 
@@ -55,10 +55,10 @@ ALONE = Workers()
 def from_environment() -> Workers:
     """Reads the workers from the environment variable `TF_CONFIG`.
 
-    A `chief`, where the cluster has one, is worker 0.
+    The `chief` of the cluster, if there is one, is worker 0.
 
     Raises:
-        InputError: it is not set, or does not describe workers and this one of them.
+        InputError: The variable is not set, or does not describe this worker.
     """
     text = os.environ.get("TF_CONFIG")
     if not text:
@@ -91,11 +91,11 @@ def require_agreement(workers: Workers, **values: int) -> None:
     """Waits for all workers, and checks that they hold the same values.
 
     Args:
-        workers: that train together, under the current strategy.
-        values: by what they are of.
+        workers: Workers that train together under the current strategy.
+        values: Values to compare, by name.
 
     Raises:
-        InputError: they do not.
+        InputError: The values differ.
     """
     if workers.count == 1:
         return
@@ -112,10 +112,10 @@ def require_agreement(workers: Workers, **values: int) -> None:
 
 @contextmanager
 def watched(workers: Workers) -> Iterator[None]:
-    """Within it, what TensorFlow raises without another worker is told in a line.
+    """Converts errors about lost workers inside the block to one line.
 
     Raises:
-        WorkerLostError: another worker is gone.
+        WorkerLostError: Another worker has stopped.
     """
     try:
         yield
@@ -126,7 +126,7 @@ def watched(workers: Workers) -> Iterator[None]:
         place = max(reason.find("Collective ops is aborted"), 0)
         raise WorkerLostError(
             f"worker {workers.index} of {workers.count} has lost another "
-            f"({reason[place : place + 300]}); start all of them again to go on from "
+            f"({reason[place : place + 300]}); start all of them again to resume from "
             "the last checkpoint"
         ) from error
 
@@ -139,13 +139,13 @@ def make_strategy(
     Call it before TensorFlow computes anything.
 
     Args:
-        name: one of `STRATEGIES`.
-        devices: this machine's devices, as `devices.choose` returns them. Default: all
+        name: One of `STRATEGIES`.
+        devices: This machine's devices, as `devices.choose` returns them. Default: all
             GPUs, or without one the CPU.
-        workers: the processes that train together.
+        workers: The processes that train together.
 
     Raises:
-        InputError: several workers were given several CPU devices.
+        InputError: Several workers were given several CPU devices.
     """
     if name == "mirrored":
         return tf.distribute.MirroredStrategy(devices)

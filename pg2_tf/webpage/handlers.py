@@ -48,7 +48,7 @@ class Worker:
     Models and estimators of TensorFlow Lite are not thread-safe.
 
     Args:
-        seconds: time limit of a visitor's request.
+        seconds: Time limit of a visitor's request.
     """
 
     def __init__(self, seconds: float):
@@ -74,7 +74,7 @@ class Turn:
         A job that has started cannot be cancelled; its result is discarded.
 
         Raises:
-            InputError: the deadline has passed.
+            InputError: The deadline has passed.
         """
         future: Future[Answer] = self._thread.submit(job)
         try:
@@ -92,9 +92,9 @@ class Found(NamedTuple):
     """The people in a photo.
 
     Attributes:
-        person: the chosen person.
-        people: everybody's poses, from left to right, float32 [18, 3] each.
-        number: number of `person` from the left, from 1.
+        person: The chosen person.
+        people: Everybody's poses, from left to right, float32 [18, 3] each.
+        number: Number of `person` from the left, from 1.
     """
 
     person: Person
@@ -107,8 +107,8 @@ class Placed(NamedTuple):
 
     Attributes:
         poses: float32 [N, 18, 3].
-        frames_per_second: speed of a sequence; 0 for a single pose.
-        message: a remark for the visitor, or "".
+        frames_per_second: Speed of a sequence; 0 for a single pose.
+        message: A remark for the visitor, or "".
     """
 
     poses: np.ndarray
@@ -120,10 +120,10 @@ class Step(NamedTuple):
     """Images so far; None for those that are not generated yet, or never are.
 
     Attributes:
-        skeleton: the pose, uint8 [H, W, 3].
-        coarse: image of stage I.
-        difference: half of refined minus coarse, plus 128.
-        result: image of the last stage, or the photo that holds it.
+        skeleton: The pose, uint8 [H, W, 3].
+        coarse: Image of stage I.
+        difference: Half of refined minus coarse, plus 128.
+        result: Image of the last stage, or the photo that holds it.
     """
 
     skeleton: np.ndarray
@@ -136,10 +136,10 @@ class Frames(NamedTuple):
     """Progress of a sequence.
 
     Attributes:
-        made: number of generated frames.
-        of: number of all frames.
-        last: the last one, uint8 [H, W, 3].
-        gif: the complete sequence as an animated GIF, None before.
+        made: Number of generated frames.
+        of: Number of all frames.
+        last: The last one, uint8 [H, W, 3].
+        gif: The complete sequence as an animated GIF, None before.
     """
 
     made: int
@@ -152,9 +152,9 @@ class Handlers:
     """Runs the visitors' actions.
 
     Args:
-        model: generates the images.
-        estimator: returns the pose estimator; called at the first photo.
-        seconds: time limit of one action.
+        model: Generates the images.
+        estimator: Returns the pose estimator; called at the first photo.
+        seconds: Time limit of one action.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class Handlers:
         """Finds the people in a photo, and chooses the largest.
 
         Raises:
-            InputError: no image, nobody in it, or the time limit.
+            InputError: No image, nobody in it, or the time limit.
         """
         path = Path(path)
 
@@ -201,7 +201,7 @@ class Handlers:
             The poses, and a remark for the visitor, or "".
 
         Raises:
-            InputError: no pose in the file, a damaged file, or the time limit.
+            InputError: No pose in the file, a damaged file, or the time limit.
         """
         path, notes = Path(path), Notes()
         reader = TargetReader(
@@ -218,7 +218,7 @@ class Handlers:
         """Places a target's poses on a person; see `photo.place`.
 
         Raises:
-            InputError: no keypoints to compare the bodies by, or a pose outside the
+            InputError: No keypoints to compare the bodies by, or a pose outside the
                 image.
         """
         if not retargeting.comparable(target.poses, person.pose_in_crop):
@@ -237,15 +237,15 @@ class Handlers:
         """Generates an image of a person in a pose.
 
         Args:
-            person: the person in the photo.
-            pose: target pose, float32 [18, 3] in pixels of the crop.
-            paste_back: whether the result is the whole photo.
+            person: The person in the photo.
+            pose: Target pose, float32 [18, 3] in pixels of the crop.
+            paste_back: Whether the result is the whole photo.
 
         Yields:
             The skeleton; the coarse image, if the model gives it earlier; everything.
 
         Raises:
-            InputError: the time limit.
+            InputError: The time limit.
         """
         turn = self._worker.begin()
         size = self.model.image_size
@@ -268,7 +268,7 @@ class Handlers:
             The progress, after every few frames.
 
         Raises:
-            InputError: the time limit.
+            InputError: The time limit.
         """
         turn, frames = self._worker.begin(), []
         count = len(placed.poses)

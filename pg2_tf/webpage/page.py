@@ -46,7 +46,7 @@ def component(name: str, value: str, label: str) -> Any:
     Args:
         name: `joints` or `picker`.
         value: JSON for its script.
-        label: shown above it.
+        label: Shown above it.
     """
     # Here, so that only a served page needs Gradio.
     import gradio as gr
@@ -90,7 +90,7 @@ def pose_to_page(pose: np.ndarray, image: np.ndarray) -> str:
 
     Args:
         pose: float32 [18, 3], in pixels of the image.
-        image: background, uint8 [H, W, 3].
+        image: Background, uint8 [H, W, 3].
 
     Returns:
         JSON: `pose`, `height`, `width`, `image` (a data address), and `names`, `limbs`
@@ -116,13 +116,13 @@ def pose_from_page(content: str, size: tuple[int, int]) -> np.ndarray:
 
     Args:
         content: JSON with `pose`; other entries are ignored.
-        size: height and width of the image in pixels.
+        size: Height and width of the image in pixels.
 
     Returns:
         float32 [18, 3]; keypoints outside the image are missing.
 
     Raises:
-        InputError: not a pose, or no keypoint in the image.
+        InputError: Not a pose, or no keypoint in the image.
     """
     try:
         pose = check_poses(json.loads(content)["pose"], (kp.NUM_KEYPOINTS, 3))
@@ -144,8 +144,8 @@ class Page:
     """The page.
 
     Args:
-        actions: run the visitors' actions.
-        folder: folder of the files to download.
+        actions: Run the visitors' actions.
+        folder: Folder of the files to download.
     """
 
     def __init__(self, actions: Handlers, *, folder: Path):

@@ -28,15 +28,15 @@ def serve(
     Uploaded files are kept in a temporary folder, which is deleted at the end.
 
     Args:
-        handlers: run the visitors' actions.
-        host: address to listen at.
-        port: port to listen at.
-        megabytes: largest file that is accepted.
-        api: whether other sites can embed the page, and programs can call it
+        handlers: Run the visitors' actions.
+        host: Address to listen at.
+        port: Port to listen at.
+        megabytes: Largest file that is accepted.
+        api: Whether other sites can embed the page, and programs can call it
             (`gradio_client`, endpoint `/generate`).
 
     Raises:
-        InputError: the address is not available, or Gradio is not installed.
+        InputError: The address is not available, or Gradio is not installed.
     """
     # Ends in an exception, so that the folder is deleted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -63,12 +63,12 @@ def start(
     """Serves the page from threads; see `serve`.
 
     Args:
-        handlers: run the visitors' actions.
-        folder: folder of the visitors' files.
-        host: address to listen at.
-        port: port to listen at.
-        megabytes: largest file that is accepted.
-        api: whether other sites can embed the page and programs can call it.
+        handlers: Run the visitors' actions.
+        folder: Folder of the visitors' files.
+        host: Address to listen at.
+        port: Port to listen at.
+        megabytes: Largest file that is accepted.
+        api: Whether other sites can embed the page and programs can call it.
 
     Returns:
         A function that stops the server.
@@ -201,8 +201,8 @@ class _Policy:
     """Adds the content security policy to every answer.
 
     Args:
-        app: application that answers.
-        embedded: whether other sites can show the page in a frame.
+        app: Application that answers.
+        embedded: Whether other sites can show the page in a frame.
     """
 
     def __init__(self, app: Any, *, embedded: bool):

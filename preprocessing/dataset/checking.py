@@ -33,7 +33,7 @@ def find_problems(data_dir: str | Path) -> list[str]:
         data set is as the builder makes it.
 
     Raises:
-        InputError: the manifest cannot be used.
+        InputError: The manifest cannot be used.
     """
     manifest = records.read_manifest(data_dir)
     check = _Check(Path(data_dir), tuple(manifest["image_size"]))
@@ -66,7 +66,7 @@ def pair_problems(pairs: np.ndarray, seen: Mapping[int, Seen]) -> Iterator[str]:
 
     Args:
         pairs: int32 [P, 2], positions in the shard.
-        seen: the images at these positions, as far as they can be read.
+        seen: The images at these positions, as far as they can be read.
     """
     rows: dict[tuple[int, int], int] = {}
     for row, (start, end) in enumerate(pairs.tolist()):

@@ -30,10 +30,10 @@ class SplitSurvey:
     """What was counted in one split.
 
     Attributes:
-        shard_of: the manifest's entry of the shard that each image is in, by name.
-        images, pairs: how many each identity has.
+        shard_of: The manifest's entry of the shard that each image is in, by name.
+        images, pairs: Numbers of images and pairs of each identity.
         found: int64 [18], in how many images each keypoint was found.
-        sizes: bytes of each of `PARTS`, of every image.
+        sizes: Bytes of each of `PARTS`, of every image.
         bytes_on_disk: Bytes of shards and pair indices on disk.
     """
 
@@ -51,7 +51,7 @@ def survey(data_dir: Path, manifest: dict[str, Any]) -> dict[str, SplitSurvey]:
     """Reads a whole data set and counts, split by split.
 
     Raises:
-        InputError: a shard or a pair index is missing or damaged.
+        InputError: A shard or a pair index is missing or damaged.
     """
     counted = {name: SplitSurvey() for name in manifest["splits"]}
     total = sum(split["images"] for split in manifest["splits"].values())
@@ -166,17 +166,17 @@ def choose(
     """Chooses the images to show.
 
     Args:
-        counted: what there is.
+        counted: Counts of the split.
         split: `train` or `test`, or None for both.
         names: Names of the images; without names, images are drawn.
-        num: how many are drawn.
+        num: Number of images to draw.
         seed: Seed of the drawing.
 
     Returns:
         The manifest's entry of the shard that each image is in, by name.
 
     Raises:
-        InputError: there is no such split, no image in it or none of such a name.
+        InputError: There is no such split, no image in it or none of such a name.
     """
     if split is not None and split not in counted:
         raise InputError(f"--split={split}: there is only {', '.join(counted)}")
@@ -203,8 +203,8 @@ def load(
 
     Args:
         data_dir: Folder of the data set.
-        chosen: as `choose` returns them.
-        size: height and width of the images in pixels.
+        chosen: As `choose` returns them.
+        size: Height and width of the images in pixels.
     """
     shards = {shard["file"]: shard["images"] for shard in chosen.values()}
     stored = {

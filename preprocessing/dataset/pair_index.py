@@ -25,9 +25,9 @@ class PairList:
     """Listed pairs, found again among images by name.
 
     Args:
-        origin: where the list comes from, for messages.
-        rows: names of source and target.
-        key: turns a name into what it is looked up by.
+        origin: Origin of the list, for messages.
+        rows: Names of source and target.
+        key: Function from a name to its lookup key.
     """
 
     def __init__(
@@ -68,14 +68,14 @@ def read(path: str | Path) -> list[tuple[str, str]]:
     """Reads a file of pairs.
 
     Args:
-        path: a CSV with the columns `from` and `to` (others are skipped), as PATN
+        path: A CSV with the columns `from` and `to` (others are skipped), as PATN
             and pose-gan publish them, or a `p_pairs_*.p` of the released code.
 
     Returns:
         The names of source and target of each.
 
     Raises:
-        InputError: the file cannot be read or lists no pairs.
+        InputError: The file cannot be read or lists no pairs.
     """
     path = Path(path)
     rows = (
@@ -113,7 +113,7 @@ class Images:
     """What pairs are made of, for the images of a shard in order.
 
     Attributes:
-        names, identities: of each.
+        names, identities: Name and identity of each image.
         poses: float32 [18, 3] of each, as stored.
     """
 
@@ -134,14 +134,14 @@ class PairIndex:
 
     Args:
         settings: Settings of the data set.
-        key: turns a name into what lists are looked up by.
-        listed: the pairs that the source itself lists: those of the rule `listed`.
+        key: Function from a name to its lookup key.
+        listed: The pairs that the source itself lists: those of the rule `listed`.
 
     Attributes:
-        lists: the lists that pairs are taken from.
+        lists: The lists that pairs are taken from.
 
     Raises:
-        InputError: a pair list is unusable.
+        InputError: A pair list is unusable.
     """
 
     def __init__(
@@ -170,12 +170,12 @@ class PairIndex:
         """Returns the pairs of each shard, int32 [P, 2] of positions in it.
 
         Args:
-            splits: which split each shard belongs to.
-            shards: what is in them.
-            notes: takes what is left out.
+            splits: Which split each shard belongs to.
+            shards: Images of each shard.
+            notes: Collects notes about pairs that are left out.
 
         Raises:
-            InputError: there is not a single pair.
+            InputError: There is not a single pair.
         """
         chosen = [
             self._thinned(self._of_shard(self._rules[split], images, notes), images)

@@ -1,4 +1,4 @@
-"""Which two images make a pair, and which identities are held out."""
+"""Rules of pairs and of splits."""
 
 import hashlib
 import random
@@ -49,7 +49,7 @@ def far_apart(
     Args:
         pairs: int32 [P, 2], positions among `poses`.
         poses: float32 [18, 3] of each image.
-        distance: the least allowed mean distance between the keypoints that were
+        distance: The least allowed mean distance between the keypoints that were
             found in both images, as a share of the image's height.
         height: Height of the images in pixels.
 
@@ -94,12 +94,12 @@ def drawn(pairs: Sequence[tuple[str, str]], *, count: int, seed: int) -> list[in
     are ordered or cut into shards.
 
     Args:
-        pairs: names of source and target.
-        count: how many are wanted.
+        pairs: Names of source and target.
+        count: Number of pairs to draw.
         seed: Seed of the drawing.
 
     Returns:
-        The positions of those drawn, in ascending order; all where there are not more.
+        Positions of the drawn pairs, in ascending order; all if there are not more.
     """
     if len(pairs) <= count:
         return list(range(len(pairs)))
@@ -114,10 +114,9 @@ def held_out(identities: Sequence[str], *, fraction: float, seed: int) -> set[st
     """Draws the identities of the test split.
 
     Args:
-        identities: all of them.
-        fraction: the share held out; at least one where it is above 0 and there are
-            two or more.
-        seed: the same seed and identities give the same split everywhere.
+        identities: All of them.
+        fraction: Fraction to hold out; above 0, at least one identity of two or more.
+        seed: The same seed and identities give the same split everywhere.
     """
     ordered = sorted(set(identities))
     count = round(fraction * len(ordered))

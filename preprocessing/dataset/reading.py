@@ -1,4 +1,4 @@
-"""Reads a data set back: manifest, the images in its shards, and its pairs."""
+"""Reads the images and pairs in the shards of a data set."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from preprocessing.system.errors import InputError
 
 @dataclass(frozen=True)
 class StoredImage(records.Record):
-    """An image as it lies in a shard.
+    """An image in a shard.
 
     Attributes:
-        size: height and width in pixels.
-        place: the shard's path and the record's number, for messages.
+        size: Height and width in pixels.
+        place: The shard's path and the record's number, for messages.
     """
 
     size: tuple[int, int]
@@ -28,7 +28,7 @@ class StoredImage(records.Record):
         """Returns the heatmaps, uint8 [18, H, W] of 0 and 1.
 
         Raises:
-            InputError: the bytes are not those of such heatmaps.
+            InputError: The bytes are not those of such heatmaps.
         """
         return self._unpack("heatmaps", self.heatmaps, (kp.NUM_KEYPOINTS, *self.size))
 
@@ -36,7 +36,7 @@ class StoredImage(records.Record):
         """Returns the mask, uint8 [H, W] of 0 and 1.
 
         Raises:
-            InputError: the bytes are not those of such a mask.
+            InputError: The bytes are not those of such a mask.
         """
         return self._unpack("mask", self.mask, self.size)
 
@@ -54,11 +54,11 @@ def read_shard(
 
     Args:
         path: Path of the shard.
-        count: how many images the manifest says it holds.
-        size: height and width of the images in pixels.
+        count: Number of images according to the manifest.
+        size: Height and width of the images in pixels.
 
     Raises:
-        InputError: the shard is missing or damaged, or holds another number of
+        InputError: The shard is missing or damaged, or holds another number of
             images; the message names the file and the record.
     """
     number = 0
@@ -77,7 +77,7 @@ def read_examples(path: Path) -> Iterator[bytes]:
     """Yields the serialized tf.train.Examples of a shard.
 
     Raises:
-        InputError: the shard is missing, or damaged from some record on.
+        InputError: The shard is missing, or damaged from some record on.
     """
     number = 0
     try:
@@ -101,12 +101,12 @@ def parse(content: bytes, *, size: tuple[int, int], place: str) -> StoredImage:
 
     Args:
         content: Bytes of the record.
-        size: height and width of the image in pixels.
-        place: the shard's path and the record's number.
+        size: Height and width of the image in pixels.
+        place: The shard's path and the record's number.
 
     Raises:
-        InputError: it is none, a feature is missing or of another kind, or a keypoint
-            is NaN or infinite.
+        InputError: It is not an Example, a feature is missing or of another kind, or a
+            keypoint is NaN or infinite.
     """
     example = tf.train.Example()
     try:
@@ -139,23 +139,25 @@ def read_pairs(path: Path, *, count: int, num_images: int) -> np.ndarray:
 
     Args:
         path: Path of the index.
-        count: how many pairs the manifest says it holds.
-        num_images: how many images the shard holds.
+        count: Number of pairs according to the manifest.
+        num_images: Number of images in the shard.
 
     Returns:
         int32 [P, 2]: source and target, as positions in the shard.
 
     Raises:
-        InputError: the file is missing, damaged or of another kind, or a pair points
+        InputError: The file is missing, damaged or of another kind, or a pair points
             outside the shard.
     """
     try:
         pairs = np.load(path, allow_pickle=False)
     except Exception as error:
-        # A damaged header also raises what Python's tokenizer and parser do.
+        # A damaged header also raises errors of Python's tokenizer and parser.
         raise InputError(f"{path}: unreadable pair index ({error!r:.200})") from error
     if pairs.shape != (count, 2) or pairs.dtype != np.int32:
-        raise InputError(f"{path}: {pairs.dtype}{list(pairs.shape)} is no pair index")
+        raise InputError(
+            f"{path}: {pairs.dtype}{list(pairs.shape)} is not a pair index"
+        )
     if pairs.size and not 0 <= pairs.min() <= pairs.max() < num_images:
         raise InputError(f"{path}: a pair points outside its shard")
     return pairs

@@ -1,7 +1,7 @@
 """The data set on disk: TFRecord shards, a pair index beside each, a manifest.
 
-    manifest.json                       what is there; written last
-    train-00000-of-00011.tfrecord       one tf.train.Example an image
+    manifest.json                       list of the files; written last
+    train-00000-of-00011.tfrecord       one tf.train.Example per image
     train-00000-of-00011.pairs.npy      int32 [P, 2]: source and target, as positions
                                         in that shard
 
@@ -53,14 +53,14 @@ _KINDS = {int: "a count", float: "a number", str: "a text", list: "a list"}
 
 @dataclass(frozen=True)
 class Record:
-    """One image as it is stored.
+    """A stored image.
 
     Attributes:
-        name: unique in the data set.
-        identity: the person.
+        name: Name, unique in the data set.
+        identity: Name of the person.
         image: JPEG bytes.
         pose: float32 [18, 3].
-        heatmaps, mask: drawn from the pose, as `pack_bits` returns them.
+        heatmaps, mask: Drawn from the pose, as `pack_bits` returns them.
     """
 
     name: str
@@ -89,7 +89,7 @@ def unpack_bits(content: bytes, shape: tuple[int, ...]) -> np.ndarray:
     """Undoes `pack_bits`: uint8 of `shape`.
 
     Raises:
-        ValueError: the bytes do not hold an array of that shape.
+        ValueError: The bytes do not hold an array of that shape.
     """
     try:
         packed = np.frombuffer(zlib.decompress(content), np.uint8)
@@ -105,7 +105,7 @@ def read_manifest(data_dir: str | Path) -> dict[str, Any]:
     """Reads a data set's manifest; parses it once as long as the file stays the same.
 
     Raises:
-        InputError: there is none, it is damaged, or of another schema version.
+        InputError: The manifest is missing, damaged or of another schema version.
     """
     path = Path(data_dir) / MANIFEST
     if not path.exists():

@@ -16,12 +16,12 @@ from preprocessing.sources.samples import Notes
 def summarize(
     splits: Sequence[str], entries: Sequence[dict[str, Any]], shards: Sequence[Images]
 ) -> dict[str, Any]:
-    """Returns what the manifest says of each split.
+    """Returns the entries of the splits in the manifest.
 
     Args:
-        splits: which split each shard belongs to.
+        splits: Split of each shard.
         entries: Entries of the shards in the manifest.
-        shards: what is in them.
+        shards: Images of each shard.
     """
     return {
         split: _summary(
@@ -62,10 +62,10 @@ def describe(
 
     Args:
         settings: Settings of the data set.
-        splits: as the manifest holds them.
-        index: that chose the pairs.
+        splits: Splits as in the manifest.
+        index: Index of the pairs.
         notes: Notes about skipped and changed images.
-        expected: counts of the whole data set by split, one line each.
+        expected: Counts of the whole data set by split, one line each.
     """
     lines = [f"{settings.source}: {settings.image_size[0]}x{settings.image_size[1]}"]
     for name, split in splits.items():

@@ -1,4 +1,4 @@
-"""What a data set is made with."""
+"""The settings of a data set."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -7,25 +7,25 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Settings:
-    """What a data set is made with; the manifest keeps it.
+    """Settings of a data set, kept in the manifest.
 
     Attributes:
-        source: name of the source.
-        image_size: height and width in pixels.
+        source: Name of the source.
+        image_size: Height and width in pixels.
         pairs, test_pairs: `all`, `torso`, `listed` (as the source itself lists them)
             or the path of a list.
-        num_test_pairs: how many test pairs are drawn; None for all.
-        max_pairs_per_identity: a cap; None for none.
-        min_pose_distance: pairs whose poses are nearer are left out; the mean
+        num_test_pairs: Number of test pairs to draw; None for all.
+        max_pairs_per_identity: Largest number of pairs of an identity, or None.
+        min_pose_distance: Pairs whose poses are nearer are left out; the mean
             distance of keypoints, as a share of the image's height.
-        test_fraction: share of identities held out where the source does not say.
-        images_per_shard: about how many images a shard holds.
+        test_fraction: Fraction of identities to hold out if the source has no split.
+        images_per_shard: About how many images a shard holds.
         seed: Seed of the split and of drawn pairs.
-        fit: how images of another size come to `image_size`; see `fitting.fit`.
-        person: who is meant where there are several; see `detections.choose`.
-        min_confidence: keypoints with less count as not found.
-        pose_size: height and width of the images that the poses were found in, where
-            they are not the images at hand.
+        fit: Treatment of images of another size; see `framing.fit`.
+        person: Choice among several people; see `detections.choose`.
+        min_confidence: Keypoints with a lower confidence count as missing.
+        pose_size: Height and width of the images that the poses were found in, if
+            these are other images.
         options: Options of the source.
     """
 
@@ -46,5 +46,5 @@ class Settings:
     options: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Returns them as they come back from a JSON file."""
+        """Returns the settings as a JSON object."""
         return json.loads(json.dumps(asdict(self)))

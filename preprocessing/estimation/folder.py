@@ -56,7 +56,7 @@ def plan(place: Path, out: Path, notes: Notes) -> list[Job]:
         job = _job(image, image.relative_to(place), out)
         if job.json in jobs:
             raise InputError(
-                f"{image}: its pose would have the name of that of "
+                f"{image}: its pose would have the same file name as that of "
                 f"{jobs[job.json].image}; rename one of the images"
             )
         jobs[job.json] = job

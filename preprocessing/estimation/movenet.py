@@ -34,12 +34,12 @@ NAME = "movenet_singlepose_lightning_int8_4.tflite"
 # Where precision and recall against OpenPose balance best, on Market-1501 (0.81, 0.93)
 # and on DeepFashion (0.92, 0.97) alike.
 MIN_CONFIDENCE = 0.4
-# Fewer keypoints are no person: 1,576 of 1,586 real people have as many, and 3 of 137
-# pictures of things.
+# Least number of keypoints of a person: 1,576 of 1,586 real people have as many, and
+# 3 of 137 pictures without people.
 _FEWEST = 3
-# Confidence from which a keypoint says where to look more closely.
+# Least confidence of keypoints that select a smaller square.
 _HINT = 0.1
-# A smaller square is looked at where its side is at most this share of the one before.
+# Largest side of a smaller square, as a share of the one before.
 _SMALLER = 0.8
 _MOST_SMALLER = 3
 # Mean confidence of the 17 keypoints under which the parts of the image are searched;
@@ -59,12 +59,12 @@ def model_path(
     """Returns the path of a model; downloads the default model if it is missing.
 
     Args:
-        path: a MoveNet SinglePose model, or None for the default model.
-        cache: folder that keeps the download. Default: `download.default_cache()`.
-        flag: flag of the command that names a model, for messages.
+        path: A MoveNet SinglePose model, or None for the default model.
+        cache: Folder that keeps the download. Default: `download.default_cache()`.
+        flag: Flag of the command that names a model, for messages.
 
     Raises:
-        InputError: the download fails, or the file has another checksum.
+        InputError: The download fails, or the file has another checksum.
     """
     if path:
         return Path(path)
@@ -74,10 +74,10 @@ def model_path(
 
 
 class _Look(NamedTuple):
-    """What was seen in a square of an image.
+    """Keypoints found in a square of an image.
 
     Attributes:
-        square: the square.
+        square: The square.
         keypoints: float32 [17, 3]: x and y in pixels of the image, confidence.
     """
 
@@ -86,16 +86,16 @@ class _Look(NamedTuple):
 
 
 class PoseEstimator:
-    """Finds one person's pose in an image. Not to be used by two threads at once.
+    """Finds the pose of one person in an image. Not thread-safe.
 
     Args:
-        model_path: a MoveNet SinglePose model (`.tflite`): uint8 [1, S, S, 3] in,
+        model_path: A MoveNet SinglePose model (`.tflite`): uint8 [1, S, S, 3] in,
             float32 [1, 1, 17, 3] (y, x as shares of S, confidence) out.
-        min_confidence: 0 to 1; a keypoint that is less sure was not found.
-        threads: how many the network may use.
+        min_confidence: Keypoints with a lower confidence, 0 to 1, count as missing.
+        threads: Number of threads of the network.
 
     Raises:
-        InputError: the file is missing or no such model, or LiteRT is not installed.
+        InputError: The file is missing or no such model, or LiteRT is not installed.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class PoseEstimator:
 
 
 def _load(path: Path, threads: int) -> Any:
-    # Here, so that the rest of the package needs no LiteRT.
+    # Imported here, so that other commands do not need LiteRT.
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
@@ -176,12 +176,12 @@ def _load(path: Path, threads: int) -> Any:
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{path}: no model of TensorFlow Lite ({reason})") from error
+        raise InputError(f"{path}: not a TensorFlow Lite model ({reason})") from error
     given = _described(interpreter.get_input_details())
     returned = _described(interpreter.get_output_details())
     if not re.fullmatch(r"uint8 \[1, (\d+), \1, 3\]", given) or returned != _RETURNED:
         raise InputError(
-            f"{path}: no MoveNet SinglePose model: it takes {given} and returns "
+            f"{path}: not a MoveNet SinglePose model: it takes {given} and returns "
             f"{returned}; allowed are uint8 [1, S, S, 3] and {_RETURNED}"
         )
     return interpreter

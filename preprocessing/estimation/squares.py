@@ -1,4 +1,4 @@
-"""Squares of an image: what a network that takes square images is shown."""
+"""Squares of an image, for a network that takes square images."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ import numpy as np
 
 from preprocessing.images import image_files as images
 
-# Of the box around a person's keypoints, which end at the eyes and ankles.
+# Margin around a person's keypoints, which end at the eyes and ankles.
 _MARGIN = 1.25
 
 
@@ -28,8 +28,8 @@ def parts(size: tuple[int, int], *, smallest: int) -> list[Square]:
     """Returns squares half as wide as `whole` that overlap by half and cover the image.
 
     Args:
-        size: height and width of the image.
-        smallest: the side in pixels below which there are none.
+        size: Height and width of the image.
+        smallest: Least side in pixels.
     """
     side = max(size) // 2
     if side < smallest:
@@ -46,11 +46,11 @@ def around(points: np.ndarray) -> Square:
 
 
 def cut(image: np.ndarray, square: Square, side: int) -> np.ndarray:
-    """Cuts a square out of an image; what lies beyond the border is black.
+    """Cuts a square out of an image; pixels beyond the border are black.
 
     Args:
         image: uint8 [H, W, 3].
-        square: to cut out; some of it lies in the image.
+        square: Square to cut out; a part of it lies in the image.
         side: Side of the result in pixels.
 
     Returns:

@@ -41,8 +41,8 @@ def draw_pose(
 
     Args:
         pose: float32 [18, 3]: x, y in pixels, confidence.
-        size: height and width of the image that the pose is of.
-        scale: factor by which the picture is enlarged.
+        size: Height and width of the image that the pose is of.
+        scale: Factor by which the picture is enlarged.
         image: uint8 [H, W, 3] to draw it on. Default: black.
 
     Returns:
@@ -78,7 +78,7 @@ def fold_heatmaps(heatmaps: np.ndarray, *, scale: int = 4) -> np.ndarray:
 
     Args:
         heatmaps: uint8 [18, H, W] of 0 and 1.
-        scale: factor by which the picture is enlarged.
+        scale: Factor by which the picture is enlarged.
 
     Returns:
         uint8 [H * scale, W * scale, 3], RGB; where several are 1, their mean colour.
@@ -95,7 +95,7 @@ def draw_mask_on(image: np.ndarray, mask: np.ndarray, *, scale: int = 4) -> np.n
     Args:
         image: uint8 [H, W, 3].
         mask: uint8 [H, W] of 0 and 1.
-        scale: factor by which the picture is enlarged.
+        scale: Factor by which the picture is enlarged.
 
     Returns:
         uint8 [H * scale, W * scale, 3], RGB.
@@ -114,9 +114,9 @@ def pose_sheet(
     """Lays out persons, target poses and generated images, one row each.
 
     Args:
-        source: images of the persons, uint8 [H, W, 3].
-        poses: target poses, float32 [18, 3] in pixels of the images.
-        others: further images by heading, placed to the right of source and pose.
+        source: Images of the persons, uint8 [H, W, 3].
+        poses: Target poses, float32 [18, 3] in pixels of the images.
+        others: Further images by heading, placed to the right of source and pose.
 
     Returns:
         uint8 [.., .., 3], RGB.
@@ -135,11 +135,11 @@ def sheet(
     """Lays images out in columns, one heading above each.
 
     Args:
-        columns: images uint8 [H, W, 3] by heading, as many in each column, all of the
+        columns: Images uint8 [H, W, 3] by heading, as many in each column, all of the
             first one's proportions.
-        height: height of each image in the sheet, in pixels. Default: twice that of the
+        height: Height of each image in the sheet, in pixels. Default: twice that of the
             first, and at least 192.
-        captions: text above each row.
+        captions: Text above each row.
 
     Returns:
         uint8 [.., .., 3], RGB, on white.
@@ -187,7 +187,7 @@ def keypoint_colour(keypoint: int) -> tuple[int, int, int]:
     """Returns the RGB colour, 0 to 255, of a keypoint and of the limb that ends there.
 
     Args:
-        keypoint: number of the keypoint, 0 to 17.
+        keypoint: Number of the keypoint, 0 to 17.
     """
     side, _, part = kp.NAMES[keypoint].partition("_")
     leg = "_leg" * (part in ("hip", "knee", "ankle"))

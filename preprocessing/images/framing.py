@@ -10,24 +10,24 @@ from preprocessing.poses import keypoints as kp
 
 MODES = ("pad", "crop", "stretch")
 
-# What a body needs beyond its keypoints, which end at eyes, wrists and ankles: shares
+# Margins of a body around its keypoints, which end at eyes, wrists and ankles: shares
 # of the height of the box around them.
 _ABOVE, _BELOW, _BESIDE = 0.13, 0.1, 0.08
 # The top of the head is about as far above the eyes as these are above the shoulders.
 _FACE = [kp.INDEX[name] for name in ("nose", "right_eye", "left_eye")]
 _SHOULDERS = [kp.INDEX[name] for name in ("neck", "right_shoulder", "left_shoulder")]
-# Of the shorter side: how wide the border is where an image is put back.
+# Width of the blended border of an image that is put back, by its shorter side.
 _SOFT = 0.05
 
 
 class Fit(NamedTuple):
-    """How a picture was padded or cropped before it was resized.
+    """Padding or cropping of a picture before it is resized.
 
     Attributes:
-        size: height and width of the picture.
-        top, left: rows and columns added there; negative where they were cut off.
-        framed: height and width with what was added or cut off on all sides.
-        new_size: height and width it is resized to.
+        size: Height and width of the picture.
+        top, left: Numbers of rows and columns added; negative if cut off.
+        framed: Height and width after padding or cropping.
+        new_size: Height and width after resizing.
     """
 
     size: tuple[int, int]
@@ -38,14 +38,14 @@ class Fit(NamedTuple):
 
 
 def fit(size: tuple[int, int], new_size: tuple[int, int], *, mode: str = "pad") -> Fit:
-    """Says how a picture of `size` comes to `new_size`, both (height, width).
+    """Returns the fit of a picture of `size` to `new_size`, both (height, width).
 
     Args:
-        size: height and width of the picture.
-        new_size: height and width wanted.
+        size: Height and width of the picture.
+        new_size: Height and width wanted.
         mode: `pad`: centred in the smallest frame of the wanted proportions; `crop`:
-            the largest middle part of these proportions; `stretch`: as it is, so that
-            proportions may change.
+            the largest middle part of these proportions; `stretch`: the whole picture,
+            whose proportions may change.
     """
     height, width = size
     if mode == "stretch":
@@ -61,18 +61,18 @@ def fit(size: tuple[int, int], new_size: tuple[int, int], *, mode: str = "pad") 
 
 
 def around(pose: np.ndarray, size: tuple[int, int], new_size: tuple[int, int]) -> Fit:
-    """Says how the part of a picture around a person comes to `new_size`.
+    """Returns the fit of the part of a picture around a person to `new_size`.
 
     The part holds the body with some room, has the proportions of `new_size`, and goes
     beyond the picture only where the picture is too small for it.
 
     Args:
-        pose: the person's pose, float32 [18, 3], with at least one keypoint.
-        size: height and width of the picture.
-        new_size: height and width wanted.
+        pose: The person's pose, float32 [18, 3], with at least one keypoint.
+        size: Height and width of the picture.
+        new_size: Height and width wanted.
     """
     box = _body_box(pose)
-    # A body that the picture cuts off needs no room beyond it.
+    # A body that the picture cuts off needs no margin there.
     low = np.maximum(np.floor(box[:2] + 0.5), 0)
     high = np.minimum(np.ceil(box[2:] + 0.5), size[::-1])
     wide, tall = np.maximum(high - low, 2)
@@ -97,9 +97,9 @@ def fit_image(image: np.ndarray, fitted: Fit) -> np.ndarray:
 
 
 def fit_pose(pose: np.ndarray, fitted: Fit) -> np.ndarray:
-    """Moves a pose, float32 [18, 3], with the picture that it is of.
+    """Moves a pose, float32 [18, 3], with its picture.
 
-    Keypoints that a crop cuts off are then not found.
+    Keypoints that a crop cuts off become missing.
     """
     moved = kp.clean(pose)
     moved[kp.found(moved), :2] += (fitted.left, fitted.top)
@@ -120,8 +120,8 @@ def reframe(
 
     Args:
         pose: float32 [18, 3].
-        size: height and width of the picture that the pose was found in.
-        new_size: height and width of the picture it is wanted for.
+        size: Height and width of the picture that the pose was found in.
+        new_size: Height and width of the picture it is wanted for.
     """
     scale = new_size[0] / size[0]
     width = max(1, round(size[1] * scale))
@@ -136,7 +136,7 @@ def put_back(image: np.ndarray, picture: np.ndarray, fitted: Fit) -> np.ndarray:
     Args:
         image: uint8 [h, w, 3] of the size that the picture was fitted to.
         picture: uint8 [H, W, 3].
-        fitted: how the picture was fitted.
+        fitted: Fit of the picture.
 
     Returns:
         uint8 [H, W, 3], a copy of the picture.
@@ -162,17 +162,17 @@ def fit_jpeg(
     """Fits an image file's bytes into `new_size`.
 
     Args:
-        content: bytes of a file in one of the formats of `image_files.SUFFIXES`.
-        new_size: height and width wanted.
-        name: name of the file, for messages.
-        mode: as in `fit`.
+        content: Bytes of a file in one of the formats of `image_files.SUFFIXES`.
+        new_size: Height and width wanted.
+        name: Name of the file, for messages.
+        mode: See `fit`.
 
     Returns:
         JPEG bytes, and how the picture was fitted. A JPEG of the right size that
         needs no turning keeps its bytes; everything else is encoded anew.
 
     Raises:
-        InputError: the image cannot be decoded.
+        InputError: The image cannot be decoded.
     """
     image = images.decode(content, name=name)
     fitted = fit(image.shape[:2], new_size, mode=mode)
@@ -201,7 +201,7 @@ def _start(low: float, high: float, length: int, whole: int) -> int:
     middle = (low + high - length) / 2
     if length >= whole:
         return round(min(max(middle, whole - length), 0))
-    # As far inside as can be without losing the body.
+    # As far inside as possible without losing the body.
     return round(min(max(middle, 0), whole - length))
 
 

@@ -29,8 +29,8 @@ def disc_pixels(
     Args:
         points: float [N, 2]: x, y of each centre, which is truncated to (int(x),
             int(y)).
-        size: height and width of the picture in pixels.
-        radius: radius of the discs in pixels.
+        size: Height and width of the picture in pixels.
+        radius: Radius of the discs in pixels.
 
     Returns:
         For each pixel the number of its disc, its row and its column, int64 [M] each.
@@ -52,8 +52,8 @@ def draw_heatmaps(
 
     Args:
         pose: float [18, 3]: x, y in pixels, confidence (0 or less: not found).
-        size: height and width of the image in pixels.
-        radius: radius of the discs in pixels; 4 for both of the paper's image sizes.
+        size: Height and width of the image in pixels.
+        radius: Radius of the discs in pixels; 4 for both of the paper's image sizes.
 
     Returns:
         uint8 [height, width, 18] of 0 and 1.
@@ -105,9 +105,9 @@ class MaskSteps(NamedTuple):
     """The steps of drawing a pose mask, uint8 [height, width] of 0 and 1 each.
 
     Attributes:
-        limbs: the limbs, strung with discs.
-        dilated: the same after the dilation.
-        mask: the pose mask: the same after the erosion.
+        limbs: The limbs, strung with discs.
+        dilated: The same after the dilation.
+        mask: The pose mask: the same after the erosion.
     """
 
     limbs: np.ndarray
@@ -122,8 +122,8 @@ def draw_mask(
 
     Args:
         pose: float [18, 3]: x, y in pixels, confidence (0 or less: not found).
-        size: height and width of the image in pixels.
-        radius: radius of the discs and the distance between them, in pixels.
+        size: Height and width of the image in pixels.
+        radius: Radius of the discs and the distance between them, in pixels.
 
     Returns:
         uint8 [height, width]: 1 on the body, 0 elsewhere.

@@ -48,26 +48,26 @@ def decode(content: bytes, *, name: str) -> np.ndarray:
     Of an animation the first frame is returned.
 
     Args:
-        content: bytes of a file in one of the formats of `SUFFIXES`.
-        name: name of the file, for messages.
+        content: Bytes of a file in one of the formats of `SUFFIXES`.
+        name: Name of the file, for messages.
 
     Returns:
         uint8 [height, width, 3], RGB.
 
     Raises:
-        InputError: the bytes cannot be decoded, or are HEIC and pillow-heif is not
+        InputError: The bytes cannot be decoded, or are HEIC and pillow-heif is not
             installed.
     """
     return _decode(content, cv2.IMREAD_COLOR, name)
 
 
 def is_image(path: Path) -> bool:
-    """True for the name of an image file that can be read."""
+    """True if a name is that of an image in a format that can be read."""
     return path.suffix.lower() in SUFFIXES
 
 
 def is_unreadable_image(path: Path) -> bool:
-    """True for the name of an image file in a format that is not read."""
+    """True if a name is that of an image in a format that cannot be read."""
     kind = mimetypes.guess_type(path.name)[0] or ""
     looks = kind.startswith("image/") or path.suffix.lower() in _OTHER_SUFFIXES
     return looks and not is_image(path)
@@ -77,7 +77,7 @@ def read(path: str | Path) -> np.ndarray:
     """Reads an image file, uint8 [height, width, 3], RGB.
 
     Raises:
-        InputError: it is missing, empty or no image.
+        InputError: The file is missing, empty or not an image.
     """
     return decode(_content(path), name=str(path))
 
@@ -90,14 +90,14 @@ def read_bounded(
     A JPEG is made smaller while it is decoded, and takes the memory of what remains.
 
     Args:
-        path: path of the file.
-        most_pixels: an image with more pixels is made 2, 4 or 8 times smaller.
+        path: Path of the file.
+        most_pixels: An image with more pixels is made 2, 4 or 8 times smaller.
 
     Returns:
         uint8 [height, width, 3], RGB, and how many times smaller it is.
 
     Raises:
-        InputError: as `read`, or it is too large even so.
+        InputError: See `read`; or the image is still too large.
     """
     content = _content(path)
     if not content.startswith(_JPEG_MAGIC):
@@ -141,7 +141,7 @@ def encode_png(image: np.ndarray) -> bytes:
 
 
 def is_upright_jpeg(content: bytes) -> bool:
-    """True for a JPEG that every decoder turns the same way."""
+    """True for a JPEG without an EXIF orientation."""
     # Decoders differ in whether they obey an EXIF orientation: none may be kept.
     return content.startswith(_JPEG_MAGIC) and b"Exif\x00" not in content[:65536]
 

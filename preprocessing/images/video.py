@@ -14,7 +14,7 @@ from preprocessing.system.errors import InputError
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".gif")
-# A GIF's last byte. Players also show a file without it, so a cut is not noticed.
+# Last byte of a GIF. Without it the file is cut off.
 _GIF_END = b";"
 # Containers count their frames only roughly.
 _MISCOUNTED = 0.9
@@ -28,16 +28,16 @@ def read_frames(
 
     Args:
         path: Video file in any format that FFmpeg reads, or animated GIF.
-        frames_per_second: largest number of frames returned for a second of video.
-        most: largest number of frames; later ones are left out.
+        frames_per_second: Largest number of frames returned for a second of video.
+        most: Largest number of frames; later ones are left out.
 
     Returns:
         The frames for a second of video, and an iterator of the frames, uint8
         [H, W, 3], RGB, upright.
 
     Raises:
-        InputError: the file is missing, empty, no video or without frames; while the
-            frames are read: it ends too early.
+        InputError: The file is missing, empty, not a video or without frames; while
+            the frames are read: it ends too early.
     """
     _check(Path(path))
     video = cv2.VideoCapture(str(path))
@@ -118,7 +118,7 @@ def _frames(
     finally:
         video.release()
     if not read:
-        raise InputError(f"{path}: a video without frames")
+        raise InputError(f"{path}: the video has no frames")
     if given < most and read < _MISCOUNTED * promised - 2:
         raise InputError(
             f"{path}: only {read} of {promised:.0f} frames can be read; it is cut off"

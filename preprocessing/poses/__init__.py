@@ -1,1 +1,1 @@
-"""Keypoints, and the files they come in."""
+"""Keypoints and pose files."""

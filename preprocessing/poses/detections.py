@@ -1,4 +1,4 @@
-"""The people that an estimator found in one image, and which of them is meant."""
+"""The people that an estimator found in one image, and the choice of one."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,15 @@ POLICIES = ("confident", "largest", "central")
 
 @dataclass(frozen=True)
 class Detection:
-    """What was found in one image.
+    """The people found in one image.
 
     Attributes:
         people: float32 [P, 18, 3], a pose for each person in whom any keypoint was
             found; P may be 0.
         scores: float32 [P], how sure the estimator is of each person.
-        normalized: whether x and y are shares of the image's width and height, 0 to
+        normalized: Whether x and y are shares of the image's width and height, 0 to
             1, rather than pixels.
-        size: height and width of the image, as the file of the poses declares it, or
+        size: Height and width of the image, as the file of the poses declares it, or
             None if it does not. Pixels are those of an image of this size.
     """
 
@@ -39,7 +39,7 @@ class Detection:
         return self.people
 
     def is_scaled_to(self, size: tuple[int, int]) -> bool:
-        """True if pixels are of another size than `size`, so that they are scaled."""
+        """True if the poses have to be scaled to an image of `size`."""
         return not self.normalized and self.size not in (None, size)
 
 
@@ -50,14 +50,14 @@ def detection(
     normalized: bool = False,
     size: tuple[int, int] | None = None,
 ) -> Detection:
-    """Returns a `Detection` of those people in whom any keypoint was found.
+    """Returns a `Detection` of the people with at least one keypoint.
 
     Args:
-        people: poses [18, 3].
-        scores: of each; by default the mean confidence over all 18 keypoints, those
-            not found counting 0.
-        normalized: as in `Detection`.
-        size: as in `Detection`.
+        people: Poses [18, 3].
+        scores: Score of each. Default: mean confidence over all 18 keypoints; missing
+            ones count 0.
+        normalized: As in `Detection`.
+        size: As in `Detection`.
     """
     poses = kp.clean(np.reshape(people, (-1, kp.NUM_KEYPOINTS, 3)))
     mean = poses[..., 2].mean(axis=1)
@@ -69,11 +69,11 @@ def detection(
 def choose(
     found: Detection, size: tuple[int, int], *, policy: str = "confident"
 ) -> np.ndarray | None:
-    """Returns the pose of the person who is meant, in pixels, or None for nobody.
+    """Returns the pose of the chosen person in pixels, or None if there is nobody.
 
     Args:
-        found: the people in the image.
-        size: height and width of the image.
+        found: The people in the image.
+        size: Height and width of the image.
         policy: `confident`: the highest score; `largest`: the largest box around the
             keypoints found; `central`: the box whose middle is nearest the image's.
             The first of equals is taken.

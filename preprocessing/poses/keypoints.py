@@ -1,8 +1,8 @@
-"""The 18 body keypoints of OpenPose's COCO model, and other orders mapped to them.
+"""The 18 body keypoints of OpenPose's COCO model.
 
 A pose is a float32 array [18, 3]: x and y in pixels (x to the right, y down, the
 centre of the first pixel at 0), and a confidence. A confidence of 0 or less means
-that the keypoint was not found; its x and y are then 0. "Left" and "right" are the
+that the keypoint is missing; its x and y are then 0. "Left" and "right" are the
 person's own.
 """
 
@@ -65,22 +65,19 @@ SKELETON = (
     (15, 17),
 )
 
-# Where each of our 18 keypoints stands in OpenPose's BODY_25.
+# Position of each of our 18 keypoints in OpenPose's BODY_25.
 FROM_BODY_25 = (0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18)
 
 
 def is_number(value: object) -> bool:
-    """True for a number that a file may give for a keypoint: no image is larger.
-
-    A limb far longer than any image would take hours to draw. NaN is not below.
-    """
+    """True if a value is a number below the size of the largest image."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return abs(value) < 1e5
 
 
 def missing_pose() -> np.ndarray:
-    """Returns a pose in which nothing was found, float32 [18, 3] of zeros."""
+    """Returns a pose without keypoints, float32 [18, 3] of zeros."""
     return np.zeros((NUM_KEYPOINTS, 3), np.float32)
 
 
@@ -95,9 +92,9 @@ def has_torso(pose: np.ndarray) -> bool:
 
 
 def clean(pose: np.ndarray) -> np.ndarray:
-    """Returns a pose as float32 with every keypoint not found set to zeros.
+    """Returns a pose as float32 with every missing keypoint set to zeros.
 
-    A keypoint whose coordinates or confidence are not finite counts as not found.
+    A keypoint whose coordinates or confidence are not finite counts as missing.
     """
     pose = np.array(pose, np.float32)
     lost = ~(np.isfinite(pose).all(axis=-1) & (pose[..., 2] > 0))
@@ -109,8 +106,8 @@ def within(pose: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Returns poses [..., 18, 3] without the keypoints outside of `size` pixels.
 
     Args:
-        pose: the poses.
-        size: height and width of the image.
+        pose: The poses.
+        size: Height and width of the image.
     """
     places = pose[..., :2]
     inside = (places >= -0.5) & (places < np.array(size[::-1]))
@@ -120,7 +117,7 @@ def within(pose: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def resize(
     pose: np.ndarray, *, size: tuple[int, int], new_size: tuple[int, int]
 ) -> np.ndarray:
-    """Moves poses [..., 18, 3] with their image from `size` to `new_size`.
+    """Scales poses [..., 18, 3] with their image from `size` to `new_size`.
 
     Both sizes are (height, width).
 

@@ -1,4 +1,4 @@
-"""Finds the poses in an image in files of poses, whatever form they came in."""
+"""Reads pose files of any format, and finds the poses of an image."""
 
 import unicodedata
 from collections import Counter, defaultdict
@@ -33,7 +33,7 @@ class Entry(NamedTuple):
     Attributes:
         name: Name of the image.
         path: Path of the file with the poses.
-        found: what was found; None where the file is only read when asked for.
+        found: People found; None if the file is read later.
         is_named: False if the name is that of the file, and its suffix made up.
     """
 
@@ -44,10 +44,10 @@ class Entry(NamedTuple):
 
 
 class Collection:
-    """Files of poses, and a count of what was read.
+    """Pose files, with a count of the poses read.
 
     Args:
-        options: what is said of the files rather than recognised.
+        options: Format, order and scale, if they are not to be recognised.
     """
 
     def __init__(self, options: PoseOptions):
@@ -58,10 +58,10 @@ class Collection:
         self._passed_over: list[Path] = []
 
     def add(self, path: Path) -> None:
-        """Takes a file, or all files of poses in a folder and the folders in it.
+        """Adds a file, or all pose files in a folder and its subfolders.
 
         Raises:
-            InputError: there is no such path, a file is malformed, or the path is that
+            InputError: There is no such path, a file is malformed, or the path is that
                 of a file of no known format.
         """
         if not path.exists():
@@ -85,7 +85,7 @@ class Collection:
         """Yields the poses in each image, with numbered images named.
 
         Raises:
-            InputError: a numbered image has no name, or several.
+            InputError: A numbered image has no name, or several.
         """
         names, sizes = self._names()
         for path, below in self._files:
@@ -103,10 +103,10 @@ class Collection:
                     yield Entry(image, path, found)
 
     def read_waiting(self, path: Path) -> Detection:
-        """Reads the file of an entry that had not been read.
+        """Reads the file of an entry whose `found` is None.
 
         Raises:
-            InputError: it is malformed, or names other images than the one that it is
+            InputError: It is malformed, or names other images than the one that it is
                 named after.
         """
         contents = self._read(path)
@@ -115,9 +115,9 @@ class Collection:
         return contents.images[None]
 
     def describe(self) -> list[str]:
-        """Returns what was read so far: a line for each format, order and scale.
+        """Returns a line for each format, order and scale that was read.
 
-        Then come JSON files that were skipped, and those waiting to be read.
+        Further lines count skipped JSON files and files not yet read.
         """
         files: Counter[str] = Counter()
         images: Counter[str] = Counter()
@@ -170,12 +170,12 @@ def _count(number: int, noun: str) -> str:
 
 
 def _is_named(path: Path, format: str) -> bool:
-    """True for a file that is told by its name to be OpenPose's of one image."""
+    """True if the name of a file is that of an OpenPose file of one image."""
     return format in (AUTO, "openpose") and path.name.endswith(openpose.SUFFIX)
 
 
 def _is_candidate(path: Path, format: str) -> bool:
-    """True for a file that may be of the format; of JSON only reading it will tell.
+    """True if a file may have the format; JSON files are checked when they are read.
 
     The released code's poses of mirrored images are skipped: those images have
     the names of the others.
@@ -197,7 +197,7 @@ def _own_name(path: Path) -> str:
 
 
 def default_key(name: str) -> str:
-    """Returns how a name is looked up: without its suffix."""
+    """Returns a name without its suffix, for lookup."""
     path = PurePosixPath(name)
     return str(path.parent / path.stem)
 
@@ -206,11 +206,11 @@ def read_one(path: str | Path, options: PoseOptions = _RECOGNISED) -> Detection:
     """Reads a file that holds the poses in one image, in any format.
 
     Raises:
-        InputError: as `formats.table.read`, or it is not of exactly one image.
+        InputError: See `formats.table.read`; or the file is not of exactly one image.
     """
     images = table.read(Path(path), options).images
     if len(images) != 1:
-        raise InputError(f"{path}: poses of {len(images):,} images, not of one")
+        raise InputError(f"{path}: poses of {len(images):,} images; one is needed")
     return next(iter(images.values()))
 
 
@@ -226,15 +226,15 @@ class Poses:
     forced, is skipped, and so are the released code's poses of mirrored images.
 
     Args:
-        paths: files of poses, and folders of them; a folder is searched with all
+        paths: Files of poses, and folders of them; a folder is searched with all
             folders in it.
-        key: function from a name to the text that names are compared by.
-        options: format, order and scale, if they are not to be recognised.
-        images: names of all images. Images whose names differ in their suffix alone
+        key: Function from a name to the text that names are compared by.
+        options: Format, order and scale, if they are not to be recognised.
+        images: Names of all images. Images whose names differ in their suffix alone
             then get a pose only if its file names it with the suffix.
 
     Raises:
-        InputError: a path is missing, malformed or of no known format; no file holds a
+        InputError: A path is missing, malformed or of no known format; no file holds a
             pose; two hold the poses of one image; or a numbered image has no name.
     """
 
@@ -274,7 +274,7 @@ class Poses:
         """Returns the people found in an image, or None if no pose has its name.
 
         Raises:
-            InputError: the file is malformed, or one pose could be of two images.
+            InputError: The file is malformed, or one pose could be of two images.
         """
         entry = self._choose(name, self._candidates(name))
         if entry is None:
@@ -290,7 +290,7 @@ class Poses:
         return entry.found
 
     def describe(self) -> list[str]:
-        """Returns lines on what was read so far; see `Collection.describe`."""
+        """Returns lines about the files read so far; see `Collection.describe`."""
         lines = self._collection.describe()
         if self._ambiguous:
             names = ", ".join(self._ambiguous[:_SHOWN])
@@ -318,7 +318,7 @@ class Poses:
         self._entries[key].append(entry)
 
     def _candidates(self, name: str) -> list[Entry]:
-        """Returns the poses whose names are that of an image but for the suffix."""
+        """Returns the poses whose names differ from an image's by the suffix alone."""
         key, last = self._lookup(name), self._lookup(_last_part(name))
         if key in self._entries:
             return self._entries[key]
@@ -332,7 +332,7 @@ class Poses:
         return self._entries[longer[0]] if longer else []
 
     def _choose(self, name: str, candidates: list[Entry]) -> Entry | None:
-        """Returns the candidate that is of this image and of no other."""
+        """Returns the candidate that belongs to this image alone."""
         named = {_suffix(entry.name): entry for entry in candidates if entry.is_named}
         if _suffix(name) in named:
             return named[_suffix(name)]

@@ -23,10 +23,10 @@ WHOLE = (256, 256)
 CROPPED = (256, 176)
 FEWEST = 5
 _TRUNK = [kp.INDEX["neck"], *kp.TORSO]
-# An estimator may go astray now and then, or a little over the border.
+# Share and distance of keypoints beyond the border that are tolerated.
 _STRAY = 0.001
 _BORDER = 4
-# From the middle between the two centres, 128 and 88, at least so far.
+# Least distance from the middle between the two centres, 128 and 88.
 _MIDDLE = (WHOLE[1] + CROPPED[1]) / 4
 _CLEARLY = 8
 __all__ = ["EXPECTED", "IDENTITIES", "SPLITS", "key", "pose_size", "samples"]
@@ -44,9 +44,9 @@ class Name(NamedTuple):
 
     Attributes:
         gender: `WOMEN` or `MEN`.
-        category: as `Tees_Tanks`, its underscore as it came.
-        item: the item's eight digits.
-        colour: the two digits of its colour variant.
+        category: Name such as `Tees_Tanks`, with its underscore.
+        item: The item's eight digits.
+        colour: The two digits of its colour variant.
         number: Number of the view, one digit.
         view: `front`, `side`, `back`, `full`, `additional` or `flat`.
     """
@@ -66,13 +66,13 @@ class Name(NamedTuple):
 
 
 def parse(name: str) -> Name | None:
-    """Takes a name apart, with or without folders and suffix.
+    """Parses a name, with or without folders and suffix.
 
     Args:
-        name: flat, or a path that ends as one of the tree.
+        name: Flat name, or path that ends like one of the tree.
 
     Returns:
-        Its parts, or None where it is no name of the data set.
+        Its parts, or None if it is not a name of the data set.
     """
     path = PurePosixPath(name)
     place = str(path.parent / path.stem)
@@ -81,19 +81,19 @@ def parse(name: str) -> Name | None:
 
 
 def key(name: str) -> str:
-    """Returns what a name is looked up by: the same for all spellings of one image."""
+    """Returns the lookup key of a name, which is the same for all its spellings."""
     parts = parse(name)
     stem = parts.flat if parts else PurePosixPath(name).stem
     return stem.replace("fasion", "fashion").replace("_", "").lower()
 
 
 class Listing(NamedTuple):
-    """What lists say of the images.
+    """Splits and names from lists.
 
     Attributes:
-        files: the lists.
+        files: The lists.
         splits: "train" or "test" by the key of an image.
-        names: the name that a list gives, by the key of an image.
+        names: The name that a list gives, by the key of an image.
     """
 
     files: tuple[Path, ...]
@@ -104,22 +104,22 @@ class Listing(NamedTuple):
 def find_listing(
     root: Path, *, split: str = "auto", lists: Sequence[str | Path] | None = None
 ) -> Listing | None:
-    """Reads the lists that are there, or that are asked for.
+    """Reads the lists of a split.
 
-    They are searched for in `root`, in the two levels of folders below it, and, where
-    `root` is the folder `img` itself, beside it; the nearest are taken.
+    Searches `root`, two levels of folders below it and, if `root` is the folder `img`,
+    the folder that holds it; the nearest lists are used.
 
     Args:
-        root: the folder of the images.
-        split: `partition` or `lists` for that kind; `auto` for the partition where
-            there is one, else the lists where there are both; `seed` for none.
-        lists: the paths of the training and of the test list, in place of a search.
+        root: The folder of the images.
+        split: `partition` or `lists` for that kind; `auto` for the partition if there
+            is one, else the lists if there are both; `seed` for none.
+        lists: Paths of the training and of the test list, instead of a search.
 
     Returns:
-        What they say, or None where no list is to be used.
+        Splits and names, or None if no list is used.
 
     Raises:
-        InputError: the kind asked for is not there, or a list is unusable.
+        InputError: The chosen kind is missing, or a list is unusable.
     """
     if split not in SPLITS:
         raise InputError(f"split={split}: allowed are {', '.join(SPLITS)}")
@@ -225,14 +225,14 @@ def pose_size(people: Sequence[np.ndarray]) -> tuple[int, int] | None:
     10 up to 0.3 % not at all, of 20 all were decided. Fewer than 5 are not enough.
 
     Args:
-        people: the poses of each image, float [P, 18, 3].
+        people: The poses of each image, float [P, 18, 3].
 
     Returns:
-        `WHOLE` or `CROPPED` (height, width), or None where the poses reach beyond both
-        (they were found in images of another size) or nothing was found.
+        `WHOLE` or `CROPPED` (height, width), or None if the poses reach beyond both,
+        so that their images had another size, or if there are none.
 
     Raises:
-        InputError: the poses fit either size; the message asks for `--pose_size`.
+        InputError: The poses fit either size; the message asks for `--pose_size`.
     """
     shape = (-1, kp.NUM_KEYPOINTS, 3)
     poses = np.concatenate(
@@ -276,20 +276,20 @@ def samples(
     """Yields every image below `root` whose path or name is one of the data set's.
 
     Args:
-        root: the folder that holds the tree or the flat images, at any depth. Of
+        root: The folder that holds the tree or the flat images, at any depth. Of
             `img` and `img_highres` side by side, `img` is taken.
-        notes: takes what is left out, and where the split is from.
+        notes: Collects notes about left-out images and the origin of the split.
         identity: `item_colour` (`id_00006655_02`, the default): pairs show one garment
             in one colour, as in the paper. `item` (`id_00006655`): pairs may show it in
             different colours, so that the target's colour cannot be learnt.
-        split: where train and test are from: `partition` (the owners'
+        split: Origin of train and test: `partition` (the owners'
             `list_eval_partition.txt`; query and gallery are the test split), `lists`
             (PATN's `train.lst` and `test.lst`), `seed` (the builder draws identities)
             or `auto` (the first of these that is there).
-        lists: the paths of the training and of the test list, wherever they lie.
+        lists: Paths of the training and of the test list.
 
     Raises:
-        InputError: an image is there twice, or a list is missing or unusable.
+        InputError: An image occurs twice, or a list is missing or unusable.
     """
     if identity not in IDENTITIES:
         raise InputError(f"identity={identity}: allowed are {', '.join(IDENTITIES)}")
@@ -350,7 +350,7 @@ def _listed(
 
 
 def _say_split(images: dict[Path, Name], listing: Listing, notes: Notes) -> None:
-    """Says where the split is from, and who stands on both sides of it."""
+    """Notes the origin of the split, and identities in both of its sides."""
     sides: dict[str, dict[str, set]] = {
         split: {"items": set(), "items in a colour": set()}
         for split in ("train", "test")

@@ -14,11 +14,11 @@ def samples(root: Path, notes: Notes) -> Iterator[Sample]:
     """Yields every image in the folders of `root`, one folder for each person.
 
     Args:
-        root: holds the persons' folders.
-        notes: takes what is left out.
+        root: Folder of the persons' folders.
+        notes: Collects notes about files that are left out.
 
     Raises:
-        InputError: a folder cannot be read.
+        InputError: A folder cannot be read.
     """
     for path in image_files(root, notes):
         name = path.relative_to(root)

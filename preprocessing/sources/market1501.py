@@ -42,14 +42,14 @@ def samples(
     """Yields the boxes that show one of the data set's identities.
 
     Args:
-        root: the folder that holds `bounding_box_train` or `bounding_box_test`.
-        notes: takes what is left out.
-        folders: of `FOLDERS`, those to read; one of the usual two may be missing. The
-            split of a box in `gt_bbox` is where its identity stands else; it is left
-            open if that is nowhere in `root`.
+        root: The folder that holds `bounding_box_train` or `bounding_box_test`.
+        notes: Collects notes about images that are left out.
+        folders: Folders to read, of `FOLDERS`; one of the usual two may be missing. The
+            split of a box in `gt_bbox` is that of its identity in the other folders, or
+            open if they do not have it.
 
     Raises:
-        InputError: a folder is not there, or none that can be read.
+        InputError: A folder is missing or has no readable images.
     """
     splits: dict[str, str] = {}
     if DRAWN in folders:
@@ -63,7 +63,7 @@ def samples(
             elif match[1] in _NOBODY:
                 notes.add(_NOBODY[match[1]], path.name)
             elif path.name in seen:
-                notes.add("boxes that stand in two folders taken once", path.name)
+                notes.add("boxes in two folders used once", path.name)
             else:
                 seen.add(path.name)
                 split = _SPLITS.get(folder, splits.get(match[1]))
@@ -71,7 +71,7 @@ def samples(
 
 
 def _splits_of_identities(root: Path) -> dict[str, str]:
-    # The last to be entered counts: an identity of the training split stays there.
+    # The last entry counts: an identity of the training split stays there.
     return {
         match[1]: _SPLITS[folder]
         for folder in reversed(_SPLITS)
@@ -82,7 +82,7 @@ def _splits_of_identities(root: Path) -> dict[str, str]:
 
 
 def _present(root: Path, folders: Sequence[str]) -> list[str]:
-    """Returns those of `folders` that are in `root`."""
+    """Returns the `folders` that exist in `root`."""
     for folder in folders:
         if folder == "gt_query":
             raise InputError(
@@ -101,7 +101,7 @@ def _present(root: Path, folders: Sequence[str]) -> list[str]:
 
 
 def _found_instead(root: Path) -> str:
-    """Says where the data set's folders are, or what is there instead."""
+    """Returns text about the folders that `root` has instead."""
     below = sorted(path for path in root.iterdir() if path.is_dir())
     for folder in (*below, root.resolve().parent):
         if any((folder / name).is_dir() for name in FOLDERS):

@@ -1,4 +1,4 @@
-"""The TFRecords that the authors released, or that their converter writes.
+"""The TFRecords that the authors released or that their converter writes.
 
 `Market_train_data/Market1501_train_00000-of-00001.tfrecord`, `DF_test_data/...`: every
 image is in them once for each of its pairs, and in the training records once more
@@ -25,11 +25,11 @@ _DOUBTFUL = "images that might be flipped copies (between these and the others)"
 def samples(root: Path, notes: Notes) -> Iterator[Sample]:
     """Yields every image in the records below `root`, with its keypoints.
 
-    The identity is what the released code takes for it: the name up to its first `_`.
+    The identity is the name up to its first `_`, as in the released code.
 
     Args:
-        root: a folder with `*.tfrecord`, at any depth.
-        notes: takes what is left out.
+        root: A folder with `*.tfrecord`, at any depth.
+        notes: Collects notes about images that are left out.
 
     Raises:
         InputError: There are no records, they are damaged or not those of the released
@@ -77,13 +77,13 @@ def listed_pairs(root: Path) -> list[tuple[str, str]]:
     pairs, of which the records have 12,800.
 
     Args:
-        root: as for `samples`.
+        root: See `samples`.
 
     Returns:
         The names of source and target of each.
 
     Raises:
-        InputError: as for `samples`, or the list lacks a pair that the records hold.
+        InputError: See `samples`; or the list lacks a pair that the records hold.
     """
     stored: dict[tuple[Path, str | None], dict[tuple[str, str], None]]
     stored = defaultdict(dict)
@@ -101,7 +101,7 @@ def image_size(root: Path) -> tuple[int, int]:
     """Returns height and width of the images, as the first record has them.
 
     Raises:
-        InputError: there are no records, or the first is damaged or not of the
+        InputError: There are no records, or the first is damaged or not of the
             released code.
     """
     paths = _paths(root)

@@ -1,7 +1,6 @@
 """Reads the TFRecords that the authors' released converter writes.
 
-One tf.train.Example a pair, with an image as often as it has pairs. Its features, of
-source (0) and target (1):
+Each pair is a tf.train.Example. Its features, for source (0) and target (1):
 
     image_name_0, image_name_1            file names
     image_raw_0, image_raw_1              the files' bytes
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 SUFFIX = ".tfrecord"
-# Around each Example: its length and the checksum of that before, its checksum after.
+# Around each Example: length and checksum of the length before it, checksum after it.
 _BEFORE, _AFTER = 12, 4
 _KINDS = {
     "image_name_0": "string",
@@ -64,7 +63,7 @@ class StoredImage:
 
     Attributes:
         name: Name of the image file.
-        content: the bytes of that file.
+        content: The bytes of that file.
         pose: float32 [18, 3], in pixels of the image.
     """
 
@@ -78,11 +77,11 @@ class StoredPair:
     """One record.
 
     Attributes:
-        source, target: the images.
-        size: height and width of the images in pixels, as the record has them.
-        same_person: whether it is a positive pair.
+        source, target: The images.
+        size: Height and width of the images in pixels, as the record has them.
+        same_person: Whether it is a positive pair.
         start: Position of the first byte of the Example in the file.
-        example: these bytes.
+        example: These bytes.
     """
 
     source: StoredImage
@@ -93,7 +92,7 @@ class StoredPair:
     example: bytes
 
     def find(self, image: StoredImage) -> int:
-        """Returns where in the file the bytes of one of the two images start."""
+        """Returns the position in the file of the bytes of one of the two images."""
         return self.start + self.example.index(image.content)
 
 
@@ -101,10 +100,10 @@ def read(path: Path) -> Iterator[StoredPair]:
     """Yields the pairs of a file, in its order.
 
     Raises:
-        InputError: the file cannot be read or is damaged, or a record lacks a feature
+        InputError: The file cannot be read or is damaged, or a record lacks a feature
             or has one of another kind; the message names the file and the record.
     """
-    # Here, so that the sources can be listed without TensorFlow.
+    # Imported here, so that sources can be listed without TensorFlow.
     import tensorflow as tf
 
     records = tf.data.TFRecordDataset(str(path))
@@ -118,15 +117,15 @@ def read(path: Path) -> Iterator[StoredPair]:
             number += 1
     except tf.errors.DataLossError as error:
         raise InputError(f"{path}: damaged at record {number}") from error
-    # The latter where TensorFlow's message quotes bytes that are no text.
+    # UnicodeDecodeError: TensorFlow's message quotes bytes that are not text.
     except (tf.errors.InvalidArgumentError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{path}: record {number} is no tf.train.Example with the features of "
+            f"{path}: record {number} is not a tf.train.Example with the features of "
             f"the released code ({', '.join(_KINDS)})"
         ) from error
     except tf.errors.OpError as error:
         raise InputError(f"{path}: cannot be read ({type(error).__name__})") from error
-    # TensorFlow takes a few bytes that are no whole length for the end of the file.
+    # TensorFlow takes a few bytes less than a length for the end of the file.
     if end != path.stat().st_size:
         raise InputError(f"{path}: damaged at record {number}: it is cut off")
 
@@ -164,12 +163,12 @@ def _pair(
 def _image(values: dict[str, Any], which: str, place: str) -> StoredImage:
     name = values[f"image_name_{which}"][0].decode(errors="replace")
     if not name or not name.isprintable() or "\ufffd" in name:
-        raise InputError(f"{place}: image_name_{which} is {name!r}, no file name")
+        raise InputError(f"{place}: image_name_{which} is {name!r}, not a file name")
     rcv = values[f"pose_peaks_{which}_rcv"].reshape(kp.NUM_KEYPOINTS, 3)
     if not all(kp.is_number(value) for value in rcv.reshape(-1).tolist()):
-        raise InputError(f"{place}: pose_peaks_{which}_rcv are not all numbers")
+        raise InputError(f"{place}: pose_peaks_{which}_rcv must be numbers")
     return StoredImage(
-        # Kept once: a name comes back with every pair of its image.
+        # Interned: a name occurs with every pair of its image.
         sys.intern(name),
         values[f"image_raw_{which}"][0],
         kp.clean(rcv[:, [1, 0, 2]]),
@@ -182,9 +181,9 @@ class Copy:
 
     Attributes:
         digest: Checksum of the image's bytes and pose.
-        offset, length: where its bytes lie in the file.
+        offset, length: Place of its bytes in the file.
         pose: float32 [18, 3], in pixels of the image.
-        first, last: the records in which it is.
+        first, last: Numbers of its first and last record.
     """
 
     digest: bytes
@@ -197,15 +196,15 @@ class Copy:
 
 @dataclass(frozen=True)
 class Index:
-    """What a file holds.
+    """Images and pairs of a file.
 
     Attributes:
         path: Path of the file.
-        split: "train" or "test", or None where neither the file's name nor its
-            folder's says so.
-        copies: of each name, one or two, in the order of the file.
-        pairs: names of source and target of each record, None for negative pairs.
-        begin: the first record that is not flipped, and the last one that it might be.
+        split: "train" or "test", or None if neither the name of the file nor that of
+            its folder has it.
+        copies: Copies of each name, one or two, in the order of the file.
+        pairs: Names of source and target of each record, None for negative pairs.
+        begin: First record that is not flipped, and the last one that it might be.
     """
 
     path: Path
@@ -215,26 +214,26 @@ class Index:
     begin: tuple[int, int]
 
     def unflipped(self, name: str) -> Copy | None:
-        """Returns the image itself; None where the file has its flipped copy only."""
+        """Returns the image, or None if the file only has its flipped copy."""
         last = self.copies[name][-1]
         return last if last.last >= self.begin[0] else None
 
     def is_doubtful(self, name: str) -> bool:
-        """True for an image between the two parts that might belong to either."""
+        """True for an image between the two parts, which may belong to either."""
         (copy, *others), (begin, end) = self.copies[name], self.begin
         return not others and 0 < begin <= copy.first and copy.last < end
 
     def unflipped_pairs(self) -> list[tuple[str, str]]:
-        """Returns names of source and target of the positive pairs not flipped."""
+        """Returns the names of the positive pairs that are not flipped."""
         return [pair for pair in self.pairs[self.begin[0] :] if pair]
 
 
 def scan(path: Path) -> Index:
-    """Reads through a file, once for as long as it stays the same.
+    """Reads a file once while it stays the same.
 
     Raises:
-        InputError: as `read`; the file does not hold as many records
-            as the converter said, or flipped copies cannot be told from images.
+        InputError: See `read`; or the number of records is not that of the converter,
+            or flipped copies cannot be told from images.
     """
     status = path.stat()
     copies, pairs = _read_through(path, status.st_size, status.st_mtime_ns)
@@ -244,7 +243,7 @@ def scan(path: Path) -> Index:
     return Index(path, split, copies, pairs, begin)
 
 
-# Images and pairs are asked for one after the other, and a file can have 100 GB.
+# Images and pairs are read one after the other, and a file can have 100 GB.
 @lru_cache(maxsize=64)
 def _read_through(
     path: Path, size: int, time: int

@@ -23,15 +23,15 @@ def samples(
     """Yields drawn people; the same arguments give the same bytes.
 
     Args:
-        identities: how many persons.
-        images_per_identity: how many poses of each.
-        size: height and width in pixels.
+        identities: Number of persons.
+        images_per_identity: Number of images of each person.
+        size: Height and width in pixels.
         seed: Seed of all random choices.
-        missing: the share of keypoints that are withheld, as an estimator would
+        missing: The share of keypoints that are withheld, as an estimator would
             miss them, from 0 to 1.
-        occlusion: the share of images in which something stands in front of the
+        occlusion: The share of images in which something stands in front of the
             person, from 0 to 1; keypoints behind it stay exact.
-        same_background: whether all images of a person have one background, as in a
+        same_background: Whether all images of a person have one background, as in a
             studio, or each its own, as under street cameras.
     """
     for identity in range(identities):

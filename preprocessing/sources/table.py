@@ -24,19 +24,19 @@ class Source(NamedTuple):
     """How a data set is read.
 
     Attributes:
-        samples: yields its images; called with the folder and the notes (drawn ones
+        samples: Yields its images; called with the folder and the notes (drawn ones
             with `size` and `seed`), and with those of `options` that were given.
-        size: height and width of its images as the paper uses them, in pixels, or a
+        size: Height and width of its images as the paper uses them, in pixels, or a
             function that finds them from the folder.
-        options: names of the keywords that `samples` takes besides.
-        drawn: whether there is no folder, because the images are drawn.
-        filmed: whether the images are crops of frames; `samples` takes their `size`
+        options: Names of further keyword arguments of `samples`.
+        drawn: Whether there is no folder, because the images are drawn.
+        filmed: Whether the images are crops of frames; `samples` takes their `size`
             and an `estimator` of poses.
-        own_poses: whether the source itself knows the poses.
-        listed_pairs: returns the pairs that lie with the images, from the folder.
-        key: what the name of an image is looked up by in annotations and pairs.
-        expected: counts of the whole data set by split, one line each for the report.
-        pose_size: says from all poses, float32 [P, 18, 3] of each image, which height
+        own_poses: Whether the source itself knows the poses.
+        listed_pairs: Returns the pairs that lie with the images, from the folder.
+        key: Function from an image name to its key in annotations and pair lists.
+        expected: Counts of the whole data set by split, one line each for the report.
+        pose_size: Says from all poses, float32 [P, 18, 3] of each image, which height
             and width the images had that they were found in; None: those at hand.
     """
 

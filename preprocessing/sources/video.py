@@ -50,10 +50,10 @@ class _Frame(NamedTuple):
     """A frame that could become an image.
 
     Attributes:
-        number: its number in the video.
+        number: Number of the frame in the video.
         pose: float32 [18, 3], in pixels of the frame.
-        around: the smallest crop around the person.
-        sharpness: mean squared Laplacian of this crop.
+        around: The smallest crop around the person.
+        sharpness: Mean squared Laplacian of this crop.
     """
 
     number: int
@@ -73,14 +73,14 @@ def samples(
     """Yields images of the people in videos.
 
     Args:
-        root: a video of one person, or a folder of such videos.
-        notes: receives the counts of frames that are left out.
-        size: height and width of the images in pixels.
-        estimator: finds the poses.
-        frames_per_video: the most images of each video.
+        root: A video of one person, or a folder of such videos.
+        notes: Receives the counts of frames that are left out.
+        size: Height and width of the images in pixels.
+        estimator: Finds the poses.
+        frames_per_video: The most images of each video.
 
     Raises:
-        InputError: no video, a damaged one, or one without a person.
+        InputError: No video, a damaged one, or one without a person.
     """
     paths = _videos(root)
     for path in paths:

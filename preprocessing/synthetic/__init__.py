@@ -47,11 +47,11 @@ def draw(
     """Draws a person in a pose before a background.
 
     Args:
-        person: What the person looks like.
+        person: Looks of the person.
         body_pose: The pose, and its place in the picture.
         size: Height and width of the picture in pixels.
-        background: What is behind the person.
-        occluder: What stands in front of the person, if anything.
+        background: Background of the image.
+        occluder: Object in front of the person, or None.
 
     Returns:
         The picture, uint8 [height, width, 3] RGB, and its keypoints, float32

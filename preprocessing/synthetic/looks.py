@@ -33,7 +33,7 @@ class Upper:
         pattern: One of `PATTERNS`.
         sleeve: Fraction of the arm in the sleeve; 1 is the elbow, 2 the wrist.
         plain_sleeves: True if the sleeves have the second colour throughout.
-        length: How far it reaches; 1 is the hip joints, in torso lengths.
+        length: Length in torso lengths; 1 reaches the hip joints.
         tucked: True if the lower garment's waist is worn over it.
     """
 
@@ -69,7 +69,7 @@ class Person:
     """Everything that stays the same over a person's images; colours are RGB.
 
     Attributes:
-        proportions: Of the body.
+        proportions: Proportions of the body.
         skin: Skin's colour.
         hair: Hair's colour.
         hair_style: One of `HAIR_STYLES`.

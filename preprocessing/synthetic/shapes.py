@@ -146,7 +146,7 @@ class Canvas:
 
         Args:
             centre: Canvas place [2].
-            frame: Its axes in space, [3, 3].
+            frame: Axes of the part in space, [3, 3].
             radii: Along the axes, in body heights.
             paint: Maps surface points [m, 3] (left, down, forward; a unit sphere) to
                 colours [m, 3] and to which of them are drawn, bool [m].

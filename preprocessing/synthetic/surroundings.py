@@ -48,7 +48,7 @@ class Background:
             colour to the second), "room" (wall and floor), "blocks" (blurred
             rectangles) or "street" (the same above a floor).
         colours: RGB 0-255: wall, floor or gradient's end, then the blocks'.
-        horizon: Where the floor begins, as a fraction of the height.
+        horizon: Upper end of the floor, as a fraction of the height.
         blocks: Left, top, right, bottom of each block, as fractions of the size.
     """
 

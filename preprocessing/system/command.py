@@ -18,7 +18,7 @@ from preprocessing.system.errors import InputError
 
 _HELP = ("-h", "--h", "-help", "--help", "-?", "--?")
 _VERSION = ("-version", "--version")
-# The disk is full, the place is forbidden, or there is a file where a folder is needed.
+# The disk is full, access is denied, or a file is in the place of a folder.
 _UNUSABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 _UNUSABLE |= {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 # A path with more commas is split.
@@ -30,26 +30,26 @@ def run(main: Callable[[], object]) -> None:
 
     `-h`, `--help` and `--version` print and end the command before `main` is called.
     `InputError`, a full disk and Ctrl-C become one line on standard error; any other
-    exception is a fault of the program and shows its traceback.
+    exception is an error of the program and shows its traceback.
     """
     _quieten()
     app.run(lambda args: sys.exit(_guarded(main, args)), flags_parser=_parse)
 
 
 def run_one_of(mains: Mapping[str, Callable[[], object]]) -> None:
-    """As `run`, for a command whose first argument names one of `mains`."""
+    """Runs one of several functions, which the first argument names; see `run`."""
     _quieten()
     app.run(lambda args: sys.exit(_guarded_one_of(mains, args)), flags_parser=_parse)
 
 
 def will_run(*lists: str) -> bool:
-    """True unless the command line asks for nothing but a text.
+    """False if the command line only asks for help, the version or a list.
 
-    An entry point imports slow packages, and the modules that need them, only if this
-    is true, so that help, the version and lists appear at once.
+    An entry point imports slow packages only if this is true, so that help, the version
+    and lists appear at once.
 
     Args:
-        *lists: the command's own flags that print a list, such as `--list_poses`.
+        *lists: The command's own flags that print a list, such as `--list_poses`.
     """
     if multiprocessing.parent_process():
         return False  # A worker process imports the module of the command.
@@ -184,8 +184,8 @@ def define_paths(name: str, help: str) -> flags.FlagHolder[list[str]]:
 def split_paths(text: str) -> list[str]:
     """Splits text at its commas, but not inside the path of an existing file.
 
-    From the start on, the longest piece that is the path of an existing file or folder
-    is taken whole. Where there is none, the piece ends at the next comma.
+    From left to right, takes the longest piece that is the path of an existing file or
+    folder. If there is none, the piece ends at the next comma.
     """
     parts, pieces = text.split(","), []
     while parts:

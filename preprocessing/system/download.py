@@ -32,15 +32,15 @@ def fetch(
     """Returns the path of a file; downloads the file if it is missing.
 
     Args:
-        path: where the file is kept.
-        url: address to download.
-        advice: what the user can do instead; ends the messages of errors.
-        sha256: expected checksum of the download; None accepts any.
-        unpack: function from the downloaded bytes to those of the file.
+        path: Path of the downloaded file.
+        url: Address to download.
+        advice: Alternatives for the user, at the end of error messages.
+        sha256: Expected checksum of the download; None accepts any.
+        unpack: Function from the downloaded bytes to those of the file.
 
     Raises:
-        InputError: the download fails or breaks off, or has another checksum, or the
-            existing file has.
+        InputError: The download fails or ends early, or the download or the existing
+            file has another checksum.
     """
     if path.exists():
         if sha256 and (found := files.sha256(path)) != sha256:

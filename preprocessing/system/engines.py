@@ -48,7 +48,7 @@ class Map(Protocol):
 
         Args:
             function: A function of a module, or a `functools.partial` of one.
-            items: Its arguments, which must allow pickling.
+            items: Arguments of the function, which must allow pickling.
             chunk: Number of items in a task; small tasks need large chunks.
         """
 
@@ -93,8 +93,8 @@ def _in_processes(workers: int) -> Iterator[Map]:
         )
     except BrokenProcessPool as error:
         raise InputError(
-            "a worker process died, perhaps for want of memory; the same command "
-            "resumes, fewer --workers need less memory"
+            "a worker process died, perhaps because memory ran out; run the same "
+            "command again to resume, with fewer --workers to need less memory"
         ) from error
     finally:
         _stop(pool)

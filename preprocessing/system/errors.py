@@ -1,8 +1,8 @@
-"""The one exception that means: the input is at fault, not the program."""
+"""The exception for bad input."""
 
 
 class InputError(Exception):
-    """Something the user gave is unusable.
+    """Input of the user cannot be used.
 
     The message is a single line that names the file or flag, says what came and
     what is allowed. Commands print it after `error:` and end with exit status 1.

@@ -1,4 +1,4 @@
-"""Reads files and the values in them, and writes files whole or not at all."""
+"""Reads and checks files, and writes files atomically."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ _SHOWN.maxstring = 80
 
 
 class UnknownFormatError(InputError):
-    """A file is none of the formats that were looked for."""
+    """A file has none of the expected formats."""
 
 
 def read_bytes(path: Path) -> bytes:
@@ -37,8 +37,8 @@ def read_json(path: Path) -> Any:
     """Reads JSON, in UTF-8 or UTF-16 and with or without a byte order mark.
 
     Raises:
-        InputError: the file cannot be read.
-        UnknownFormatError: it is not JSON.
+        InputError: The file cannot be read.
+        UnknownFormatError: It is not JSON.
     """
     try:
         return json.loads(read_bytes(path))
@@ -50,7 +50,7 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
     """Reads the arrays of an `.npz` file; its pickled objects are refused.
 
     Raises:
-        InputError: the file cannot be read, or its arrays take more than 2 GiB.
+        InputError: The file cannot be read, or its arrays take more than 2 GiB.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -64,21 +64,21 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def first(values: object) -> dict:
-    """Returns the first of a list of objects, or {} where there is no such list."""
+    """Returns the first element of a list of objects, or {} for other values."""
     if isinstance(values, list) and values and isinstance(values[0], dict):
         return values[0]
     return {}
 
 
 def as_object(where: str, value: object) -> dict:
-    """Returns `value`, or raises `InputError` where it is no JSON object."""
+    """Returns `value`, or raises `InputError` if it is not a JSON object."""
     if not isinstance(value, dict):
-        raise InputError(f"{where} is no object, but {shown(value)}")
+        raise InputError(f"{where} is not an object, but {shown(value)}")
     return value
 
 
 def shown(value: object) -> str:
-    """Returns a value from a file as a message shows it: short, in one line."""
+    """Returns a value as short text in one line, for messages."""
     return _SHOWN.repr(value)
 
 
@@ -98,17 +98,17 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Writes `content` to `path`, whole or not at all."""
+    """Writes bytes to `path` atomically."""
     write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def write_text(path: str | Path, content: str) -> None:
-    """Writes `content` as UTF-8 to `path`, whole or not at all."""
+    """Writes text as UTF-8 to `path` atomically."""
     write_bytes(path, content.encode("utf-8"))
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """Writes `content` as indented JSON to `path`, whole or not at all."""
+    """Writes indented JSON to `path` atomically."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 

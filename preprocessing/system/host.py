@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Drops the notes that TensorFlow's libraries print while they are loaded, and passes
-# everything else on. It runs in a process of its own, so that the last words of a
-# process that dies while it loads them, such as "compiled to use AVX instructions",
-# are shown as well.
+# Removes the notes that TensorFlow's libraries print while they are loaded. It runs in
+# its own process, so that the message of a process that dies while it loads them, such
+# as "compiled to use AVX instructions", is shown.
 _FILTER = r"""
 import re, sys
 dropped = re.compile(
@@ -43,10 +42,10 @@ def import_tensorflow() -> None:
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[None]:
-    """Names `path` where TensorFlow fails to write it because the disk is full.
+    """Converts TensorFlow's error for a full disk to an OSError that names `path`.
 
     Raises:
-        OSError: the disk is full (ENOSPC); its `filename` is `path`.
+        OSError: The disk is full (ENOSPC); its `filename` is `path`.
     """
     import tensorflow as tf
 
@@ -67,7 +66,7 @@ def hide_gpus() -> None:
 
 @contextmanager
 def _filtered_stderr() -> Iterator[None]:
-    """Sends file descriptor 2 through `_FILTER`; it is back in place at the end."""
+    """Sends file descriptor 2 through `_FILTER` inside the block."""
     sys.stderr.flush()
     try:
         shown = os.dup(2)

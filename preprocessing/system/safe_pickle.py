@@ -1,9 +1,9 @@
-"""Reads pickles of plain values, and cannot be made to do anything else.
+"""Reads pickles of plain values without running foreign code.
 
-A pickle is a small program, and Python's own readers run whatever function it names.
-This one knows a dozen functions, all of them this project's: what makes sets, byte
-strings and numpy arrays of numbers or strings. Pickles of Python 2 and 3 are read,
-protocols 0 to 5; strings of Python 2 are taken as Latin-1.
+A pickle is a small program, and Python's readers run every function that it names. This
+reader knows a dozen functions of its own, which make sets, byte strings and numpy
+arrays of numbers or strings. It reads pickles of Python 2 and 3, protocols 0 to 5, and
+decodes strings of Python 2 as Latin-1.
 """
 
 import io
@@ -51,12 +51,12 @@ def load(path: str | Path) -> Any:
     """Reads a pickle.
 
     Returns:
-        What was pickled: dicts (also ordered ones), lists, tuples, sets, strings,
+        Value of the pickle: dicts (also ordered ones), lists, tuples, sets, strings,
         byte strings, numbers, None, numpy arrays and numpy scalars.
 
     Raises:
-        InputError: the file cannot be read, is damaged or no pickle, or holds or
-            refers to anything else; the message names it.
+        InputError: The file cannot be read, is damaged or not a pickle, or holds
+            another kind of value; the message names it.
     """
     try:
         content = Path(path).read_bytes()
@@ -68,7 +68,7 @@ def load(path: str | Path) -> Any:
     except _RefusedError as error:
         raise InputError(f"{path}: {error}") from error
     except Exception as error:
-        # Damaged bytes raise nearly every kind of exception, each where it hits.
+        # Damaged bytes raise nearly every kind of exception.
         raise InputError(
             f"{path}: a damaged pickle, or none ({type(error).__name__})"
         ) from error
@@ -76,18 +76,18 @@ def load(path: str | Path) -> Any:
 
 
 class _RefusedError(Exception):
-    """The pickle holds what is not admitted."""
+    """The pickle holds a value that is not allowed."""
 
 
 class _Reader(_Unpickler):
-    """Python's own reader with few opcodes and functions left in it."""
+    """Python's reader with few opcodes and functions."""
 
     def __init__(self, content: bytes):
         super().__init__(io.BytesIO(content), encoding="latin1")
         self._room = _PARTS_PER_BYTE * len(content)
 
     def find_class(self, module: str, name: str) -> Any:
-        """Returns what a pickle names, or refuses to."""
+        """Returns a function that a pickle names, if it is allowed."""
         try:
             return _FUNCTIONS[module, name]
         except KeyError:
@@ -137,7 +137,7 @@ class _Reader(_Unpickler):
         self.append(bytearray(content))
 
     def _use_up(self, arguments: Iterable[Any]) -> None:
-        """Refuses to make copy after copy of one large part."""
+        """Refuses repeated copies of one large part."""
         self._room -= sum(len(part) for part in arguments if hasattr(part, "__len__"))
         if self._room < 0:
             raise _RefusedError(_REPEATS)
@@ -195,7 +195,7 @@ def _encode(text: str, encoding: str) -> bytes:
 
 
 class DataType:
-    """What a pickle says of a numpy dtype: its code, then by `set_state` the rest."""
+    """A numpy dtype in a pickle: its code, completed by `set_state`."""
 
     def __init__(self, code: str, *_: object):
         match = _TYPE_CODE.fullmatch(code)
@@ -205,7 +205,7 @@ class DataType:
         self._order = "|"
 
     def set_state(self, state: tuple) -> None:
-        """Takes the byte order; the other fields are those of records."""
+        """Sets the byte order; other fields, which records have, are refused."""
         order, *fields = state[1:5]
         if order not in ("<", ">", "=", "|") or any(f is not None for f in fields):
             raise _RefusedError(f"holds a numpy array of records; {_ADMITTED}")
@@ -217,7 +217,7 @@ class DataType:
 
 
 def _ndarray() -> None:
-    """Stands for the class, which is named but not called."""
+    """Stands for the class, which pickles name but do not call."""
     raise _RefusedError(f"calls numpy.ndarray; {_ADMITTED}")
 
 
@@ -229,7 +229,7 @@ def _reconstruct(kind: object, shape: tuple, _: object) -> np.ndarray:
 
 
 def _fill(array: np.ndarray, state: tuple) -> None:
-    """Fills an array, in place: the pickle may know it by a number already."""
+    """Fills an array in place, because the pickle may refer to it already."""
     _, shape, data_type, is_fortran, data = state
     made = _from_bytes(data, data_type, shape, "F" if is_fortran else "C")
     content: Any = 1, made.shape, made.dtype, bool(is_fortran), made.tobytes("A")
@@ -251,16 +251,16 @@ def _from_bytes(
     """Returns an array.
 
     Args:
-        data: its bytes and no more; a pickle of Python 2 has them as Latin-1 text.
+        data: Bytes of the array; a pickle of Python 2 has them as Latin-1 text.
         data_type: Type of the elements.
         shape: Shape of the array.
         order: Order of the elements in memory, `C` or `F`.
-        axes: instead of `order`: of a C array, how its axes are put then.
+        axes: Replaces `order`: permutation of the axes of an array in C order.
 
     Raises:
-        _RefusedError: the bytes are not those of such an array, or it has no elements
+        _RefusedError: The bytes are not those of such an array, or it has no elements
             and yet a billion rows.
-        TypeError, ValueError: the arguments are not of these kinds.
+        TypeError, ValueError: The arguments are not of these kinds.
     """
     if not isinstance(data, (str, bytes, bytearray)):
         raise TypeError("data")
@@ -299,10 +299,10 @@ for _module in ("numpy.core", "numpy._core"):
 
 
 def _check(loaded: Any, *, most: int) -> None:
-    """Raises `_RefusedError` where a value is of a kind that is not admitted.
+    """Raises `_RefusedError` if a value is of a kind that is not allowed.
 
-    A value that contains itself, or one part so often that a short file unfolds to
-    billions of values, is refused too: nobody could walk through it.
+    Also refuses a value that contains itself, or a part so often that a short file
+    unfolds to billions of values.
     """
     count, waiting = 0, [loaded]
     while waiting:

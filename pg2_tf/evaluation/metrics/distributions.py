@@ -18,7 +18,7 @@ class Gaussian(NamedTuple):
 
     Attributes:
         mean: float64 [C].
-        covariance: sample covariance, float64 [C, C].
+        covariance: Sample covariance, float64 [C, C].
     """
 
     mean: np.ndarray
@@ -32,7 +32,7 @@ class Statistics:
     exact for large means. Memory depends on C, not on the number of images.
 
     Attributes:
-        count: number of features so far.
+        count: Number of features so far.
         mean: float64 [C].
     """
 
@@ -66,7 +66,7 @@ class Statistics:
         """Sample covariance, float64 [C, C].
 
         Raises:
-            ValueError: fewer than 2 features were added.
+            ValueError: Fewer than 2 features were added.
         """
         if self.count < 2:
             raise ValueError(f"{self.count} images; a covariance needs at least 2")
@@ -81,7 +81,7 @@ def frechet_distance(a: Gaussian | Statistics, b: Gaussian | Statistics) -> floa
     images than features, where a general matrix root fails or turns complex.
 
     Raises:
-        ValueError: fewer than 2 images in either, or features of different length.
+        ValueError: Fewer than 2 images in either, or features of different length.
     """
     roots = [_root(statistics.covariance) for statistics in (a, b)]
     if a.mean.shape != b.mean.shape:
@@ -101,15 +101,15 @@ def kernel_distance(
     1,000 images, or of all images of the smaller set where it has fewer.
 
     Args:
-        features: generated images, [N, C].
-        reference: real images, [M, C].
-        seed: seed of the subsets.
+        features: Generated images, [N, C].
+        reference: Real images, [M, C].
+        seed: Seed of the subsets.
 
     Returns:
         Mean and (population) standard deviation over the subsets.
 
     Raises:
-        ValueError: fewer than 2 images in either, or features of different length.
+        ValueError: Fewer than 2 images in either, or features of different length.
     """
     if features.shape[1:] != reference.shape[1:]:
         raise ValueError(f"features {features.shape} and {reference.shape}")
@@ -133,14 +133,14 @@ def inception_score(
     """Inception score (Salimans et al. 2016): exp of the mean KL(p(y|x) || p(y)).
 
     Args:
-        probabilities: class probabilities [N, classes], in the order of the images.
-        splits: number of equal parts of neighbouring images, each with its own p(y).
+        probabilities: Class probabilities [N, classes], in the order of the images.
+        splits: Number of equal parts of neighbouring images, each with its own p(y).
 
     Returns:
         Mean and (population) standard deviation over the parts.
 
     Raises:
-        ValueError: there are fewer images than splits.
+        ValueError: There are fewer images than splits.
     """
     count = len(probabilities)
     if count < splits:

@@ -107,7 +107,7 @@ def score(image: np.ndarray, target: np.ndarray, mask: np.ndarray) -> dict[str, 
 
     Args:
         image, target: uint8 [H, W, 3].
-        mask: mask of the target's pose, [H, W] with values 0 and 1.
+        mask: Mask of the target's pose, [H, W] with values 0 and 1.
     """
     inside = masked(image, mask), masked(target, mask)
     return {

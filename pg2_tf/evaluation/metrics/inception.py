@@ -32,11 +32,11 @@ class Inception:
     """The network, loaded.
 
     Args:
-        graph: frozen graph, see `read_graph`.
+        graph: Frozen graph, see `read_graph`.
         checksum: SHA-256 of its file.
 
     Raises:
-        ValueError: the graph does not run, or not on several images at once.
+        ValueError: The graph does not run, or not on several images at once.
     """
 
     def __init__(self, graph: tf.compat.v1.GraphDef, *, checksum: str):
@@ -52,11 +52,11 @@ class Inception:
         """Loads the network, and prints its path and SHA-256.
 
         Args:
-            path: path of `classify_image_graph_def.pb`. None: the copy in
+            path: Path of `classify_image_graph_def.pb`. None: the copy in
                 `download.default_cache()`, downloaded if it is missing.
 
         Raises:
-            InputError: it cannot be downloaded, or is another graph.
+            InputError: The graph cannot be downloaded or read.
         """
         place = Path(path) if path else fetch(download.default_cache(), url=URL)
         graph, checksum = read_graph(place), files.sha256(place)
@@ -110,11 +110,11 @@ def fetch(cache: Path, *, url: str = URL) -> Path:
     """Returns the path of the graph in a folder; downloads it if it is missing.
 
     Args:
-        cache: the folder.
-        url: address of the archive that holds the graph.
+        cache: The folder.
+        url: Address of the archive that holds the graph.
 
     Raises:
-        InputError: the download fails, or the archive does not hold the graph.
+        InputError: The download fails, or the archive does not hold the graph.
     """
     advice = (
         f"fetch it yourself: mkdir -p {cache} && curl -L {url} | tar -xz -C {cache}; "
@@ -132,7 +132,7 @@ def read_graph(path: Path) -> tf.compat.v1.GraphDef:
     """Reads the graph.
 
     Raises:
-        InputError: the file is missing, is no frozen graph, or lacks a node that
+        InputError: The file is missing, is no frozen graph, or lacks a node that
             defines the scores.
     """
     if not path.is_file():

@@ -43,7 +43,7 @@ class Lpips:
     """The distance, with its weights loaded.
 
     Args:
-        network: network of `build_alexnet_distance`.
+        network: Network of `build_alexnet_distance`.
         checksums: SHA-256 of the weight files, by `alexnet` and `linear`.
     """
 
@@ -56,14 +56,14 @@ class Lpips:
         """Loads the weights.
 
         Args:
-            alexnet_path: torchvision's AlexNet for ImageNet as `.npz`:
+            alexnet_path: Torchvision's AlexNet for ImageNet as `.npz`:
                 `features.{0,3,6,8,10}.weight` [filters, channels, side, side] and
                 `.bias` [filters]; other arrays are ignored.
             linear_path: `v0.1/alex.pth` of the lpips package as `.npz`:
                 `lin{0,1,2,3,4}.model.1.weight` [1, filters, 1, 1].
 
         Raises:
-            InputError: a file cannot be read, or an array is missing or has another
+            InputError: A file cannot be read, or an array is missing or has another
                 shape.
         """
         paths = {"alexnet": Path(alexnet_path), "linear": Path(linear_path)}
@@ -92,7 +92,7 @@ class Lpips:
             float64 [B], 0 or more.
 
         Raises:
-            InputError: the images are too small.
+            InputError: The images are too small.
         """
         _check_images(images, targets)
         parts = [

@@ -38,7 +38,7 @@ class PoseAccuracy:
     """The metric, with its pose estimators.
 
     Args:
-        estimators: equal estimators, used in parallel.
+        estimators: Equal estimators, used in parallel.
         checksum: SHA-256 of the pose model's file.
     """
 
@@ -53,11 +53,11 @@ class PoseAccuracy:
         """Loads MoveNet, once for each CPU core.
 
         Args:
-            model_path: a MoveNet SinglePose model (`.tflite`). None: the model of
+            model_path: A MoveNet SinglePose model (`.tflite`). None: the model of
                 `preprocessing.estimate_pose`, downloaded if it is missing.
 
         Raises:
-            InputError: it cannot be downloaded, or is another model.
+            InputError: The model cannot be downloaded or read.
         """
         path = movenet.model_path(model_path, flag="pose_model")
         estimators = [PoseEstimator(path) for _ in range(os.cpu_count() or 1)]
@@ -72,8 +72,8 @@ class PoseAccuracy:
         the mean over keypoints, not over images.
 
         Args:
-            images: generated images, uint8 [B, H, W, 3].
-            poses: target poses, float32 [B, 18, 3]: x, y in pixels, confidence.
+            images: Generated images, uint8 [B, H, W, 3].
+            poses: Target poses, float32 [B, 18, 3]: x, y in pixels, confidence.
 
         Returns:
             Correct keypoints, and counted keypoints, both bool [B, 18]; see `compare`.

@@ -25,10 +25,10 @@ class Pairs(NamedTuple):
     """Pairs of images.
 
     Attributes:
-        names: names of source and target of each pair.
-        identities: identities of the targets.
+        names: Names of source and target of each pair.
+        identities: Identities of the targets.
         source, target: uint8 [P, H, W, 3].
-        poses: target poses, float32 [P, 18, 3] in pixels.
+        poses: Target poses, float32 [P, 18, 3] in pixels.
     """
 
     names: list[tuple[str, str]]
@@ -47,8 +47,8 @@ class Column(NamedTuple):
     """Images of one method.
 
     Attributes:
-        heading: heading of the column.
-        images: image of each pair, uint8 [H, W, 3], of any size.
+        heading: Heading of the column.
+        images: Image of each pair, uint8 [H, W, 3], of any size.
     """
 
     heading: str
@@ -59,8 +59,8 @@ class Run(NamedTuple):
     """A run to take images from.
 
     Attributes:
-        label: label in the figure.
-        path: run folder.
+        label: Label in the figure.
+        path: Run folder.
         stage: 1 or 2, or None for the last one trained.
     """
 
@@ -81,14 +81,14 @@ class Run(NamedTuple):
         """Generates the images of pairs.
 
         Args:
-            pairs: source images and target poses of the run's size.
-            weights: see `PoseTransfer.load`.
+            pairs: Source images and target poses of the run's size.
+            weights: See `PoseTransfer.load`.
 
         Returns:
             uint8 [P, H, W, 3]: refined images of stage 2, coarse images of stage 1.
 
         Raises:
-            InputError: the run has no readable checkpoint with these weights.
+            InputError: The run has no readable checkpoint with these weights.
         """
         model = PoseTransfer.load(self.path, stage=self.stage, weights=weights)
         made = model(pairs.source, pairs.poses)
@@ -98,7 +98,7 @@ class Run(NamedTuple):
         """Returns the lambda of equation 4 that the stage was trained with.
 
         Raises:
-            InputError: lambda is unknown, or the stage's loss has none.
+            InputError: Lambda is unknown, or the stage's loss has none.
         """
         folder = RunFolder(self.path)
         config = folder.require_config()
@@ -120,8 +120,8 @@ def gather(split: Split, positions: Sequence[int]) -> Pairs:
     """Gathers pairs of a split.
 
     Args:
-        split: data split.
-        positions: positions among the split's pairs, in order.
+        split: Data split.
+        positions: Positions among the split's pairs, in order.
     """
     # Only the images of these pairs are decoded.
     pairs = split.pairs[list(positions)]
@@ -140,8 +140,8 @@ def parse_runs(flag: str, values: Sequence[str]) -> list[Run]:
     """Parses `LABEL=RUN_DIR` or `RUN_DIR`, optionally with `@1` or `@2` for a stage.
 
     Args:
-        flag: name of the flag, for messages.
-        values: values of the flag.
+        flag: Name of the flag, for messages.
+        values: Values of the flag.
     """
     runs = []
     for label, place in _labelled(flag, values):
@@ -159,8 +159,8 @@ def parse_labelled(flag: str, values: Sequence[str]) -> dict[str, Path]:
     """Parses `LABEL=PATH`, or `PATH` with its name without suffix as label.
 
     Args:
-        flag: name of the flag, for messages.
-        values: values of the flag.
+        flag: Name of the flag, for messages.
+        values: Values of the flag.
     """
     labelled = [
         (label or Path(path).stem, Path(path))
@@ -174,13 +174,13 @@ def read_generated(place: Path, pairs: Pairs) -> list[np.ndarray]:
     """Reads the images that a method generated for pairs, uint8 [H, W, 3] each.
 
     Args:
-        place: a folder with an image for each pair, named by `folders.image_name`, or
+        place: A folder with an image for each pair, named by `folders.image_name`, or
             a CSV with the columns `from,to,file`, whose files are relative to its
             folder.
-        pairs: the pairs.
+        pairs: The pairs.
 
     Raises:
-        InputError: an image is missing, or cannot be read.
+        InputError: An image is missing, or cannot be read.
     """
     there = _read_list(place) if place.is_file() else folders.by_name(place)
     names = [image_name(row) for row in pairs.names]

@@ -37,8 +37,8 @@ class Score(NamedTuple):
     """A score of a run.
 
     Attributes:
-        mean: mean over the images.
-        interval: lower and upper bound of the mean, or None if unknown.
+        mean: Mean over the images.
+        interval: Lower and upper bound of the mean, or None if unknown.
     """
 
     mean: float
@@ -52,11 +52,11 @@ def mask_process(split: Split, name: str) -> Grid:
     `heatmaps.mask_steps`.
 
     Args:
-        split: data split.
-        name: name of the image.
+        split: Data split.
+        name: Name of the image.
 
     Raises:
-        InputError: the split has no such image, or the image has no person.
+        InputError: The split has no such image, or the image has no person.
     """
     if name not in split.names:
         raise InputError(f"--name={name}: no image of this split has this name")
@@ -84,9 +84,9 @@ def compare(pairs: Pairs, columns: Sequence[Column], *, labels: bool) -> Grid:
     """Lays out pairs, one row each, and the methods' images beside them.
 
     Args:
-        pairs: pairs, shown in the first three columns.
-        columns: columns of images, in order.
-        labels: whether the person's identity labels each row.
+        pairs: Pairs, shown in the first three columns.
+        columns: Columns of images, in order.
+        labels: Whether the person's identity labels each row.
     """
     rows = []
     for index in range(len(pairs.names)):
@@ -107,7 +107,7 @@ def generated_columns(
     """Returns a column for each run, in order; see `Run.generate`.
 
     Raises:
-        InputError: a run is missing or generates images of another size. This is
+        InputError: A run is missing or generates images of another size. This is
             checked before any image is generated.
     """
     for run in runs:
@@ -126,8 +126,8 @@ def read_columns(pairs: Pairs, places: Mapping[str, Path]) -> list[Column]:
     """Returns a column of another method's images for each place, in order.
 
     Args:
-        pairs: the pairs.
-        places: folder or CSV by heading; see `columns.read_generated`.
+        pairs: The pairs.
+        places: Folder or CSV by heading; see `columns.read_generated`.
     """
     return [
         Column(label, read_generated(place, pairs)) for label, place in places.items()
@@ -138,7 +138,7 @@ def lambda_columns(pairs: Pairs, runs: Sequence[Run], *, weights: str) -> list[C
     """Returns a column for each run, ordered by lambda and headed with it.
 
     Raises:
-        InputError: a run's lambda is unknown, or two runs have the same.
+        InputError: A run's lambda is unknown, or two runs have the same.
     """
     by_weight: dict[float, Run] = {}
     for run in runs:
@@ -162,14 +162,14 @@ def collect_scores(
     """Reads scores and sorts them by lambda.
 
     Args:
-        runs: scored runs.
-        files: paths of `scores.json` by the label of the run; see `read_scores`.
+        runs: Scored runs.
+        files: Paths of `scores.json` by the label of the run; see `read_scores`.
 
     Returns:
         The scores by lambda, then by metric.
 
     Raises:
-        InputError: no run has the label, or a file cannot be used.
+        InputError: No run has the label, or a file cannot be used.
     """
     labels = {run.label: run for run in runs}
     scores = {}
@@ -195,7 +195,7 @@ def read_scores(path: Path) -> dict[str, Score]:
         The scores of those of the two metrics that the file has.
 
     Raises:
-        InputError: the file cannot be read, or has neither.
+        InputError: The file cannot be read, or has neither.
     """
     content = read_json(path)
     means = _entry(content, "means")
@@ -218,7 +218,7 @@ def plot_scores(scores: Mapping[float, Mapping[str, Score]]) -> "Figure":
     """Draws each metric against lambda, one above the other, a column wide.
 
     Args:
-        scores: by lambda, ascending, then by metric.
+        scores: Scores by lambda, ascending, and by metric.
     """
     metrics = [
         metric for metric in METRICS if any(metric in each for each in scores.values())

@@ -30,7 +30,7 @@ class Cell:
     Attributes:
         image: uint8 [H, W, 3], RGB, shown pixel by pixel; None for black.
         pose: float32 [18, 3] in pixels of the image, drawn over it, or None.
-        limbs: whether lines connect the keypoints.
+        limbs: Whether lines connect the keypoints.
     """
 
     image: np.ndarray | None
@@ -43,11 +43,11 @@ class Grid:
     """Images in rows and columns.
 
     Attributes:
-        image_size: height and width of poses and most images, in pixels.
-        headings: column headings.
-        rows: cells of each row, one per heading.
-        labels: row labels, or none.
-        arrows: whether arrows connect the columns.
+        image_size: Height and width of poses and most images, in pixels.
+        headings: Column headings.
+        rows: Cells of each row, one per heading.
+        labels: Row labels, or none.
+        arrows: Whether arrows connect the columns.
     """
 
     image_size: tuple[int, int]
@@ -63,13 +63,13 @@ def draw_pages(
     """Draws a grid on one or more pages.
 
     Args:
-        grid: the grid.
-        width: width of a page, in inches; see `layout.plan`.
-        rows_per_page: number of rows on a page. Default: as many as fit on a page of a
+        grid: The grid.
+        width: Width of a page, in inches; see `layout.plan`.
+        rows_per_page: Number of rows on a page. Default: as many as fit on a page of a
             paper.
 
     Raises:
-        InputError: the headings do not fit at a readable size.
+        InputError: The headings do not fit at a readable size.
     """
     with styled():
         layout = plan(
@@ -204,11 +204,11 @@ def _draw_pose(
     """Draws a pose in the colours of `drawing.draw_pose`, as vectors.
 
     Args:
-        axes: axes to draw on.
-        cell: cell with the pose.
+        axes: Axes to draw on.
+        cell: Cell with the pose.
         places: x and y of the keypoints on the page, float64 [18] each.
-        height: height of the cell, in points.
-        within: patch that clips the pose.
+        height: Height of the cell, in points.
+        within: Patch that clips the pose.
     """
     assert cell.pose is not None
     x, y = places

@@ -67,16 +67,16 @@ class Layout(NamedTuple):
     """Sizes in pixels of the PNG.
 
     Attributes:
-        dpi: pixels per inch.
-        image_size: height and width of the images, in their own pixels.
-        cell: height and width of an image on the page, a whole multiple.
-        gutter: space between columns.
-        row_gutter: space between rows.
-        left: width of the strip with row labels.
-        top: height of the strip with headings.
-        width: width of the page.
-        headings: headings, broken into lines.
-        points: text size of the headings.
+        dpi: Pixels per inch.
+        image_size: Height and width of the images, in their own pixels.
+        cell: Height and width of an image on the page, a whole multiple.
+        gutter: Space between columns.
+        row_gutter: Space between rows.
+        left: Width of the strip with row labels.
+        top: Height of the strip with headings.
+        width: Width of the page.
+        headings: Headings, broken into lines.
+        points: Text size of the headings.
     """
 
     dpi: float
@@ -125,14 +125,14 @@ def plan(
     """Plans a grid of `width`, or narrower if its images would be too tall.
 
     Args:
-        headings: column headings.
-        image_size: height and width of the images, in their own pixels.
-        width: width of the page, in inches.
-        labels: whether rows have labels.
-        arrows: whether there is space for arrows between columns.
+        headings: Column headings.
+        image_size: Height and width of the images, in their own pixels.
+        width: Width of the page, in inches.
+        labels: Whether rows have labels.
+        arrows: Whether there is space for arrows between columns.
 
     Raises:
-        InputError: the headings do not fit at a readable size.
+        InputError: The headings do not fit at a readable size.
     """
     count = len(headings)
     gutter = ARROW_GUTTER if arrows else GUTTER
@@ -194,8 +194,8 @@ def new_figure(width: float, height: float, *, dpi: float = MIN_DPI) -> "Figure"
     """Returns an empty white figure. Call it, and draw on it, within `styled`.
 
     Args:
-        width, height: size in inches.
-        dpi: resolution of the PNG, in pixels per inch.
+        width, height: Size in inches.
+        dpi: Resolution of the PNG, in pixels per inch.
     """
     from matplotlib.figure import Figure
 
@@ -213,9 +213,9 @@ def write(pages: Sequence["Figure"], out: Path, *, stem: str) -> list[Path]:
     The same figures give the same bytes: the files hold no time.
 
     Args:
-        pages: figures, in order.
-        out: output folder.
-        stem: file name without suffix. A single page becomes `stem.png`, several become
+        pages: Figures, in order.
+        out: Output folder.
+        stem: File name without suffix. A single page becomes `stem.png`, several become
             `stem_1.png` and so on.
 
     Returns:

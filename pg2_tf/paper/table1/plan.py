@@ -36,14 +36,14 @@ class Plan:
     """The steps of some rows.
 
     Args:
-        dataset: name of a preset.
-        data_dir: folder of the data set.
-        out: output folder of runs and scores.
-        rows: the rows.
-        scale: changes to the presets.
+        dataset: Name of a preset.
+        data_dir: Folder of the data set.
+        out: Output folder of runs and scores.
+        rows: The rows.
+        scale: Changes to the presets.
         profile: `paper` or `authors`.
-        num_pairs: number of test pairs that are scored.
-        evaluation: more flags of `pg2_tf.evaluate`, the same for all rows.
+        num_pairs: Number of test pairs that are scored.
+        evaluation: More flags of `pg2_tf.evaluate`, the same for all rows.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Plan:
         """Returns a row's scores.
 
         Raises:
-            InputError: they cannot be read.
+            InputError: They cannot be read.
         """
         path = self.scores_path(name)
         return files.as_object(f"{path}: its content", files.read_json(path))
@@ -96,7 +96,7 @@ class Plan:
         A stage 1 that an earlier row trains in the same way is copied from there.
 
         Raises:
-            InputError: a run folder holds another training.
+            InputError: A run folder holds another training.
         """
         steps: list[Step] = []
         trained: list[tuple[tuple[Any, ...], str]] = []
@@ -121,11 +121,11 @@ class Plan:
         """Returns the step that scores a row.
 
         Args:
-            row: the row.
-            title: title of the step.
-            out: folder of the results.
-            more: more flags.
-            num_pairs: number of test pairs. Default: the plan's.
+            row: The row.
+            title: Title of the step.
+            out: Folder of the results.
+            more: More flags.
+            num_pairs: Number of test pairs. Default: the plan's.
         """
         config, trainings = self.configured(row)
         stage, count = max(trainings), num_pairs or self._num_pairs
@@ -235,9 +235,9 @@ def study_steps(plan: Plan, *, out: Path, seed: int) -> list[Step]:
     """Returns the steps after those of the rows: images, and the user study's page.
 
     Args:
-        plan: plan with the rows of `STUDIED`.
-        out: folder of the page.
-        seed: seed for sampling pairs and images.
+        plan: Plan with the rows of `STUDIED`.
+        out: Folder of the page.
+        seed: Seed for sampling pairs and images.
     """
     places = {row.name: out / "study" / row.name for row in plan.rows}
     steps = [
@@ -275,9 +275,9 @@ def sweep_step(plan: Plan, *, out: Path, seed: int) -> Step:
     """Returns the step after those of `lambda_rows`: the figures of images and scores.
 
     Args:
-        plan: plan with the rows.
-        out: folder of the figures.
-        seed: seed for sampling the pairs of the figure.
+        plan: Plan with the rows.
+        out: Folder of the figures.
+        seed: Seed for sampling the pairs of the figure.
     """
     runs = [f"{row.name}={plan.run_dir(row.name)}" for row in plan.rows]
     paths = {row.name: plan.scores_path(row.name) for row in plan.rows}

@@ -48,8 +48,8 @@ def rows(dataset: str, scores: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Returns a row for each model and metric.
 
     Args:
-        dataset: key in `TABLE_1`, for the paper's numbers.
-        scores: contents of each model's `scores.json`, by model.
+        dataset: Key in `TABLE_1`, for the paper's numbers.
+        scores: Contents of each model's `scores.json`, by model.
 
     Returns:
         Columns model, metric, value, low, high (95 % interval), paper, difference.
@@ -124,10 +124,10 @@ def write(
     """Writes the table as `NAME.md`, `NAME.csv` and `NAME.tex`.
 
     Args:
-        dataset: key in `TABLE_1`.
-        scores: contents of each model's `scores.json`, by model.
-        out: output folder.
-        name: file name without suffix.
+        dataset: Key in `TABLE_1`.
+        scores: Contents of each model's `scores.json`, by model.
+        out: Output folder.
+        name: File name without suffix.
 
     Returns:
         The table as Markdown.

@@ -15,11 +15,11 @@ class Scale:
     """Changes to the presets.
 
     Attributes:
-        width: width of the generators; None: the preset's.
+        width: Width of the generators; None: the preset's.
         precision: `float32`, `bfloat16` or `auto`.
-        reconstruction: training options of a stage without D.
-        one_stage: training options of G1 against D.
-        adversarial: training options of stage 2.
+        reconstruction: Training options of a stage without D.
+        one_stage: Training options of G1 against D.
+        adversarial: Training options of stage 2.
     """
 
     width: int | None = None
@@ -51,9 +51,9 @@ class Row(NamedTuple):
     """A row of a table: a model to train and score.
 
     Attributes:
-        name: unique name; also the name of its folders.
-        variant: key in `VARIANTS`.
-        adversarial: training options of the stages with D, on top of the scale's.
+        name: Unique name; also the name of its folders.
+        variant: Key in `VARIANTS`.
+        adversarial: Training options of the stages with D, on top of the scale's.
     """
 
     name: str
@@ -87,10 +87,10 @@ def configured(
     """Returns a row's networks, and its trainings by stage.
 
     Args:
-        row: the row.
-        dataset: name of a preset.
+        row: The row.
+        dataset: Name of a preset.
         profile: `paper` or `authors`.
-        scale: changes to the preset.
+        scale: Changes to the preset.
     """
     preset = presets.preset(dataset, profile=profile, variant=row.variant)
     model = preset.model.with_width(scale.width) if scale.width else preset.model

@@ -59,9 +59,9 @@ class Note(NamedTuple):
     """A record of the inputs that a result was made of.
 
     Attributes:
-        path: path of the record.
-        inputs: function that returns the inputs, JSON.
-        result: file that the step writes last.
+        path: Path of the record.
+        inputs: Function that returns the inputs, JSON.
+        result: File that the step writes last.
     """
 
     path: Path
@@ -89,13 +89,13 @@ class Step:
     """One step.
 
     Attributes:
-        title: one line.
-        command: arguments of `python -m`, or source and target of a copy.
-        is_done: function that returns whether the step is done.
-        share_left: function that returns the share that is left to do, 0 to 1.
-        work: the training, copied training or evaluation, for estimates, or None.
-        copies: whether the step copies a folder.
-        note: record of the step's inputs, or None.
+        title: One line.
+        command: Arguments of `python -m`, or source and target of a copy.
+        is_done: Function that returns whether the step is done.
+        share_left: Function that returns the share that is left to do, 0 to 1.
+        work: The training, copied training or evaluation, for estimates, or None.
+        copies: Whether the step copies a folder.
+        note: Record of the step's inputs, or None.
     """
 
     title: str
@@ -116,7 +116,7 @@ class Step:
         """Runs the step.
 
         Raises:
-            InputError: its command failed; the command has printed why.
+            InputError: The command failed and has printed the reason.
         """
         if self.copies:
             _copy(*map(Path, self.command))
@@ -182,7 +182,7 @@ class Estimator:
     """Estimates the costs of steps.
 
     Args:
-        measures: metrics of the evaluations.
+        measures: Metrics of the evaluations.
     """
 
     def __init__(self, measures: Measures):

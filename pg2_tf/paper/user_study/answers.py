@@ -20,8 +20,8 @@ class Shown(NamedTuple):
     """An image of a study.
 
     Attributes:
-        image: name in the page, which does not tell whether it is real.
-        file: file that the image was read from.
+        image: Name in the page, which does not tell whether it is real.
+        file: File that the image was read from.
         real: True for a photograph, False for a generated image.
     """
 
@@ -35,9 +35,9 @@ class Part:
     """The images that one participant judges: one method's images and real ones.
 
     Attributes:
-        part: number of the part, from 1 on.
-        method: method name.
-        images: images in the order in which they are shown.
+        part: Number of the part, from 1 on.
+        method: Method name.
+        images: Images in the order in which they are shown.
     """
 
     part: int
@@ -50,12 +50,12 @@ class Key:
     """A study's key.
 
     Attributes:
-        study: checksum of the page's contents; every answer carries it.
-        title: heading of the page.
-        seconds: time that each image is shown.
-        practice: number of images at the start of each part that do not count.
-        seed: seed of the drawing.
-        parts: one part for each method.
+        study: Checksum of the page's contents; every answer carries it.
+        title: Heading of the page.
+        seconds: Time that each image is shown.
+        practice: Number of images at the start of each part that do not count.
+        seed: Seed of the drawing.
+        parts: One part for each method.
     """
 
     study: str
@@ -83,7 +83,7 @@ def read(path: str | Path) -> Key:
     """Reads the key of a study.
 
     Raises:
-        InputError: the file cannot be read, or is not a key.
+        InputError: The file cannot be read, or is not a key.
     """
     fields = files.as_object(f"{path}: the key", files.read_json(Path(path)))
     try:
@@ -113,10 +113,10 @@ class Answers(NamedTuple):
     """The answers of one participant.
 
     Attributes:
-        participant: random name that the page gave.
-        part: part of the study.
+        participant: Random name that the page gave.
+        part: Part of the study.
         judged: `real` or `fake`, by the image's name in the page.
-        milliseconds: time from the question to the answer, by the same names.
+        milliseconds: Time from the question to the answer, by the same names.
     """
 
     participant: str
@@ -131,7 +131,7 @@ def find(places: Sequence[str | Path], *, key_path: str | Path) -> list[Path]:
     A folder's .json and .csv files are taken, except the key and hidden files.
 
     Raises:
-        InputError: a folder has no answer file.
+        InputError: A folder has no answer file.
     """
     found: list[Path] = []
     for place in map(Path, places):
@@ -157,7 +157,7 @@ def read_all(paths: Sequence[Path], key: Key) -> list[Answers]:
     A participant may have both a JSON and a CSV file, which must agree.
 
     Raises:
-        InputError: a file is unreadable, incomplete or belongs to another study, or a
+        InputError: A file is unreadable, incomplete or belongs to another study, or a
             participant has two files of one kind.
     """
     read: dict[str, Answers] = {}
@@ -185,7 +185,7 @@ def read_file(path: str | Path, key: Key) -> Answers:
     """Reads one participant's answers from JSON or CSV.
 
     Raises:
-        InputError: the file is unreadable, belongs to another study, or does not hold
+        InputError: The file is unreadable, belongs to another study, or does not hold
             exactly one answer to each image of its part.
     """
     path = Path(path)
@@ -201,12 +201,12 @@ def parse(path: str | Path, fields: object, key: Key) -> Answers:
     """Checks the content of an answer file.
 
     Args:
-        path: path of the file, for messages.
+        path: Path of the file, for messages.
         fields: JSON that the page writes: study, part, participant, answers.
-        key: key of the study.
+        key: Key of the study.
 
     Raises:
-        InputError: see `read_file`.
+        InputError: See `read_file`.
     """
     fields = files.as_object(f"{path}: its content", fields)
     missing = {"study", "part", "participant", "answers"} - set(fields)

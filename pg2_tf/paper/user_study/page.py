@@ -52,14 +52,14 @@ def draw(
     50 generated images count.
 
     Args:
-        real: folder of real images, with its subfolders.
-        methods: folders of generated images, by method name.
-        images: number of real images, and of generated images, in a part.
-        practice: number of practice images, real and generated together.
-        seed: seed of the drawing.
+        real: Folder of real images, with its subfolders.
+        methods: Folders of generated images, by method name.
+        images: Number of real images, and of generated images, in a part.
+        practice: Number of practice images, real and generated together.
+        seed: Seed of the drawing.
 
     Raises:
-        InputError: a folder has too few images, or practice leaves no image to judge.
+        InputError: A folder has too few images, or practice leaves no image to judge.
     """
     if (practice + 1) // 2 >= images:
         raise InputError(
@@ -102,15 +102,15 @@ def write(
     real. A participant judges one part.
 
     Args:
-        path: path of the page, `.html`; see `key.path_of` for the key's.
-        parts: parts from `draw`.
-        practice: number of images at the start of each part that do not count.
-        seed: seed that the parts were drawn with.
-        seconds: time that each image is shown.
-        title: heading of the page.
+        path: Path of the page, `.html`; see `key.path_of` for the key's.
+        parts: Parts from `draw`.
+        practice: Number of images at the start of each part that do not count.
+        seed: Seed that the parts were drawn with.
+        seconds: Time that each image is shown.
+        title: Heading of the page.
 
     Raises:
-        InputError: an image cannot be read, or the images differ in size.
+        InputError: An image cannot be read, or the images differ in size.
     """
     path = Path(path)
     shown = {

@@ -26,8 +26,8 @@ class Published(NamedTuple):
     """A row of the paper's Table 2 on one data set, in percent.
 
     Attributes:
-        r2g: real images judged generated.
-        g2r: generated images judged real.
+        r2g: Real images judged generated.
+        g2r: Generated images judged real.
     """
 
     r2g: float
@@ -51,8 +51,8 @@ class Rate(NamedTuple):
     """A share of misjudged images, in percent.
 
     Attributes:
-        mean: mean over participants, each with equal weight.
-        interval: bounds of the 95 % interval; None for a single participant.
+        mean: Mean over participants, each with equal weight.
+        interval: Bounds of the 95 % interval; None for a single participant.
     """
 
     mean: float
@@ -63,13 +63,13 @@ class Score(NamedTuple):
     """The participants' judgement of one method.
 
     Attributes:
-        method: method name.
-        real: number of real images each participant judged, without practice.
-        generated: number of generated images likewise.
+        method: Method name.
+        real: Number of real images each participant judged, without practice.
+        generated: Number of generated images likewise.
         participants: R2G and G2R in percent, by participant.
-        r2g: real images judged generated (paper, section 4.4); None if nobody judged
+        r2g: Real images judged generated (paper, section 4.4); None if nobody judged
             the method.
-        g2r: generated images judged real; None likewise.
+        g2r: Generated images judged real; None likewise.
     """
 
     method: str
@@ -86,10 +86,10 @@ def score(
     """Scores each method of a study, in the order of its parts.
 
     Args:
-        key: key of the study.
-        answers: answers from `answers.read_all`.
-        seed: seed of the bootstrap.
-        resamples: number of bootstrap samples of the participants.
+        key: Key of the study.
+        answers: Answers from `answers.read_all`.
+        seed: Seed of the bootstrap.
+        resamples: Number of bootstrap samples of the participants.
     """
     scores = []
     for part in key.parts:
@@ -113,10 +113,10 @@ def write(folder: str | Path, key: Key, scores: Sequence[Score], *, seed: int) -
     """Writes `table2.md`, `table2.csv` and `table2.json`.
 
     Args:
-        folder: output folder.
-        key: key of the study.
-        scores: scores of its methods.
-        seed: seed of the bootstrap.
+        folder: Output folder.
+        key: Key of the study.
+        scores: Scores of its methods.
+        seed: Seed of the bootstrap.
 
     Returns:
         The table as Markdown.

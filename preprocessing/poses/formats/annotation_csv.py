@@ -1,9 +1,9 @@
-"""Reads keypoint annotations in the form that the field passes around.
+"""Reads the annotation CSV files that publications on pose transfer share.
 
-One row an image, `name: [y0, ..., y17]: [x0, ..., x17]`, y first, whole or fractional
-pixels, -1 for a keypoint that was not found, with or without spaces after the
-colons; the first row may be the heading `name:keypoints_y:keypoints_x`. Numbers may
-also be as NumPy 2 prints them, `np.int64(15)`.
+Each row is an image: `name: [y0, ..., y17]: [x0, ..., x17]`, y first, in whole or
+fractional pixels, -1 for a missing keypoint, with or without spaces after the colons.
+The first row may be the heading `name:keypoints_y:keypoints_x`. Numbers may also look
+like `np.int64(15)`, as NumPy 2 prints them.
 """
 
 import json
@@ -24,7 +24,7 @@ _NUMPY_NUMBER = re.compile(r"\b(?:np|numpy)\.u?(?:int|float)\d+\(([^()]*)\)")
 
 
 def matches(path: Path) -> bool:
-    """True if a file begins like an annotation file, with its heading or a row."""
+    """True if a file begins with the heading or a row of an annotation file."""
     try:
         with path.open(encoding="utf-8-sig", errors="replace") as file:
             line = file.readline(_LONGEST_ROW).strip()
@@ -46,7 +46,7 @@ def read_csv(path: str | Path) -> dict[str, np.ndarray]:
         The pose, float32 [18, 3] with confidence 1 where found, of each image name.
 
     Raises:
-        InputError: the file cannot be read or a row is malformed; the message names
+        InputError: The file cannot be read or a row is malformed; the message names
             the file and the row.
     """
     try:
@@ -59,15 +59,17 @@ def read_csv(path: str | Path) -> dict[str, np.ndarray]:
             continue
         name, pose = _row(f"{path}, row {number}", line)
         if name in poses and not np.array_equal(poses[name], pose):
-            raise InputError(f"{path}, row {number}: a second, other pose of {name}")
+            raise InputError(
+                f"{path}, row {number}: a another pose of {name} than in an earlier row"
+            )
         poses[name] = pose
     if not poses:
-        raise InputError(f"{path}: no annotation in it; rows look like {HEADING}")
+        raise InputError(f"{path}: no annotations; rows look like {HEADING}")
     return poses
 
 
 def write_csv(path: str | Path, poses: dict[str, np.ndarray]) -> None:
-    """Writes poses, float [18, 3] by image name, in the same form."""
+    """Writes poses, float [18, 3] by image name, as an annotation file."""
     rows = [HEADING]
     for name, pose in poses.items():
         places = np.where(kp.found(pose)[:, None], pose[:, :2], -1).round(3)

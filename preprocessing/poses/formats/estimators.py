@@ -51,7 +51,7 @@ def parse(path: Path, value: Any) -> Parsed:
     """Reads the people of each image from JSON that `matches`.
 
     Raises:
-        InputError: an image, an annotation or a result is malformed.
+        InputError: An image, an annotation or a result is malformed.
     """
     return _annotated(path, value) if isinstance(value, dict) else results(path, value)
 
@@ -60,7 +60,7 @@ def results(path: Path, value: list) -> Parsed:
     """Reads a list of results; entries of one image are gathered.
 
     Raises:
-        InputError: an entry is malformed.
+        InputError: An entry is malformed.
     """
     images: dict[str | int | None, list[Person]] = {}
     for index, entry in enumerate(value):
@@ -80,7 +80,7 @@ def _annotated(path: Path, value: dict) -> Parsed:
     annotations = value.get("annotations")
     if not isinstance(annotations, list):
         annotations = []
-    # Captions and boxes of COCO say nothing of poses, not even that nobody is there.
+    # COCO files of captions and boxes have no poses.
     if not any(isinstance(a, dict) and "keypoints" in a for a in annotations):
         return Parsed({}, numbered, sizes)
     images: dict[str | int | None, list[Person]] = {n: [] for n in names.values()}
@@ -119,7 +119,7 @@ def _names(path: Path, images: list) -> dict[str | int, str]:
         fields = files.as_object(where, image)
         key, name = _key(where, fields, "id"), fields.get("file_name")
         if not isinstance(name, str):
-            raise InputError(f"{where}: file_name is {files.shown(name)}, no name")
+            raise InputError(f"{where}: file_name is {files.shown(name)}, not a name")
         if names.setdefault(key, name) != name:
             raise InputError(f"{where}: a second image of id {files.shown(key)}")
     return names
@@ -135,7 +135,7 @@ def _key(where: str, fields: dict, field: str) -> str | int:
 
 
 def matches_alphapose(value: object) -> bool:
-    """True if parsed JSON looks like AlphaPose's of many images."""
+    """True if parsed JSON looks like an AlphaPose file of many images."""
     if isinstance(value, dict):
         return bool(value) and all(map(openpose.matches, value.values()))
     named = not isinstance(files.first(value).get("image_id"), int)
@@ -146,7 +146,7 @@ def parse_alphapose(path: Path, value: Any) -> Parsed:
     """Reads the people of each image from JSON that `matches_alphapose` accepts.
 
     Raises:
-        InputError: an entry is malformed.
+        InputError: An entry is malformed.
     """
     if isinstance(value, dict):
         return Parsed(
@@ -159,7 +159,7 @@ def parse_alphapose(path: Path, value: Any) -> Parsed:
 
 
 def matches_mmpose(value: object) -> bool:
-    """True if parsed JSON looks like MMPose's; an empty list is nobody."""
+    """True if parsed JSON looks like an MMPose file; an empty list has no people."""
     if isinstance(value, dict):
         return isinstance(value.get("instance_info"), list)
     fields = files.first(value)
@@ -173,7 +173,7 @@ def parse_mmpose(path: Path, value: Any) -> Parsed:
     itself ranks people.
 
     Raises:
-        InputError: a person is malformed, or the file is of a video.
+        InputError: A person is malformed, or the file is of a video.
     """
     image, instances = None, value
     if isinstance(value, dict):
@@ -182,7 +182,7 @@ def parse_mmpose(path: Path, value: Any) -> Parsed:
             image = path.name.removeprefix(_MMPOSE_PREFIX)
     if "instances" in files.first(instances):
         raise InputError(
-            f"{path}: MMPose's result of a video; run it on the frames as images"
+            f"{path}: an MMPose result of a video; run MMPose on the frames as images"
         )
     people = [
         _mmpose_person(f"{path}: person {index}", instance)
@@ -199,7 +199,7 @@ def _mmpose_person(where: str, instance: object) -> Person:
     sure = people.numbers(where, fields.get("keypoint_scores"))
     pairs = [people.numbers(where, place) for place in places]
     if any(len(pair) != 2 for pair in pairs):
-        raise InputError(f"{where}: its keypoints are not all [x, y]")
+        raise InputError(f"{where}: some keypoints are not [x, y]")
     if len(sure) != len(pairs) or not sure:
         raise InputError(f"{where}: {len(pairs)} keypoints, {len(sure)} scores")
     keypoints = np.column_stack([np.array(pairs, np.float64), sure])
@@ -221,7 +221,7 @@ def parse_mediapipe(path: Path, value: Any) -> Parsed:
     """Reads the people of one image from JSON that `matches_mediapipe` accepts.
 
     Raises:
-        InputError: a landmark is malformed.
+        InputError: A landmark is malformed.
     """
     fields = value if isinstance(value, dict) else {}
     image = fields["image"] if isinstance(fields.get("image"), str) else None
@@ -234,7 +234,7 @@ def parse_mediapipe(path: Path, value: Any) -> Parsed:
 
 
 def _landmarks(value: object) -> object:
-    """Returns what is under the keys of `_KEYS`, or `value` itself."""
+    """Returns the value under a key of `_KEYS`, or `value` itself."""
     while isinstance(value, dict):
         key = next((key for key in _KEYS if key in value), None)
         if key is None:

@@ -1,8 +1,8 @@
 """The JSON that OpenPose writes, one file for each image: `<image>_keypoints.json`.
 
-Understood are the keys of every version: `people` with `pose_keypoints_2d` (1.1 on) or
-`pose_keypoints` (1.0), and `bodies` with `joints` (before). Faces and hands are passed
-over, and so are people of whom nothing else was looked for.
+Reads the keys of every version: `people` with `pose_keypoints_2d` (since 1.1) or
+`pose_keypoints` (1.0), and `bodies` with `joints` (before). Ignores faces and hands,
+and people without body keypoints.
 
 ControlNet, DWPose and the pose editors of ComfyUI write the same in pixels of a canvas,
 with `canvas_width` and `canvas_height`, and mostly in a list of one image.
@@ -26,7 +26,7 @@ _OTHERS = ("face_keypoints", "hand_left_keypoints", "hand_right_keypoints")
 
 
 def matches(value: object) -> bool:
-    """True if parsed JSON looks like OpenPose's of one image."""
+    """True if parsed JSON looks like an OpenPose file of one image."""
     people = _people(_of_list(value))
     return people == [] or any(
         key.startswith((*_BODY, *_OTHERS)) for key in files.first(people)
@@ -37,7 +37,7 @@ def parse(path: Path, value: object) -> Parsed:
     """Reads the people of one image from JSON that `matches`.
 
     Raises:
-        InputError: a person is malformed, or the list is of several images.
+        InputError: A person is malformed, or the list is of several images.
     """
     if isinstance(value, list) and len(value) > 1:
         raise InputError(
@@ -52,7 +52,7 @@ def people(where: str, value: object) -> list[Person]:
     """Reads the people of one image; `where` names it in messages.
 
     Raises:
-        InputError: a person is malformed.
+        InputError: A person is malformed.
     """
     found = _people(value)
     if found is None:
@@ -72,7 +72,7 @@ def people(where: str, value: object) -> list[Person]:
 def write_json(path: str | Path, pose: np.ndarray) -> None:
     """Writes a person's pose, float [18, 3], as OpenPose (COCO-18) would.
 
-    A pose in which nothing was found is nobody.
+    A pose without keypoints gives a file without people.
     """
     values = [round(float(value), 3) for value in np.asarray(pose).reshape(-1)]
     people = [{"pose_keypoints_2d": values}] if kp.found(np.asarray(pose)).any() else []
@@ -80,7 +80,7 @@ def write_json(path: str | Path, pose: np.ndarray) -> None:
 
 
 def _of_list(value: object) -> Any:
-    """Returns the first element of a list, and anything else as it is."""
+    """Returns the first element of a list, or the value itself if it is no list."""
     return value[0] if isinstance(value, list) and value else value
 
 

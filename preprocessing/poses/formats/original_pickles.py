@@ -1,10 +1,10 @@
 """Reads the pickles that the authors' released code reads and writes.
 
-    all_peaks_dic_Market-1501_train.p   what OpenPose found, by image name
-    subsets_dic_Market-1501_train.p     which of it belongs to one person
+    all_peaks_dic_Market-1501_train.p   keypoints that OpenPose found, by image name
+    subsets_dic_Market-1501_train.p     the keypoints of each person
     p_pairs_train.p                     pairs of images of one person
 
-A name that ends in `_Flip.p` is of the same images mirrored, under the same names.
+A file whose name ends in `_Flip.p` is about mirrored images with the same names.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _PEAKS, _SUBSETS = "all_peaks_dic", "subsets_dic"
 
 
 def is_peaks_file(path: Path) -> bool:
-    """True for the name of a file of peaks in images that are not mirrored."""
+    """True if a name is that of a file of peaks in images that are not mirrored."""
     name = path.name
     return (
         name.startswith(_PEAKS) and name.endswith(".p") and "_flip" not in name.lower()
@@ -30,7 +30,7 @@ def is_peaks_file(path: Path) -> bool:
 
 
 def read_peaks(path: str | Path) -> dict[str, Detection]:
-    """Reads what OpenPose found in a data set's images.
+    """Reads the people that OpenPose found in the images of a data set.
 
     Which peaks are one person's stands in the file `subsets_dic_*.p` beside, so it
     must be there. The person with the highest score has the pose that the released
@@ -50,7 +50,7 @@ def read_peaks(path: str | Path) -> dict[str, Detection]:
         code does.
 
     Raises:
-        InputError: a file is missing, no such pickle, or holds no entry for an image;
+        InputError: A file is missing, no such pickle, or holds no entry for an image;
             the message names file and image.
     """
     path = Path(path)
@@ -81,7 +81,7 @@ def read_pairs(path: str | Path) -> list[tuple[str, str]]:
         The names of source and target of each.
 
     Raises:
-        InputError: the file is no such pickle, or lists the negative pairs
+        InputError: The file is no such pickle, or lists the negative pairs
             (`n_pairs_*.p`: two different persons), which the released code never
             trains on.
     """

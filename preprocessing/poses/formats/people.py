@@ -1,4 +1,4 @@
-"""People as files have them, and how the order of their keypoints becomes COCO-18."""
+"""People in pose files, and the conversion of their keypoints to COCO-18."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -16,12 +16,12 @@ _LENGTHS_OF_PAIRS = (34, 36)
 
 
 class Person(NamedTuple):
-    """One person as a file has them.
+    """One person in a file.
 
     Attributes:
-        where: names file and person in messages.
+        where: File and person, for messages.
         keypoints: float [K, 3]: x, y and confidence, in the file's order and scale.
-        score: how sure the estimator is, or None where the file does not say.
+        score: Score of the estimator, or None if the file has none.
         has_confidence: False if the file gives x and y alone, so that the confidence
             in `keypoints` is 1 or 0.
     """
@@ -37,11 +37,11 @@ class Parsed:
     """The people in a file.
 
     Attributes:
-        images: the people in each image. An image is known by its name; by a number
+        images: The people in each image. An image is known by its name; by a number
             that a table of images has; or, where a file is of one image and named
             after it, as None.
-        names: such a table: the names of numbered images.
-        sizes: height and width of images, by the keys of `images` and of `names`, if
+        names: Names of numbered images, if the file has such a table.
+        sizes: Height and width of images, by the keys of `images` and of `names`, if
             the file declares them: the keypoints are in pixels of that size.
         scale: `normalized` for a format whose coordinates usually are shares of the
             image's width and height.
@@ -54,23 +54,23 @@ class Parsed:
 
 
 def numbers(where: str, values: object) -> list[float]:
-    """Returns `values`, or raises `InputError` where they are no list of numbers."""
+    """Returns `values`, or raises `InputError` if they are not a list of numbers."""
     if not isinstance(values, list):
         raise InputError(f"{where} has no list of keypoints, but {files.shown(values)}")
     if not all(map(kp.is_number, values)):
-        raise InputError(f"{where}: its keypoints are not all numbers")
+        raise InputError(f"{where}: some keypoints are not numbers")
     return values
 
 
 def person(where: str, values: object, score: float | None = None) -> Person:
-    """Returns the person of a flat list x, y, confidence, x, y, confidence, ...
+    """Returns a person from a flat list x, y, confidence, x, y, confidence, ...
 
     A list of 34 or 36 numbers is x, y, x, y, ... of 17 or 18 keypoints.
 
     Args:
-        where: names file and person in messages.
-        values: the list.
-        score: the person's score.
+        where: File and person, for messages.
+        values: The list.
+        score: The person's score.
 
     Raises:
         InputError: `values` is no such list.
@@ -101,9 +101,9 @@ def declared_size(fields: dict, height: str, width: str) -> tuple[int, int] | No
     """Returns height and width that an object declares, or None.
 
     Args:
-        fields: the object.
-        height: name of the field with the height.
-        width: name of the field with the width.
+        fields: The object.
+        height: Name of the field with the height.
+        width: Name of the field with the width.
     """
     tall, wide = fields.get(height), fields.get(width)
     if not kp.is_number(tall) or not kp.is_number(wide):
@@ -113,14 +113,14 @@ def declared_size(fields: dict, height: str, width: str) -> tuple[int, int] | No
 
 
 def score(where: str, fields: dict, key: str) -> float | None:
-    """Returns a person's score, or None where the file gives none.
+    """Returns the score of a person, or None if the file has none.
 
     Raises:
-        InputError: it is no number.
+        InputError: The score is not a number.
     """
     value = fields.get(key)
     if value is not None and not kp.is_number(value):
-        raise InputError(f"{where}: its {key} is no number, but {files.shown(value)}")
+        raise InputError(f"{where}: {key} is not a number, but {files.shown(value)}")
     return value
 
 
@@ -150,9 +150,9 @@ class Order:
     """An order of keypoints.
 
     Attributes:
-        title: how a report names it.
-        count: how many keypoints it has.
-        index: where each of our 18 stands in it. A neck of None is the middle of the
+        title: Name in reports.
+        count: Number of keypoints.
+        index: Position of each of our 18 keypoints. A neck of None is the middle of the
             shoulders where both were found, as sure as the less sure of them.
     """
 
@@ -210,15 +210,15 @@ _WITHOUT_FACE = {
 
 
 def recognise(where: str, count: int, forced: str = "auto") -> Order:
-    """Returns the order of so many keypoints.
+    """Returns the order with a number of keypoints.
 
     Args:
-        where: names the person in messages.
-        count: how many keypoints there are.
-        forced: a key of `ORDERS`, or `auto`.
+        where: File and person, for messages.
+        count: Number of keypoints.
+        forced: A key of `ORDERS`, or `auto`.
 
     Raises:
-        InputError: no order has so many, or the forced one has not.
+        InputError: No order has so many, or the forced one has not.
     """
     if forced != "auto":
         order = ORDERS[forced]
@@ -241,7 +241,7 @@ def recognise(where: str, count: int, forced: str = "auto") -> Order:
 
 
 def to_coco_18(keypoints: np.ndarray, order: Order) -> np.ndarray:
-    """Returns keypoints [K, 3] of some order as a pose, float32 [18, 3]."""
+    """Converts keypoints [K, 3] of an order to a pose, float32 [18, 3]."""
     keypoints = kp.clean(keypoints)
     pose = keypoints[[0 if place is None else place for place in order.index]]
     if order.index[kp.INDEX["neck"]] is None:

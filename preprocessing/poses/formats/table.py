@@ -1,4 +1,4 @@
-"""The formats of files of poses: recognised or given, and read."""
+"""The formats of pose files: recognises the format, and reads the file."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from preprocessing.system.files import UnknownFormatError
 PIXELS = "pixels"
 SCALES = ("auto", PIXELS, NORMALIZED)
 _LARGEST_SHARE = 1.5
-# Forced shares are believed further, but nobody is ten images away.
+# Limit for coordinates that the user declares as shares of the image.
 _LARGEST_FORCED = 10.0
 
 
 def may_be_shares(places: np.ndarray) -> bool:
-    """True if no coordinate, float [N, 2], is too large for a share of an image."""
+    """True if coordinates, float [N, 2], are small enough for shares of an image."""
     return float(np.abs(places).max(initial=0)) <= _LARGEST_FORCED
 
 
@@ -34,10 +34,10 @@ def is_normalized(path: object, places: np.ndarray, scale: str = "auto") -> bool
     Args:
         path: Path of the file, for messages.
         places: x and y of every keypoint found in the file, float [N, 2].
-        scale: one of `SCALES`.
+        scale: One of `SCALES`.
 
     Raises:
-        InputError: they are from -1 to 1, or too large for the shares that `scale`
+        InputError: They are from -1 to 1, or too large for the shares that `scale`
             says they are.
     """
     if scale == PIXELS:
@@ -66,12 +66,12 @@ _PICKLES = (".p", ".pkl")
 
 
 class JsonFormat(NamedTuple):
-    """A format of JSON.
+    """A JSON format.
 
     Attributes:
-        title: how a report names it.
-        matches: whether parsed JSON looks like it, from a glance.
-        parse: reads parsed JSON that does; the path is for messages.
+        title: Name in reports.
+        matches: Whether parsed JSON looks like it, from a glance.
+        parse: Reads parsed JSON that does; the path is for messages.
     """
 
     title: str
@@ -79,7 +79,7 @@ class JsonFormat(NamedTuple):
     parse: Callable[[Path, Any], Parsed]
 
 
-# Those that look like two formats are of the first.
+# The first format that matches is used.
 JSON_FORMATS = {
     "openpose": JsonFormat("OpenPose JSON", openpose.matches, openpose.parse),
     "mmpose": JsonFormat(
@@ -101,12 +101,12 @@ class PoseOptions:
     """Format, order and scale of files of poses, if they are not to be recognised.
 
     Attributes:
-        format: one of `FORMATS`.
-        order: a key of `people.ORDERS`, or `auto`.
-        scale: one of `SCALES`.
+        format: One of `FORMATS`.
+        order: A key of `people.ORDERS`, or `auto`.
+        scale: One of `SCALES`.
 
     Raises:
-        InputError: it is none of them.
+        InputError: An option is not allowed.
     """
 
     format: str = AUTO
@@ -129,10 +129,10 @@ class Contents(NamedTuple):
     """The contents of a file of poses.
 
     Attributes:
-        kind: format, order and scale, as a report names them.
-        images: what was found in each image; the keys are as in `Parsed`.
-        names: as in `Parsed`.
-        sizes: as in `Parsed`.
+        kind: Format, order and scale, as a report names them.
+        images: People found in each image; the keys are those of `Parsed`.
+        names: As in `Parsed`.
+        sizes: As in `Parsed`.
     """
 
     kind: str
@@ -149,7 +149,7 @@ def read(path: Path, options: PoseOptions) -> Contents:
 
     Raises:
         UnknownFormatError: JSON that is none of the formats, or not the forced one.
-        InputError: the file cannot be read, or something in it is malformed or is not
+        InputError: The file cannot be read, or something in it is malformed or is not
             as `options` say; the message names the file and the entry.
     """
     suffix = path.suffix.lower()
@@ -172,7 +172,7 @@ def _recognise(path: Path, value: object, options: PoseOptions) -> JsonFormat:
 
 
 def _settle(path: Path, title: str, parsed: Parsed, options: PoseOptions) -> Contents:
-    """Brings keypoints to COCO-18, and decides on their scale."""
+    """Converts keypoints to COCO-18 and chooses their scale."""
     used: dict[str, None] = {}
     poses: dict[str | int | None, list[np.ndarray]] = {}
     for image, persons in parsed.images.items():
