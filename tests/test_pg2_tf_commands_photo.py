@@ -219,7 +219,7 @@ def test_unusable_input_is_one_line(run, files, tmp_path, capsys):
         ({"pose": tmp_path / "cut.gif"}, "cut.gif: the GIF is cut off"),
         (
             {"pose": "handstand"},
-            "pose handstand: no such file or folder, and no pose",
+            "pose handstand: no such file, folder or named pose",
         ),
         (
             {"photo_pose": tmp_path / "nobody.json"},

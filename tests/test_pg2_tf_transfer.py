@@ -157,7 +157,7 @@ def test_results_have_the_images_of_both_stages(transfer, photo):
 def test_several_people_become_a_warning(tmp_path):
     transfer = Transfer(Echo(), estimator=Seer)
     three = write_photo(tmp_path / "three.png", people=3)
-    with pytest.warns(UserWarning, match=r"three\.png: 3 people, .* person=N"):
+    with pytest.warns(UserWarning, match=r"three\.png: 3 people; .* person=N"):
         transfer(three, "standing")
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -258,7 +258,7 @@ def describe(person: Person) -> str | None:
     if not person.others:
         return None
     return (
-        f"{person.name}: {person.others + 1} people; the largest one is used. "
+        f"{person.name}: {person.others + 1} people; the largest one is used; "
         "person=N selects another, counted from the left"
     )
 
