@@ -37,7 +37,7 @@ def test_the_build_says_what_it_needs(capsys, tmp_path):
 def test_synthetic_people_take_no_root_and_no_poses(capsys, tmp_path):
     for flag in ("--root=a", "--poses=a.csv"):
         line = error_of(capsys, "--source=synthetic", f"--out={tmp_path}/data", flag)
-        assert "no --root, no --poses" in line
+        assert "--root and --poses are not allowed" in line
 
 
 def test_the_place_to_write_to_is_a_file(capsys, tmp_path):

@@ -286,14 +286,14 @@ def test_the_file_of_mmposes_demos(tmp_path):
 @pytest.mark.parametrize("form", [list, lambda frames: {"instance_info": frames}])
 def test_a_video_of_mmpose_is_refused(tmp_path, form):
     frames = form([{"frame_id": 0, "instances": [instance()]}])
-    with pytest.raises(InputError, match=r"a\.json: MMPose's result of a video"):
+    with pytest.raises(InputError, match=r"a\.json: an MMPose result of a video"):
         read_one(write(tmp_path / "a.json", frames))
 
 
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"keypoints": [[1, 2, 3]] * 17}, r"not all \[x, y\]"),
+        ({"keypoints": [[1, 2, 3]] * 17}, r"some keypoints are not \[x, y\]"),
         ({"keypoints": [1, 2] * 17}, "no list of keypoints, but 1"),
         ({"keypoints": None}, "no list of keypoints"),
         ({"keypoints": [[1, None]] * 17}, "not numbers"),

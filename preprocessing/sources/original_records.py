@@ -166,7 +166,9 @@ def _image(values: dict[str, Any], which: str, place: str) -> StoredImage:
         raise InputError(f"{place}: image_name_{which} is {name!r}, not a file name")
     rcv = values[f"pose_peaks_{which}_rcv"].reshape(kp.NUM_KEYPOINTS, 3)
     if not all(kp.is_number(value) for value in rcv.reshape(-1).tolist()):
-        raise InputError(f"{place}: pose_peaks_{which}_rcv must be numbers")
+        raise InputError(
+            f"{place}: pose_peaks_{which}_rcv has values that are not coordinates"
+        )
     return StoredImage(
         # Interned: a name occurs with every pair of its image.
         sys.intern(name),
