@@ -240,7 +240,7 @@ def test_the_split_is_in_the_name_of_the_file_or_its_folder(tmp_path):
         ({"pose_peaks_1_rcv": feature(*[float("nan")] * 54)}, "not coordinates"),
         (
             {"pose_peaks_1_rcv": feature(*[1e9] * 54)},
-            "pose_peaks_1_rcv not coordinates",
+            "pose_peaks_1_rcv has values that are not",
         ),
         ({"image_raw_0": feature(b"no image")}, "record 1: .*be decoded as an image"),
     ],
