@@ -32,7 +32,6 @@ from absl import flags
 
 from pg2_tf.benchmarks import measurement
 from pg2_tf.benchmarks.measurement import Measurement, Options
-from pg2_tf.machine import devices
 from pg2_tf.model import presets
 from pg2_tf.model.config import PRECISIONS
 from preprocessing.system import command, files, host
@@ -41,6 +40,7 @@ from preprocessing.system.errors import InputError
 if TYPE_CHECKING or command.will_run():
     host.import_tensorflow()
     from pg2_tf.benchmarks import inference, preprocess, training, training_input
+    from pg2_tf.machine import description
 
 # In this order: later benchmarks use the data sets of earlier ones.
 _BENCHMARKS = ("preprocess", "input", "scale", "train", "infer")
@@ -119,7 +119,7 @@ def main() -> None:
     names = _names()
     with tempfile.TemporaryDirectory(prefix="pg2_tf_benchmark_") as folder:
         options = _options(Path(folder))
-        described = devices.describe(options.cores)
+        described = description.describe(options.cores)
         print(measurement.describe_machine(described))
         measured = {}
         for name in names:

@@ -17,7 +17,7 @@ import numpy as np
 from absl import flags
 
 from pg2_tf.inference.loading import define_trust_model, load_model, shipped_path
-from pg2_tf.runs.weights import define_weights
+from pg2_tf.runs.weights_flag import define_weights
 from preprocessing.system import command, files, host
 from preprocessing.system.errors import InputError
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from pg2_tf.paper.figures import layout
-from pg2_tf.runs.weights import define_weights
+from pg2_tf.runs.weights_flag import define_weights
 from preprocessing.system import command, host
 from preprocessing.system.errors import InputError
 

@@ -15,7 +15,7 @@ from pg2_tf.posing.photo import CROPS, Person
 from pg2_tf.posing.results import Writer
 from pg2_tf.posing.retargeting import Target
 from pg2_tf.posing.transfer import Transfer, load
-from pg2_tf.runs.weights import define_weights
+from pg2_tf.runs.weights_flag import define_weights
 from preprocessing.images.image_files import SUFFIXES
 from preprocessing.sources.samples import Notes, image_files
 from preprocessing.system import command

@@ -168,8 +168,6 @@ def test_an_existing_path_with_commas_is_taken_whole(tmp_path, monkeypatch):
 
 def test_the_choices_of_flags_are_those_of_the_tables():
     """Entry points name them, because the tables' modules are slow to import."""
-    from pg2_tf.benchmarks.table import BENCHMARKS
-
     from pg2_tf.benchmarks.data import MEASURED_SOURCES
     from pg2_tf.evaluation.protocols import DEFAULT, PROTOCOLS
     from pg2_tf.paper.table1.rows import SCALES
@@ -184,8 +182,6 @@ def test_the_choices_of_flags_are_those_of_the_tables():
         text = (ROOT / "pg2_tf" / f"{module}.py").read_text("utf-8")
         names = ", ".join(f'"{name}"' for name in choices)
         assert f"[{names}]" in text.partition(f'"{flag}",')[2][:200], module
-    names = ", ".join(f'"{name}"' for name in BENCHMARKS)
-    assert f"({names})" in (ROOT / "pg2_tf" / "benchmark.py").read_text("utf-8")
     assert f'"protocol",\n    "{DEFAULT}",' in (
         ROOT / "pg2_tf" / "evaluate.py"
     ).read_text("utf-8")

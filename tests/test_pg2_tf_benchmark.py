@@ -15,7 +15,7 @@ from pg2_tf_helpers import command_error, run_command
 from pg2_tf.benchmarks import data, measurement, preprocess, training_input
 from pg2_tf.benchmarks.measurement import Figure, Measurement, Options
 from pg2_tf.data.dataset import read_split
-from pg2_tf.machine import devices, isolated
+from pg2_tf.machine import description, isolated
 from preprocessing.system import command
 from preprocessing.system.errors import InputError
 
@@ -209,7 +209,7 @@ def test_what_the_system_does_not_say_is_not_measured(monkeypatch, tmp_path):
 
 
 def test_machine_is_described_with_its_versions():
-    described = devices.describe(1)
+    described = description.describe(1)
     assert described["processor"]
     assert described["cores_used"] <= described["cores"]
     text = measurement.describe_machine(described)

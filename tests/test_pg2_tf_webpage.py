@@ -16,7 +16,7 @@ from pg2_tf.inference import loading
 from pg2_tf.inference.pose_transfer import PoseTransfer
 from pg2_tf.posing import named_poses
 from pg2_tf.webpage import handlers as page_handlers
-from pg2_tf.webpage import page, server
+from pg2_tf.webpage import parts, server
 from pg2_tf.webpage.handlers import Handlers
 from preprocessing.images import image_files as images
 from preprocessing.images import video
@@ -189,12 +189,12 @@ def test_what_takes_too_long_is_broken_off(drawn):
 
 
 def test_dragged_joints_come_back_as_they_were_shown(drawn):
-    shown = page.pose_to_page(drawn.pose_in_crop, drawn.crop)
-    assert np.allclose(page.pose_from_page(shown, SIZE), drawn.pose_in_crop, atol=0.01)
+    shown = parts.pose_to_page(drawn.pose_in_crop, drawn.crop)
+    assert np.allclose(parts.pose_from_page(shown, SIZE), drawn.pose_in_crop, atol=0.01)
     content = json.loads(shown)
     assert (content["height"], content["width"]) == SIZE
     content["pose"][4] = [SIZE[1] + 5, 3, 1]
-    assert not kp.found(page.pose_from_page(json.dumps(content), SIZE))[4]
+    assert not kp.found(parts.pose_from_page(json.dumps(content), SIZE))[4]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_dragged_joints_come_back_as_they_were_shown(drawn):
 )
 def test_what_is_no_pose_is_refused(text, says):
     with pytest.raises(InputError, match=says):
-        page.pose_from_page(text, SIZE)
+        parts.pose_from_page(text, SIZE)
 
 
 def test_examples_are_people_of_the_models_size():

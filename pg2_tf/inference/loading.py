@@ -70,7 +70,7 @@ def load_model(
             which the highest is loaded), `.tflite` file, or name of a shipped model.
             A file or folder takes precedence over a shipped model of the same name.
         stage: 1 or 2. Default: the last stage of the model.
-        weights: One of `runs.weights.WEIGHTS`.
+        weights: One of `weights_flag.WEIGHTS`.
         precision: `float32` or `bfloat16`.
         trust_model: Whether to load a SavedModel with operations that `pg2_tf.export`
             never writes. They can read and write files.

@@ -70,7 +70,7 @@ class PoseTransfer:
             stage: 1 or 2. Default: the last trained stage.
             precision: `float32`, `bfloat16`, or `auto` to measure both and use the
                 faster one.
-            weights: One of `runs.weights.WEIGHTS`. `auto`: the moving averages if
+            weights: One of `weights_flag.WEIGHTS`. `auto`: the moving averages if
                 the stage was trained with them, otherwise the last weights.
 
         Raises:

@@ -4,14 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
-from absl import flags
 
 from pg2_tf.model.networks import Networks
 from pg2_tf.runs import checkpoint_files
 from pg2_tf.runs.run_folder import StageFolder
 from preprocessing.system.errors import InputError
-
-WEIGHTS = ("auto", "last", "ema", "best")
 
 
 def weights_of(networks: Networks, *, averaged: Sequence[str] = ()) -> dict[str, Any]:
@@ -43,9 +40,10 @@ def load_weights(
     Args:
         networks: Networks to load the weights into.
         stage: Stage of the weights.
-        weights: One of `WEIGHTS`. `last`: those of the newest checkpoint; `ema`: their
-            moving averages; `auto`: `ema` if the stage was trained with it, else
-            `last`; `best`: those of the best validation, averages if there are any.
+        weights: One of `weights_flag.WEIGHTS`. `last`: those of the newest checkpoint;
+            `ema`: their moving averages; `auto`: `ema` if the stage was trained with
+            it, else `last`; `best`: those of the best validation, averages if there
+            are any.
 
     Raises:
         InputError: The stage has no readable checkpoint of these networks, or none of
@@ -67,15 +65,4 @@ def load_weights(
     raise InputError(
         f"{stage.best_dir}: has no readable checkpoint; only stages without D, "
         "trained with --validation_fraction, have best weights"
-    )
-
-
-def define_weights() -> flags.FlagHolder[str]:
-    """Defines the flag `--weights`."""
-    return flags.DEFINE_enum(
-        "weights",
-        "auto",
-        WEIGHTS,
-        "last: those of the newest checkpoint; ema: their moving average; best: those "
-        "with the best validation; auto: ema if available, else last.",
     )

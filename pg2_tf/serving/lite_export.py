@@ -11,7 +11,6 @@ from absl import flags
 from tqdm import tqdm
 
 from pg2_tf.inference.loading import Model
-from pg2_tf.machine import arithmetic
 from preprocessing.system import command, files, host
 from preprocessing.system.errors import InputError
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING or command.will_run():
     from pg2_tf.inference.exported import LoadedLite
     from pg2_tf.inference.inputs import Images
     from pg2_tf.inference.pose_transfer import PoseTransfer
-    from pg2_tf.machine import isolated
+    from pg2_tf.machine import arithmetic, isolated
     from pg2_tf.machine.isolated import PeakMemory
     from pg2_tf.serving import tflite
 

@@ -1,25 +1,19 @@
 """The page: its layout in Gradio, and which handler each event calls."""
 
-import base64
-import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
-from pg2_tf.inference.inputs import check_poses
 from pg2_tf.posing.photo import Person
-from pg2_tf.posing.retargeting import Target
-from pg2_tf.webpage import handlers
+from pg2_tf.posing.target_poses import Target
+from pg2_tf.webpage import handlers, parts
 from pg2_tf.webpage.handlers import Found, Frames, Handlers, Placed, Step
 from preprocessing.images import drawing, image_files, video
-from preprocessing.images.drawing import keypoint_colour
-from preprocessing.poses import keypoints as kp
 from preprocessing.system import files
 from preprocessing.system.errors import InputError
 
@@ -33,111 +27,6 @@ _READ = 15
 _STAY = 3600
 # Background of the poses to choose from, a grey level.
 _LIGHT = 238
-
-
-def text(name: str) -> str:
-    """Returns a file of the page."""
-    return (resources.files(__package__) / name).read_text("utf-8")
-
-
-def component(name: str, value: str, label: str) -> Any:
-    """Returns a component of ours, with the files `NAME.html`, `.css` and `.js`.
-
-    Args:
-        name: `joints` or `picker`.
-        value: JSON for its script.
-        label: Shown above it.
-    """
-    # Here, so that only a served page needs Gradio.
-    import gradio as gr
-
-    return gr.HTML(
-        value,
-        html_template=text(f"{name}.html"),
-        css_template=text(f"{name}.css"),
-        js_on_load=text(f"{name}.js"),
-        label=label,
-        show_label=True,
-        container=True,
-        elem_classes="part",
-    )
-
-
-def picker(label: str, pictures: dict[str, np.ndarray]) -> Any:
-    """Returns a gallery to choose from, of uint8 pictures by name."""
-    shown = [
-        {"name": name, "image": _data_address(picture)}
-        for name, picture in pictures.items()
-    ]
-    return component("picker", json.dumps(shown), label)
-
-
-def picture(label: str, name: str, height: int) -> dict[str, Any]:
-    """Returns the options of an image that is only shown, `height` pixels high."""
-    return {
-        "label": label,
-        "elem_id": name,
-        "elem_classes": "picture",
-        "height": height,
-        "format": "png",
-        "interactive": False,
-        "buttons": [],
-    }
-
-
-def pose_to_page(pose: np.ndarray, image: np.ndarray) -> str:
-    """Returns the value of the component `joints`.
-
-    Args:
-        pose: float32 [18, 3], in pixels of the image.
-        image: Background, uint8 [H, W, 3].
-
-    Returns:
-        JSON: `pose`, `height`, `width`, `image` (a data address), and `names`, `limbs`
-        and `colours` of the skeleton.
-    """
-    height, width = image.shape[:2]
-    shown: dict[str, Any] = {
-        "pose": np.round(pose.astype(float), 2).tolist(),
-        "height": height,
-        "width": width,
-        "image": _data_address(image),
-        "names": [name.replace("_", " ") for name in kp.NAMES],
-        "limbs": kp.SKELETON,
-        "colours": [
-            f"#{bytes(keypoint_colour(i)).hex()}" for i in range(kp.NUM_KEYPOINTS)
-        ],
-    }
-    return json.dumps(shown)
-
-
-def pose_from_page(content: str, size: tuple[int, int]) -> np.ndarray:
-    """Returns the pose that the component `joints` sends.
-
-    Args:
-        content: JSON with `pose`; other entries are ignored.
-        size: Height and width of the image in pixels.
-
-    Returns:
-        float32 [18, 3]; keypoints outside the image are missing.
-
-    Raises:
-        InputError: Not a pose, or no keypoint in the image.
-    """
-    try:
-        pose = check_poses(json.loads(content)["pose"], (kp.NUM_KEYPOINTS, 3))
-    except (TypeError, ValueError, KeyError, OverflowError, RecursionError) as error:
-        raise InputError("the page sent no pose; load the page again") from error
-    pose = kp.within(kp.clean(pose), size)
-    if not kp.found(pose).any():
-        raise InputError("no joint is in the image; choose a pose again")
-    return pose
-
-
-def _data_address(image: np.ndarray) -> str:
-    """Returns uint8 [H, W, 3] as an address that contains the image."""
-    content = base64.b64encode(image_files.encode_png(image)).decode()
-    return f"data:image/png;base64,{content}"
 
 
 class Page:
@@ -183,11 +72,11 @@ class Page:
         )
         self._shown = gr.Image(
             self._handlers.shown(first),
-            **picture("The person found", "photo", 330),
+            **parts.picture("The person found", "photo", 330),
         )
         self._number = gr.Radio(label="Which person, from the left", visible=False)
         pictures = {str(i): f.person.photo for i, f in enumerate(self._people, 1)}
-        self._drawn = picker("Or a drawn person", pictures)
+        self._drawn = parts.picker("Or a drawn person", pictures)
 
     def _lay_out_pose(self) -> None:
         first = self._poses[-1]
@@ -195,10 +84,10 @@ class Page:
         self._target = gr.State(first, time_to_live=_STAY)
         self._placed = gr.State(placed, time_to_live=_STAY)
         gr.Markdown("### 2 · Pose")
-        skeleton = pose_to_page(placed.poses[0], self._people[0].person.crop)
-        self._joints = component("joints", skeleton, "Drag the joints")
+        skeleton = parts.pose_to_page(placed.poses[0], self._people[0].person.crop)
+        self._joints = parts.component("joints", skeleton, "Drag the joints")
         pictures = {_caption(t): _thumbnail(t) for t in self._poses}
-        self._named = picker("Or choose a pose", pictures)
+        self._named = parts.picker("Or choose a pose", pictures)
         self._pose_file = gr.File(
             label="Or take it from a photo, video or pose file",
             file_types=POSE_FILES,
@@ -215,12 +104,12 @@ class Page:
             self._play = gr.Button("Play", min_width=120)
         self._paste = gr.Checkbox(label="Put it back into the photo", elem_id="paste")
         self._status = gr.Markdown("", elem_id="status")
-        self._result = gr.Image(**picture("Result", "refined", 400))
+        self._result = gr.Image(**parts.picture("Result", "refined", 400))
         self._download = gr.DownloadButton("Download", interactive=False)
         names = ("skeleton", "coarse", "difference")
         with gr.Row(elem_id="between"):
             self._between = [
-                gr.Image(min_width=80, **picture(name.capitalize(), name, 190))
+                gr.Image(min_width=80, **parts.picture(name.capitalize(), name, 190))
                 for name in names
             ]
 
@@ -328,7 +217,7 @@ class Page:
             gr.Info(placed.message)
         return {
             self._placed: placed,
-            self._joints: pose_to_page(placed.poses[0], person.crop),
+            self._joints: parts.pose_to_page(placed.poses[0], person.crop),
             self._play: gr.Button(interactive=placed.frames_per_second > 0),
         }
 
@@ -337,7 +226,7 @@ class Page:
     ) -> Iterator[dict[Any, Any]]:
         with _errors_shown():
             size = self._handlers.model.image_size
-            pose = pose_from_page(dragged, size)
+            pose = parts.pose_from_page(dragged, size)
             yield self._nothing("Generating…")
             for step in self._handlers.generate(found.person, pose, paste_back=paste):
                 yield self._with_step(step)

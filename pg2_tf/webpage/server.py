@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pg2_tf.posing.target_poses import named_target
-from pg2_tf.webpage import page
+from pg2_tf.webpage import parts
 from pg2_tf.webpage.handlers import Handlers
 from preprocessing.images import image_files
 from preprocessing.system.errors import InputError
@@ -99,7 +99,7 @@ def start(
             theme=gr.themes.Default(
                 primary_hue="blue", neutral_hue="zinc", font=_FONTS
             ),
-            css=page.text("page.css"),
+            css=parts.text("page.css"),
             app_kwargs={"middleware": [Middleware(_Policy, embedded=api)]},
             footer_links=[],
             run_history=False,
