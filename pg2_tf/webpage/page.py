@@ -10,7 +10,7 @@ import gradio as gr
 import numpy as np
 
 from pg2_tf.posing.photo import Person
-from pg2_tf.posing.target_poses import Target
+from pg2_tf.posing.retargeting import Target
 from pg2_tf.webpage import handlers, parts
 from pg2_tf.webpage.handlers import Found, Frames, Handlers, Placed, Step
 from preprocessing.images import drawing, image_files, video
