@@ -58,6 +58,12 @@ with several.scope():
     saved = keras.saving.load_model(place / "1.keras")
     restored = pg2(*CASES[-1])
 report["saved"] = same(copies(model.weights), copies(saved.weights))
+model.export(place / "served")
+served = tf.saved_model.load(place / "served" / "1").signatures["raw"]
+batch = network_batch(6)
+images = served(image=batch["source"], heatmaps=batch["heatmaps"])
+made = model.predict(batch, verbose=0)
+report["exported"] = max(float(np.abs(images[k] - made[k]).max()) for k in made)
 for each in (model, saved):
     each.fit(data, epochs=1, verbose=0)
 restored.fit(data, epochs=2, callbacks=callbacks[1:2], verbose=0)
@@ -98,6 +104,7 @@ def test_every_stage_is_fitted_on_several_devices_as_on_one(report):
 def test_callbacks_save_and_restore_under_a_strategy(report):
     _, _, found = report
     assert found["saved"]
+    assert found["exported"] < 1e-5
     assert found["continued"] == [True, True]
 
 

@@ -356,7 +356,7 @@ class PG2(keras.Model):
             self.generating_networks(),
             self.run_config,
             stage=self.train_config.stage,
-            step=int(self.optimizer.iterations) if self.compiled else 0,
+            step=int(self.optimizer.iterations.numpy()) if self.compiled else 0,
         )
         card = describe(
             model,
