@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import multiprocessing
 import os
 import re
 import sys
@@ -51,7 +50,7 @@ def will_run(*lists: str) -> bool:
     Args:
         *lists: The command's own flags that print a list, such as `--list_poses`.
     """
-    if multiprocessing.parent_process():
+    if engines.WORKER in os.environ:
         return False  # A worker process imports the module of the command.
     return {*_HELP, *_VERSION, *lists}.isdisjoint(sys.argv[1:])
 

@@ -9,7 +9,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
@@ -20,6 +20,8 @@ from typing import Any, Protocol, TypeVar
 from preprocessing.system.errors import InputError
 
 LOCAL, RAY = ENGINES = ("local", "ray")
+# Environment variable of worker processes.
+WORKER = "PREPROCESSING_WORKER"
 # Tasks that are prepared for each worker, so that none waits for work.
 _AHEAD = 4
 
@@ -83,6 +85,7 @@ def _in_processes(workers: int) -> Iterator[Map]:
     context = multiprocessing.get_context(
         "forkserver" if "forkserver" in methods else "spawn"
     )
+    os.environ[WORKER] = "1"
     pool = ProcessPoolExecutor(workers, context, initializer=_prepare_process)
     try:
         yield lambda function, items, chunk=1: _in_order(
@@ -97,7 +100,8 @@ def _in_processes(workers: int) -> Iterator[Map]:
             "command again to resume, with fewer --workers to need less memory"
         ) from error
     finally:
-        _stop(pool)
+        del os.environ[WORKER]
+        pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
@@ -168,7 +172,3 @@ def _prepare_process() -> None:
 def _end_with(sentinel: int) -> None:
     wait([sentinel])
     os._exit(1)
-
-
-def _stop(pool: Executor) -> None:
-    pool.shutdown(wait=True, cancel_futures=True)
