@@ -354,7 +354,7 @@ def estimator():
 
 
 def test_estimates_follow_steps_arithmetic_and_what_is_done(tmp_path, monkeypatch):
-    monkeypatch.setattr(table_steps.ceiling, "product_rate", lambda dtype, seconds: 1e9)
+    monkeypatch.setattr(arithmetic, "product_rate", lambda dtype, seconds: 1e9)
     costs = {}
     for count in (2, 4):
         scale = dataclasses.replace(_SCALE, reconstruction={"steps": count})
@@ -373,7 +373,7 @@ def test_estimates_of_evaluations_follow_pairs_and_width(tmp_path, monkeypatch):
     """Wide networks take longer; so do more pairs, and a slower machine."""
 
     def seconds(*, width=4, pairs=6, rate=1e8):
-        monkeypatch.setattr(table_steps.ceiling, "product_rate", lambda *_, **__: rate)
+        monkeypatch.setattr(arithmetic, "product_rate", lambda *_, **__: rate)
         monkeypatch.setattr(
             table_steps.Estimator, "_seconds_of_metrics", lambda *_: 0.001
         )
