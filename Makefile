@@ -35,7 +35,7 @@ demo: $(VENV)/.installed
 	@echo "SavedModel    exported/demo/1"
 
 test: $(VENV)/.installed
-	$(RUN) pytest --durations=5
+	$(RUN) pytest --durations=5 --numprocesses=2 --dist=loadfile
 
 # Format, lint, types of the public surface, and the direction of imports.
 check: $(VENV)/.installed

@@ -88,6 +88,7 @@ setup(
             "playwright==1.65.2",
             "pypdf==7.1.1",
             "pytest==9.2.0",
+            "pytest-xdist==3.8.0",
             "pyyaml==6.0.4",
             "ruff==0.17.6",
             "tensorflow-serving-api==2.21.0",

@@ -35,7 +35,7 @@ if TYPE_CHECKING or command.will_run():
     host.import_tensorflow()
     import tensorflow as tf
 
-    from pg2_tf.machine import devices, precision
+    from pg2_tf.machine import precision
     from pg2_tf.runs.run_folder import RunFolder
     from pg2_tf.training.callbacks import Cadence
     from pg2_tf.training.loop import train_stage
@@ -43,7 +43,9 @@ if TYPE_CHECKING or command.will_run():
         ALONE,
         WorkerLostError,
         Workers,
+        choose_devices,
         from_environment,
+        make_deterministic,
         make_strategy,
     )
 
@@ -176,7 +178,7 @@ def main() -> None:
     folder = RunFolder(_RUN_DIR.value or f"runs/{name}")
     config = _run_config(dataset, folder)
     workers = from_environment() if _STRATEGY.value == "multi_worker" else ALONE
-    names = devices.choose(_DEVICES.value)
+    names = choose_devices(_DEVICES.value)
     trainings = [
         _train_config(folder, config, stage, workers) for stage in _stages(config)
     ]
@@ -189,7 +191,7 @@ def main() -> None:
         _show(training, _preset(config).stage(training.stage))
     if _DRY_RUN.value:
         return
-    devices.make_deterministic(_DETERMINISTIC.value)
+    make_deterministic(_DETERMINISTIC.value)
     strategy = make_strategy(_STRATEGY.value, names, workers)
     for training in trainings:
         if not _train(folder, config, training, data_dir, strategy, workers):

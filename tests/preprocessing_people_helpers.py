@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from preprocessing import synthetic as people
+from preprocessing.synthetic import scenes
 
-MAGENTA = people.Background(kind="plain", colours=((255, 0, 255),))
+MAGENTA = scenes.Background(kind="plain", colours=((255, 0, 255),))
 HANGING = (20.0, 0.0, 20.0, 0.0)
 RED, BLUE = (210, 30, 30), (30, 60, 200)
 
 
 def dressed(seed=0, **upper):
     """Returns a person in plain red with short sleeves and with nothing over it."""
-    person = people.random_person(np.random.default_rng(seed))
+    person = scenes.random_person(np.random.default_rng(seed))
     garment = {"colours": (RED, BLUE, BLUE), "pattern": "plain", "sleeve": 0.5}
     garment |= {"plain_sleeves": False, "length": 1.1, "tucked": False} | upper
     upper = replace(person.upper, **garment)
@@ -24,9 +24,9 @@ def dressed(seed=0, **upper):
 
 def standing(facing, **angles):
     """Returns a pose with hanging arms and straight legs; `angles` change it."""
-    pose = people.BodyPose(
+    pose = scenes.BodyPose(
         facing=facing,
-        yaw=people.FACINGS[facing],
+        yaw=scenes.FACINGS[facing],
         twist=0,
         lean=0,
         sway=0,

@@ -14,9 +14,8 @@ from pg2_tf_helpers import (
     train,
 )
 
-from pg2_tf.machine import devices
 from pg2_tf.runs import checkpoint_files
-from pg2_tf.training import callbacks
+from pg2_tf.training import callbacks, workers
 from pg2_tf.training.callbacks import Cadence, CollapseWatch
 from pg2_tf.training.loop import locked
 from pg2_tf.training.stepper import Stepper
@@ -60,7 +59,7 @@ def test_cpus_compute_the_same_each_time_unless_told(wanted, gpus, made, monkeyp
         tf.config.experimental, "enable_op_determinism", lambda: calls.append(1)
     )
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [kind] * gpus)
-    devices.make_deterministic(wanted)
+    workers.make_deterministic(wanted)
     assert bool(calls) == made
 
 

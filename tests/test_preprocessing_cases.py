@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 from preprocessing_helpers import read_images, run_build
 
-from preprocessing import synthetic as people
 from preprocessing.images import image_files
 from preprocessing.poses import keypoints as kp
 from preprocessing.poses.detections import choose
@@ -21,6 +20,7 @@ from preprocessing.poses.formats import annotation_csv, openpose
 from preprocessing.poses.formats.people import COCO_17 as COCO_17_NAMES
 from preprocessing.poses.formats.people import ORDERS
 from preprocessing.poses.pose_files import Poses, read_one
+from preprocessing.synthetic import scenes
 from preprocessing.system.errors import InputError
 
 SIZE = (128, 64)
@@ -34,9 +34,9 @@ COCO_17 = [kp.INDEX[name] for name in COCO_17_NAMES]
 def drawn(seed=0):
     """Returns a drawn photo, uint8 [128, 64, 3], and its pose with all 18 keypoints."""
     rng = np.random.default_rng([seed, 9])
-    person, background = people.random_person(rng), people.random_background(rng)
-    body_pose = people.random_body_pose(rng, facing="front")
-    return people.draw(person, body_pose, size=SIZE, background=background)
+    person, background = scenes.random_person(rng), scenes.random_background(rng)
+    body_pose = scenes.random_body_pose(rng, facing="front")
+    return scenes.draw(person, body_pose, size=SIZE, background=background)
 
 
 def photo(index):

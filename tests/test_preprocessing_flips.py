@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from preprocessing_people_helpers import MAGENTA, dressed, is_near, standing
 
-from preprocessing import synthetic as people
 from preprocessing.images.heatmaps import draw_heatmaps
 from preprocessing.poses import keypoints as kp
+from preprocessing.synthetic import scenes
 
 SIDES = [(2, 5), (3, 6), (4, 7), (8, 11), (9, 12), (10, 13), (14, 15), (16, 17)]
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -117,7 +117,7 @@ def test_wrists_of_a_drawn_person_are_where_the_colours_are(facing, size):
     """The person's right arm is red, the left one blue; one hangs, one is raised."""
     person = dressed(pattern="halves", sleeve=2.0, colours=(RED, BLUE, BLUE))
     body_pose = standing(facing, right_arm=(45, 0, 45, 0), left_arm=(110, 0, 130, 0))
-    image, pose = people.draw(person, body_pose, size=size, background=MAGENTA)
+    image, pose = scenes.draw(person, body_pose, size=size, background=MAGENTA)
     flipped = kp.flip(pose, width=size[1])
     # In the mirror it is the left arm that is red.
     for picture, points, right, left in (

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from preprocessing_people_helpers import MAGENTA
 
-from preprocessing import synthetic as people
-from preprocessing.synthetic.surroundings import OCCLUDERS, Occluder, stand_before
+from preprocessing.synthetic import scenes
+from preprocessing.synthetic.scenes import OCCLUDERS, Occluder, stand_before
 
 WIDE = (64, 128)
 
@@ -15,8 +15,8 @@ WIDE = (64, 128)
 def random_parts(seed, kind=None):
     """Returns a person, a pose, and an occluder, of one kind or any."""
     rng = np.random.default_rng([seed, 3])
-    parts = people.random_person(rng), people.random_body_pose(rng)
-    occluder = people.random_occluder(rng)
+    parts = scenes.random_person(rng), scenes.random_body_pose(rng)
+    occluder = scenes.random_occluder(rng)
     return *parts, replace(occluder, kind=kind) if kind else occluder
 
 
@@ -24,7 +24,7 @@ def draw(seed, *, kind=None, size=(128, 64)):
     """Returns the pictures without and with the occluder."""
     person, body_pose, occluder = random_parts(seed, kind)
     drawn = [
-        people.draw(person, body_pose, size=size, background=MAGENTA, occluder=front)
+        scenes.draw(person, body_pose, size=size, background=MAGENTA, occluder=front)
         for front in (None, occluder)
     ]
     np.testing.assert_array_equal(drawn[0][1], drawn[1][1])
@@ -100,7 +100,7 @@ def test_the_same_seed_gives_the_same_bytes():
 
 
 def test_random_occluders_are_of_every_kind_from_both_sides():
-    chosen = [people.random_occluder(np.random.default_rng(seed)) for seed in range(99)]
+    chosen = [scenes.random_occluder(np.random.default_rng(seed)) for seed in range(99)]
     assert {occluder.kind for occluder in chosen} == set(OCCLUDERS)
     assert {occluder.side for occluder in chosen} == {"left", "right"}
     assert all(0.1 <= occluder.share <= 0.4 for occluder in chosen)

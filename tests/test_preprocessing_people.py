@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from preprocessing_people_helpers import BLUE, MAGENTA, RED, dressed, is_near, standing
 
-from preprocessing import synthetic as people
 from preprocessing.poses import keypoints
 from preprocessing.poses.keypoints import INDEX
+from preprocessing.synthetic import scenes
 
 UP = (150.0, 0.0, 171.0, 0.0)
 RAISED = (5.0, 70.0, 5.0, 75.0)
@@ -15,8 +15,8 @@ FACE = [INDEX[name] for name in ("nose", "right_eye", "left_eye")]
 
 def random_parts(seed, *, facing=None):
     rng = np.random.default_rng(seed)
-    person = people.random_person(rng)
-    return person, people.random_body_pose(rng, facing=facing)
+    person = scenes.random_person(rng)
+    return person, scenes.random_body_pose(rng, facing=facing)
 
 
 def pixel(image, place):
@@ -31,8 +31,8 @@ def distance(colour, other):
 def test_the_same_seed_gives_the_same_bytes():
     def drawn(seed):
         person, body_pose = random_parts(seed)
-        background = people.random_background(np.random.default_rng(seed))
-        return people.draw(person, body_pose, size=(128, 64), background=background)
+        background = scenes.random_background(np.random.default_rng(seed))
+        return scenes.draw(person, body_pose, size=(128, 64), background=background)
 
     first, again, other = drawn(3), drawn(3), drawn(4)
     assert first[0].tobytes() == again[0].tobytes()
@@ -44,21 +44,21 @@ def test_the_same_seed_gives_the_same_bytes():
 def test_any_size(size):
     person, body_pose = random_parts(1)
     for seed in range(8):
-        background = people.random_background(np.random.default_rng(seed))
-        image, pose = people.draw(person, body_pose, size=size, background=background)
+        background = scenes.random_background(np.random.default_rng(seed))
+        image, pose = scenes.draw(person, body_pose, size=size, background=background)
         assert (image.shape, image.dtype) == ((*size, 3), np.uint8)
         assert (pose.shape, pose.dtype) == ((18, 3), np.float32)
-        empty = people.paint_background(background, size=size)
+        empty = scenes.paint_background(background, size=size)
         assert (empty.shape, empty.dtype) == (image.shape, np.uint8)
         np.testing.assert_array_equal(empty[0, :2], image[0, :2])
-    located = people.locate(person, body_pose, size=size)
+    located = scenes.locate(person, body_pose, size=size)
     np.testing.assert_array_equal(located, pose)
 
 
 def test_a_larger_picture_shows_the_same_pose():
     person, body_pose = random_parts(2)
-    small = people.locate(person, body_pose, size=(128, 64))
-    large = people.locate(person, body_pose, size=(256, 128))
+    small = scenes.locate(person, body_pose, size=(128, 64))
+    large = scenes.locate(person, body_pose, size=(256, 128))
     resized = keypoints.resize(small, size=(128, 64), new_size=(256, 128))
     np.testing.assert_allclose(large, resized, atol=1e-3)
 
@@ -67,7 +67,7 @@ def test_a_larger_picture_shows_the_same_pose():
 def test_keypoints_lie_on_the_person(size):
     for seed in range(60):
         person, body_pose = random_parts(seed)
-        image, pose = people.draw(person, body_pose, size=size, background=MAGENTA)
+        image, pose = scenes.draw(person, body_pose, size=size, background=MAGENTA)
         seen = keypoints.found(pose)
         assert set(pose[:, 2]) <= {0, 1}
         assert not pose[~seen].any()
@@ -83,7 +83,7 @@ def test_keypoints_lie_on_the_person(size):
 def test_the_person_fills_most_of_the_height_and_is_never_cut():
     for seed in range(60):
         person, body_pose = random_parts(seed)
-        image, _ = people.draw(person, body_pose, size=(128, 64), background=MAGENTA)
+        image, _ = scenes.draw(person, body_pose, size=(128, 64), background=MAGENTA)
         # The shadow is magenta too, only darker.
         body = (image[..., 1] > 0.25 * image[..., 0]) | (image[..., 0] < 120)
         rows = np.flatnonzero(body.any(axis=1))
@@ -97,8 +97,8 @@ def test_the_person_fills_most_of_the_height_and_is_never_cut():
 def test_right_is_the_persons_own():
     right, left = INDEX["right_shoulder"], INDEX["left_shoulder"]
     for seed in range(20):
-        front = people.locate(*random_parts(seed, facing="front"), size=(128, 64))
-        back = people.locate(*random_parts(seed, facing="back"), size=(128, 64))
+        front = scenes.locate(*random_parts(seed, facing="front"), size=(128, 64))
+        back = scenes.locate(*random_parts(seed, facing="back"), size=(128, 64))
         assert front[right, 0] < front[left, 0]
         assert back[right, 0] > back[left, 0]
         assert front[FACE, 2].all()
@@ -114,7 +114,7 @@ def test_side_views(facing, near, far, sign):
     """The far half of the face is hidden; the near arm covers, the far one does not."""
     person = dressed(plain_sleeves=True, sleeve=2.0)
     body_pose = standing(facing, **{f"{near}_arm": RAISED})
-    image, pose = people.draw(person, body_pose, size=(256, 256), background=MAGENTA)
+    image, pose = scenes.draw(person, body_pose, size=(256, 256), background=MAGENTA)
     for name in ("eye", "ear"):
         assert pose[INDEX[f"{near}_{name}"], 2] == 1
         assert not pose[INDEX[f"{far}_{name}"]].any()
@@ -133,7 +133,7 @@ def test_an_arm_before_the_torso_covers_it():
     corners = list(keypoints.TORSO)
     for seed in range(40):
         _, body_pose = random_parts(seed, facing="front")
-        image, pose = people.draw(
+        image, pose = scenes.draw(
             person, body_pose, size=(256, 256), background=MAGENTA
         )
         low, high = pose[corners, :2].min(axis=0), pose[corners, :2].max(axis=0)
@@ -149,7 +149,7 @@ def test_an_arm_before_the_torso_covers_it():
 @pytest.mark.parametrize(("facing", "sign"), [("right", 1), ("left", -1)])
 def test_knees_bend_forwards(facing, sign):
     for seed in range(30):
-        pose = people.locate(*random_parts(seed, facing=facing), size=(256, 256))
+        pose = scenes.locate(*random_parts(seed, facing=facing), size=(256, 256))
         for side in ("right", "left"):
             hip, knee, ankle = (
                 pose[INDEX[f"{side}_{name}"]] for name in ("hip", "knee", "ankle")
@@ -163,17 +163,17 @@ def test_knees_bend_forwards(facing, sign):
 def test_bare_wrists_have_the_skins_colour(facing):
     for seed in range(5):
         person = dressed(seed)
-        image, pose = people.draw(
+        image, pose = scenes.draw(
             person, standing(facing), size=(128, 64), background=MAGENTA
         )
         for name in ("right_wrist", "left_wrist"):
             assert distance(pixel(image, pose[INDEX[name]]), person.skin) < 30
 
 
-@pytest.mark.parametrize("facing", list(people.FACINGS))
+@pytest.mark.parametrize("facing", list(scenes.FACINGS))
 def test_the_torso_has_the_same_colour_from_all_sides(facing):
     body_pose = standing(facing, right_arm=UP, left_arm=UP)
-    image, pose = people.draw(dressed(), body_pose, size=(128, 64), background=MAGENTA)
+    image, pose = scenes.draw(dressed(), body_pose, size=(128, 64), background=MAGENTA)
     column, row = np.rint(pose[list(keypoints.TORSO), :2].mean(axis=0)).astype(int)
     torso = image[row - 5 : row + 6, column - 2 : column + 3].reshape(-1, 3)
     assert distance(np.median(torso, axis=0), RED) < 30
@@ -184,7 +184,7 @@ def test_a_pattern_turns_with_the_body(facing, leftmost):
     """The garment's left half is blue: to the picture's right when seen in front."""
     person = dressed(pattern="halves")
     body_pose = standing(facing, right_arm=UP, left_arm=UP)
-    image, pose = people.draw(person, body_pose, size=(128, 64), background=MAGENTA)
+    image, pose = scenes.draw(person, body_pose, size=(128, 64), background=MAGENTA)
     column, row = np.rint(pose[list(keypoints.TORSO), :2].mean(axis=0)).astype(int)
     assert distance(image[row, column - 5], leftmost) < 40
     rightmost = BLUE if leftmost == RED else RED

@@ -5,9 +5,9 @@ import hashlib
 import numpy as np
 import pytest
 
-from preprocessing import synthetic as people
 from preprocessing.images import image_files as images
 from preprocessing.sources import synthetic
+from preprocessing.synthetic import scenes
 
 # Mean colour of the picture and place of the neck, as first drawn.
 EARLIER = (
@@ -53,9 +53,9 @@ def test_images_are_read_in_any_order():
 
 @pytest.mark.parametrize("occlusion", [0.0, 1.0])
 def test_keypoints_are_those_of_the_drawing(monkeypatch, occlusion):
-    drawn, draw = [], people.draw
+    drawn, draw = [], scenes.draw
     monkeypatch.setattr(
-        people, "draw", lambda *a, **k: drawn.append(draw(*a, **k)) or drawn[-1]
+        scenes, "draw", lambda *a, **k: drawn.append(draw(*a, **k)) or drawn[-1]
     )
     for sample in synthesize(occlusion=occlusion):
         content = sample.read()
@@ -67,9 +67,9 @@ def test_keypoints_are_those_of_the_drawing(monkeypatch, occlusion):
 
 @pytest.mark.parametrize(("same_background", "count"), [(True, 3), (False, 12)])
 def test_backgrounds_are_a_persons_or_an_images(monkeypatch, same_background, count):
-    seen, draw = [], people.draw
+    seen, draw = [], scenes.draw
     monkeypatch.setattr(
-        people, "draw", lambda *a, **k: seen.append(k["background"]) or draw(*a, **k)
+        scenes, "draw", lambda *a, **k: seen.append(k["background"]) or draw(*a, **k)
     )
     samples = synthesize(same_background=same_background)
     for sample in samples:
@@ -116,9 +116,9 @@ def test_drawings_stay_the_same_bit_for_bit():
     digest = hashlib.sha256()
     for seed in range(8):
         rng = np.random.default_rng([7, seed])
-        person, background = people.random_person(rng), people.random_background(rng)
-        body_pose = people.random_body_pose(rng)
-        image, pose = people.draw(
+        person, background = scenes.random_person(rng), scenes.random_background(rng)
+        body_pose = scenes.random_body_pose(rng)
+        image, pose = scenes.draw(
             person, body_pose, size=(128, 64), background=background
         )
         digest.update(image.tobytes())

@@ -62,7 +62,7 @@ def of_data(
 def of_drawn_people(
     image_size: tuple[int, int], *, count: int, seed: int = 0
 ) -> Examples:
-    """Draws people, each in two poses; see `preprocessing.synthetic`."""
+    """Draws people, each in two poses; see `preprocessing.synthetic.scenes`."""
     samples = list(
         synthetic.samples(
             identities=count,

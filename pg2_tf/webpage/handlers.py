@@ -20,10 +20,10 @@ from pg2_tf.posing.photo import Estimator, Person
 from pg2_tf.posing.results import Result
 from pg2_tf.posing.retargeting import Target
 from pg2_tf.posing.target_poses import TargetReader, named_target
-from preprocessing import synthetic
 from preprocessing.images import drawing, image_files, video
 from preprocessing.poses import keypoints as kp
 from preprocessing.sources.samples import Notes
+from preprocessing.synthetic import scenes
 from preprocessing.system.errors import InputError
 
 # Photos stay in memory as long as their visitor stays.
@@ -343,9 +343,9 @@ def _drawn_person(
     number: int, size: tuple[int, int], image_size: tuple[int, int]
 ) -> Found:
     rng = np.random.default_rng([number, *_STREAM])
-    person, background = synthetic.random_person(rng), synthetic.random_background(rng)
-    body_pose = synthetic.random_body_pose(rng, facing="front")
-    pixels, pose = synthetic.draw(person, body_pose, size=size, background=background)
+    person, background = scenes.random_person(rng), scenes.random_background(rng)
+    body_pose = scenes.random_body_pose(rng, facing="front")
+    pixels, pose = scenes.draw(person, body_pose, size=size, background=background)
     name = f"drawn person {number + 1}"
     found = photo.find_person(pixels, image_size, name=name, pose=pose, crop="none")
     return Found(found, [pose], 1)

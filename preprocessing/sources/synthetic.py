@@ -5,9 +5,9 @@ from functools import partial
 
 import numpy as np
 
-from preprocessing import synthetic as people
 from preprocessing.images import image_files as images
 from preprocessing.sources.samples import Sample
+from preprocessing.synthetic import scenes
 
 
 def samples(
@@ -37,22 +37,22 @@ def samples(
     for identity in range(identities):
         # The last number keeps the streams apart: numpy ignores zeros at a seed's end.
         rng = np.random.default_rng([seed, identity, 0, 1])
-        person, studio = people.random_person(rng), people.random_background(rng)
+        person, studio = scenes.random_person(rng), scenes.random_background(rng)
         for index in range(images_per_identity):
             rng = np.random.default_rng([seed, identity, index, 2])
-            body_pose = people.random_body_pose(rng)
-            street = people.random_background(rng)
+            body_pose = scenes.random_body_pose(rng)
+            street = scenes.random_background(rng)
             front = np.random.default_rng([seed, identity, index, 4])
             hidden = front.random() < occlusion
             draw = partial(
-                people.draw,
+                scenes.draw,
                 person,
                 body_pose,
                 size=size,
                 background=studio if same_background else street,
-                occluder=people.random_occluder(front) if hidden else None,
+                occluder=scenes.random_occluder(front) if hidden else None,
             )
-            pose = people.locate(person, body_pose, size=size)
+            pose = scenes.locate(person, body_pose, size=size)
             pose[rng.random(len(pose)) < missing] = 0
             yield Sample(
                 name=f"{identity:04d}_{index:03d}.jpg",
