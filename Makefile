@@ -34,8 +34,9 @@ demo: $(VENV)/.installed
 	@echo "picture sheet $(DEMO)/evaluation/sheet.png"
 	@echo "SavedModel    exported/demo/1"
 
+# Three processes: Keras keeps one graph of every `fit`, so one process would reach 4 GB.
 test: $(VENV)/.installed
-	$(RUN) pytest --durations=5 --numprocesses=2 --dist=loadfile
+	$(RUN) pytest --durations=5 --numprocesses=3 --dist=loadfile
 
 # Format, lint, types of the public surface, and the direction of imports.
 check: $(VENV)/.installed

@@ -46,7 +46,7 @@ def training(kills: int) -> str:
 
 def mutations(count: int) -> str:
     """Reads mutated files of every kind; each is read whole or refused in one line."""
-    scale = max(1, round(count / _FILES))
+    scale = max(1, -(-count // _FILES))
     suite("test_preprocessing_fuzz.py", PG2_FUZZ_SCALE=scale)
     return f"{scale * _FILES:,} mutated files, and 24 builds of them"
 
