@@ -9,6 +9,7 @@ was done, how long it took, and whether it held. The exit status is 1 if one did
 
 import argparse
 import json
+import math
 import os
 import random
 import shutil
@@ -46,7 +47,7 @@ def training(kills: int) -> str:
 
 def mutations(count: int) -> str:
     """Reads mutated files of every kind; each is read whole or refused in one line."""
-    scale = max(1, -(-count // _FILES))
+    scale = max(1, math.ceil(count / _FILES))
     suite("test_preprocessing_fuzz.py", PG2_FUZZ_SCALE=scale)
     return f"{scale * _FILES:,} mutated files, and 24 builds of them"
 

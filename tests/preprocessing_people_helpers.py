@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from preprocessing.synthetic import scenes
+from preprocessing.synthetic.looks import random_person
+from preprocessing.synthetic.poses import FACINGS, BodyPose
 
 MAGENTA = scenes.Background(kind="plain", colours=((255, 0, 255),))
 HANGING = (20.0, 0.0, 20.0, 0.0)
@@ -13,7 +15,7 @@ RED, BLUE = (210, 30, 30), (30, 60, 200)
 
 def dressed(seed=0, **upper):
     """Returns a person in plain red with short sleeves and with nothing over it."""
-    person = scenes.random_person(np.random.default_rng(seed))
+    person = random_person(np.random.default_rng(seed))
     garment = {"colours": (RED, BLUE, BLUE), "pattern": "plain", "sleeve": 0.5}
     garment |= {"plain_sleeves": False, "length": 1.1, "tucked": False} | upper
     upper = replace(person.upper, **garment)
@@ -24,9 +26,9 @@ def dressed(seed=0, **upper):
 
 def standing(facing, **angles):
     """Returns a pose with hanging arms and straight legs; `angles` change it."""
-    pose = scenes.BodyPose(
+    pose = BodyPose(
         facing=facing,
-        yaw=scenes.FACINGS[facing],
+        yaw=FACINGS[facing],
         twist=0,
         lean=0,
         sway=0,

@@ -21,6 +21,8 @@ from preprocessing.poses.formats.people import COCO_17 as COCO_17_NAMES
 from preprocessing.poses.formats.people import ORDERS
 from preprocessing.poses.pose_files import Poses, read_one
 from preprocessing.synthetic import scenes
+from preprocessing.synthetic.looks import random_person
+from preprocessing.synthetic.poses import random_body_pose
 from preprocessing.system.errors import InputError
 
 SIZE = (128, 64)
@@ -34,8 +36,8 @@ COCO_17 = [kp.INDEX[name] for name in COCO_17_NAMES]
 def drawn(seed=0):
     """Returns a drawn photo, uint8 [128, 64, 3], and its pose with all 18 keypoints."""
     rng = np.random.default_rng([seed, 9])
-    person, background = scenes.random_person(rng), scenes.random_background(rng)
-    body_pose = scenes.random_body_pose(rng, facing="front")
+    person, background = random_person(rng), scenes.random_background(rng)
+    body_pose = random_body_pose(rng, facing="front")
     return scenes.draw(person, body_pose, size=SIZE, background=background)
 
 

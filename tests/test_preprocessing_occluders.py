@@ -7,6 +7,8 @@ import pytest
 from preprocessing_people_helpers import MAGENTA
 
 from preprocessing.synthetic import scenes
+from preprocessing.synthetic.looks import random_person
+from preprocessing.synthetic.poses import random_body_pose
 from preprocessing.synthetic.scenes import OCCLUDERS, Occluder, stand_before
 
 WIDE = (64, 128)
@@ -15,7 +17,7 @@ WIDE = (64, 128)
 def random_parts(seed, kind=None):
     """Returns a person, a pose, and an occluder, of one kind or any."""
     rng = np.random.default_rng([seed, 3])
-    parts = scenes.random_person(rng), scenes.random_body_pose(rng)
+    parts = random_person(rng), random_body_pose(rng)
     occluder = scenes.random_occluder(rng)
     return *parts, replace(occluder, kind=kind) if kind else occluder
 

@@ -7,6 +7,8 @@ from preprocessing_people_helpers import BLUE, MAGENTA, RED, dressed, is_near, s
 from preprocessing.poses import keypoints
 from preprocessing.poses.keypoints import INDEX
 from preprocessing.synthetic import scenes
+from preprocessing.synthetic.looks import random_person
+from preprocessing.synthetic.poses import FACINGS, random_body_pose
 
 UP = (150.0, 0.0, 171.0, 0.0)
 RAISED = (5.0, 70.0, 5.0, 75.0)
@@ -15,8 +17,8 @@ FACE = [INDEX[name] for name in ("nose", "right_eye", "left_eye")]
 
 def random_parts(seed, *, facing=None):
     rng = np.random.default_rng(seed)
-    person = scenes.random_person(rng)
-    return person, scenes.random_body_pose(rng, facing=facing)
+    person = random_person(rng)
+    return person, random_body_pose(rng, facing=facing)
 
 
 def pixel(image, place):
@@ -170,7 +172,7 @@ def test_bare_wrists_have_the_skins_colour(facing):
             assert distance(pixel(image, pose[INDEX[name]]), person.skin) < 30
 
 
-@pytest.mark.parametrize("facing", list(scenes.FACINGS))
+@pytest.mark.parametrize("facing", list(FACINGS))
 def test_the_torso_has_the_same_colour_from_all_sides(facing):
     body_pose = standing(facing, right_arm=UP, left_arm=UP)
     image, pose = scenes.draw(dressed(), body_pose, size=(128, 64), background=MAGENTA)

@@ -8,6 +8,8 @@ import pytest
 from preprocessing.images import image_files as images
 from preprocessing.sources import synthetic
 from preprocessing.synthetic import scenes
+from preprocessing.synthetic.looks import random_person
+from preprocessing.synthetic.poses import random_body_pose
 
 # Mean colour of the picture and place of the neck, as first drawn.
 EARLIER = (
@@ -116,8 +118,8 @@ def test_drawings_stay_the_same_bit_for_bit():
     digest = hashlib.sha256()
     for seed in range(8):
         rng = np.random.default_rng([7, seed])
-        person, background = scenes.random_person(rng), scenes.random_background(rng)
-        body_pose = scenes.random_body_pose(rng)
+        person, background = random_person(rng), scenes.random_background(rng)
+        body_pose = random_body_pose(rng)
         image, pose = scenes.draw(
             person, body_pose, size=(128, 64), background=background
         )

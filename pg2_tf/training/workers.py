@@ -26,7 +26,7 @@ _EXAMPLE = (
     '"task": {"type": "worker", "index": 0}}'
 )
 
-_NAME = re.compile(r"(?:(CPU|GPU):)?(\d{1,3})", re.IGNORECASE)
+_DEVICE = re.compile(r"(?:(CPU|GPU):)?(\d{1,3})", re.IGNORECASE)
 
 STRATEGIES = ("mirrored", "multi_worker")
 
@@ -206,7 +206,7 @@ def make_deterministic(wanted: bool | None = None) -> None:
 
 
 def _parse_device(name: str) -> tuple[str, int]:
-    match = _NAME.fullmatch(name.strip())
+    match = _DEVICE.fullmatch(name.strip())
     if not match:
         raise InputError(f"--devices={name}: expected GPU:0, or 0, or CPU:0")
     return (match[1] or "GPU").upper(), int(match[2])

@@ -24,6 +24,8 @@ from preprocessing.images import drawing, image_files, video
 from preprocessing.poses import keypoints as kp
 from preprocessing.sources.samples import Notes
 from preprocessing.synthetic import scenes
+from preprocessing.synthetic.looks import random_person
+from preprocessing.synthetic.poses import random_body_pose
 from preprocessing.system.errors import InputError
 
 # Photos stay in memory as long as their visitor stays.
@@ -343,8 +345,8 @@ def _drawn_person(
     number: int, size: tuple[int, int], image_size: tuple[int, int]
 ) -> Found:
     rng = np.random.default_rng([number, *_STREAM])
-    person, background = scenes.random_person(rng), scenes.random_background(rng)
-    body_pose = scenes.random_body_pose(rng, facing="front")
+    person, background = random_person(rng), scenes.random_background(rng)
+    body_pose = random_body_pose(rng, facing="front")
     pixels, pose = scenes.draw(person, body_pose, size=size, background=background)
     name = f"drawn person {number + 1}"
     found = photo.find_person(pixels, image_size, name=name, pose=pose, crop="none")

@@ -8,6 +8,8 @@ import numpy as np
 from preprocessing.images import image_files as images
 from preprocessing.sources.samples import Sample
 from preprocessing.synthetic import scenes
+from preprocessing.synthetic.looks import random_person
+from preprocessing.synthetic.poses import random_body_pose
 
 
 def samples(
@@ -37,10 +39,10 @@ def samples(
     for identity in range(identities):
         # The last number keeps the streams apart: numpy ignores zeros at a seed's end.
         rng = np.random.default_rng([seed, identity, 0, 1])
-        person, studio = scenes.random_person(rng), scenes.random_background(rng)
+        person, studio = random_person(rng), scenes.random_background(rng)
         for index in range(images_per_identity):
             rng = np.random.default_rng([seed, identity, index, 2])
-            body_pose = scenes.random_body_pose(rng)
+            body_pose = random_body_pose(rng)
             street = scenes.random_background(rng)
             front = np.random.default_rng([seed, identity, index, 4])
             hidden = front.random() < occlusion

@@ -12,24 +12,9 @@ import numpy as np
 
 from preprocessing.synthetic.body import draw_person, draw_shadow
 from preprocessing.synthetic.looks import Person, pick, random_person, tinted
-from preprocessing.synthetic.poses import FACINGS, BodyPose, random_body_pose
+from preprocessing.synthetic.poses import BodyPose, random_body_pose
 from preprocessing.synthetic.shapes import Canvas, Colour, changed
 from preprocessing.synthetic.skeleton import body_keypoints, place_in_picture, pose_body
-
-__all__ = [
-    "FACINGS",
-    "Background",
-    "BodyPose",
-    "Occluder",
-    "Person",
-    "draw",
-    "locate",
-    "paint_background",
-    "random_background",
-    "random_body_pose",
-    "random_occluder",
-    "random_person",
-]
 
 BACKGROUNDS = ("plain", "studio", "room", "blocks", "street")
 # Colours of occluders.
